@@ -1,0 +1,20 @@
+/*
+ * compress.h - gzip and zstd bodies, bounded
+ */
+#ifndef PT_BASE_COMPRESS_H
+#define PT_BASE_COMPRESS_H
+
+#include "base/mem.h"
+
+/*
+ * Append the decompressed bytes to `out`, whose bytes_max bounds them: more is PT_TOO_BIG.
+ * PT_INVALID for a stream that is broken, cut short, or followed by other bytes.
+ */
+enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out,
+                                struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_zstd_decompress(struct pt_span data, struct pt_buf *out,
+                                struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_gzip_compress(struct pt_span data, struct pt_buf *out,
+                              struct pt_error *err) PT_MUST_USE;
+
+#endif

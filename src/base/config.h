@@ -1,0 +1,81 @@
+/*
+ * config.h - every setting, in one table
+ *
+ * A setting comes from its default, then the YAML file, then the environment
+ * (PLAYTRACE_SECTION_KEY), then the command line; later wins. A mistake names file, line and
+ * key and says what would be right; an unknown key is an error and the nearest
+ * known one is suggested. docs/configuration.md is generated from the table
+ * (`playtrace config reference`), and a test notices drift.
+ */
+#ifndef PT_BASE_CONFIG_H
+#define PT_BASE_CONFIG_H
+
+#include "base/io.h"
+#include "base/mem.h"
+
+/* The table: section, key, kind, default, min, max (numbers), and what it does. */
+#define PT_CONFIG_TABLE(X)                                                                         \
+    X(server, listen, STRING, "127.0.0.1:8080", 0, 0,                                              \
+      "address and port; port 0 takes a free one")                                                 \
+    X(server, threads, INT, "2", 1, 64, "threads that serve HTTP")                                 \
+    X(server, connections_max, INT, "10000", 1, 1000000, "connections open at once")               \
+    X(server, body_bytes_max, INT, "5242880", 1024, 67108864, "largest request body, bytes")       \
+    X(server, drain_ms, INT, "10000", 0, 600000, "how long a stop waits for open requests")        \
+    X(collect, keys, LIST, "", 0, 0,                                                               \
+      "keys that may send events; with none, loopback senders need no key")                        \
+    X(collect, batch_events_max, INT, "1000", 1, 100000, "events in one request")                  \
+    X(collect, decompressed_bytes_max, INT, "20971520", 1024, 268435456,                           \
+      "largest body after decompression, bytes")                                                   \
+    X(collect, clock_tolerance_ms, INT, "5000", 0, 3600000,                                        \
+      "a device clock nearer than this to ours is believed")                                       \
+    X(collect, clock_skew_days_max, INT, "400", 1, 36500,                                          \
+      "a correction larger than this is not believed; the time of receipt is taken")               \
+    X(collect, in_flight_bytes_max, INT, "67108864", 1048576, 4294967296,                          \
+      "bytes waiting for the disk; over it requests get 503")                                      \
+    X(log, segment_bytes, INT, "67108864", 1048576, 4294967296, "size of a log segment")           \
+    X(log, retention_bytes, INT, "1073741824", 0, 9223372036854775807,                             \
+      "log kept behind the stream engine's commit, bytes")                                         \
+    X(log, free_bytes_min, INT, "67108864", 0, 9223372036854775807,                                \
+      "with less free space on the device, events get 507")                                        \
+    X(stream, checkpoint_ms, INT, "10000", 10, 3600000, "time between checkpoints")                \
+    X(stream, checkpoint_rows, INT, "250000", 1, 10000000, "rows that force a checkpoint")         \
+    X(stream, dedup_hours, INT, "24", 1, 720, "how long an event_id is remembered")                \
+    X(stream, watermark_delay_ms, INT, "120000", 0, 86400000,                                      \
+      "how far the watermark stays behind the newest event time")                                  \
+    X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \
+    X(observe, log_level, STRING, "info", 0, 0, "debug, info, warn or error")
+
+enum pt_config_key {
+#define X(section, key, kind, default_text, min, max, help) PT_CONFIG_##section##_##key,
+    PT_CONFIG_TABLE(X)
+#undef X
+        PT_CONFIG_COUNT,
+};
+
+struct pt_config;
+
+/* All defaults. NULL without memory. Pair with pt_config_destroy(). */
+struct pt_config *pt_config_create(void) PT_MUST_USE;
+void pt_config_destroy(struct pt_config *config);
+
+/* Each overrides what was set before. PT_INVALID: nothing is changed, `err` names the place. */
+enum pt_code pt_config_load_file(struct pt_config *config, struct pt_io *io, const char *path,
+                                 struct pt_error *err) PT_MUST_USE;
+/* `environ`: NULL-terminated "NAME=value"; a PLAYTRACE_… name that is no setting is an error. */
+enum pt_code pt_config_load_environment(struct pt_config *config, char *const *environ_list,
+                                        struct pt_error *err) PT_MUST_USE;
+/* `name` is "section.key"; `where` names the source in messages, such as "--listen". */
+enum pt_code pt_config_set(struct pt_config *config, const char *name, const char *value,
+                           const char *where, struct pt_error *err) PT_MUST_USE;
+
+/* Asking with the wrong kind is our bug. Strings live as long as the config. */
+int64_t pt_config_int(const struct pt_config *config, enum pt_config_key key);
+const char *pt_config_string(const struct pt_config *config, enum pt_config_key key);
+size_t pt_config_list_count(const struct pt_config *config, enum pt_config_key key);
+const char *pt_config_list_item(const struct pt_config *config, enum pt_config_key key,
+                                size_t index);
+
+/* The reference page, Markdown, generated from the table. */
+void pt_config_reference(struct pt_buf *out);
+
+#endif

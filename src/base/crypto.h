@@ -1,0 +1,31 @@
+/*
+ * crypto.h - SHA-256 and HMAC-SHA256 (OpenSSL), and checksums (xxHash)
+ */
+#ifndef PT_BASE_CRYPTO_H
+#define PT_BASE_CRYPTO_H
+
+#include "base/error.h"
+#include "base/span.h"
+
+#define PT_SHA256_BYTES 32
+
+void pt_sha256(struct pt_span data, uint8_t digest_out[PT_SHA256_BYTES]);
+
+/* A keyed context: the key is set up once. One thread a context. */
+struct pt_hmac;
+struct pt_hmac *pt_hmac_create(struct pt_span key) PT_MUST_USE; /* NULL without memory */
+void pt_hmac_destroy(struct pt_hmac *hmac);
+void pt_hmac_sha256(struct pt_hmac *hmac, struct pt_span data, uint8_t digest_out[PT_SHA256_BYTES]);
+
+/* Equal, in time that depends on the size alone. */
+bool pt_equal_constant_time(struct pt_span a, struct pt_span b);
+
+uint64_t pt_checksum64(const void *data, size_t bytes); /* XXH3-64, seed 0 */
+/* The same over two pieces as if they were one. */
+uint64_t pt_checksum64_pair(const void *first, size_t first_bytes, const void *second,
+                            size_t second_bytes);
+
+/* Lower-case hex with a final NUL: `text` has room for 2 * bytes + 1. */
+void pt_hex_encode(const void *data, size_t bytes, char *text);
+
+#endif

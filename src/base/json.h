@@ -1,0 +1,139 @@
+/*
+ * json.h - reading JSON, and writing it
+ *
+ * READING. A parser holds the tape of one document (simdjson's, see
+ * json_simdjson.cc); struct pt_json is a place on it. Values and strings are
+ * borrowed from the parser and live until its next parse. One thread a parser.
+ * Strings are unescaped UTF-8, may hold NUL bytes, and are checked UTF-8.
+ * A number that does not fit int64, uint64 or double is a parse error.
+ *
+ * WRITING. Functions append to a pt_buf; pt_jsonw keeps commas and nesting right.
+ */
+#ifndef PT_BASE_JSON_H
+#define PT_BASE_JSON_H
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/span.h"
+
+/* Readable bytes that must follow the input of pt_json_parse(). */
+#define PT_JSON_PADDING 64
+/* Nesting deeper than this is refused. */
+#define PT_JSON_DEPTH_MAX 64
+
+enum pt_json_type {
+    PT_JSON_NULL,
+    PT_JSON_BOOL,
+    PT_JSON_INT,    /* fits int64_t */
+    PT_JSON_UINT,   /* above INT64_MAX, fits uint64_t */
+    PT_JSON_DOUBLE, /* written with a fraction or an exponent */
+    PT_JSON_STRING,
+    PT_JSON_ARRAY,
+    PT_JSON_OBJECT,
+};
+
+struct pt_json_parser;
+
+struct pt_json {
+    const uint64_t *tape;   /* the document's tape; NULL in a value that is absent */
+    const uint8_t *strings; /* its strings */
+    uint32_t at;            /* index of the value on the tape */
+};
+
+/* NULL without memory. `document_bytes_max` bounds what it parses. */
+struct pt_json_parser *pt_json_parser_create(size_t document_bytes_max) PT_MUST_USE;
+void pt_json_parser_destroy(struct pt_json_parser *parser);
+
+/*
+ * Parse one document. `json.data` must be followed by PT_JSON_PADDING readable bytes
+ * (their values do not matter). PT_INVALID tells the byte offset and the reason in `err`
+ * and, where `offset_out` is not NULL, the offset there; PT_TOO_BIG, PT_NO_MEMORY.
+ */
+enum pt_code pt_json_parse(struct pt_json_parser *parser, struct pt_span json,
+                           struct pt_json *root_out, size_t *offset_out,
+                           struct pt_error *err) PT_MUST_USE;
+
+enum pt_json_type pt_json_type(struct pt_json value);
+const char *pt_json_type_name(enum pt_json_type type); /* "null", "boolean", "integer", … */
+static inline bool pt_json_exists(struct pt_json value)
+{
+    return value.tape != NULL;
+}
+
+/* The caller has looked at the type; the wrong one is our bug (pt_assert). */
+bool pt_json_bool(struct pt_json value);
+int64_t pt_json_int(struct pt_json value);
+uint64_t pt_json_uint(struct pt_json value); /* PT_JSON_UINT, or PT_JSON_INT that is >= 0 */
+double pt_json_double(struct pt_json value); /* any of the three number types */
+struct pt_span pt_json_string(struct pt_json value);
+static inline bool pt_json_is_number(struct pt_json value)
+{
+    enum pt_json_type type = pt_json_type(value);
+    return type == PT_JSON_INT || type == PT_JSON_UINT || type == PT_JSON_DOUBLE;
+}
+
+/* Members or elements; counting stops at 2^24-1 (the tape's own limit). */
+uint32_t pt_json_count(struct pt_json container);
+
+/*
+ * Iterate an array or object:
+ *     struct pt_json_iter it = pt_json_iterate(value);
+ *     while (pt_json_next(&it)) { … it.key (objects) … it.value … }
+ */
+struct pt_json_iter {
+    struct pt_json value;
+    struct pt_span key; /* objects only */
+    uint32_t next;      /* private */
+    uint32_t end;       /* private */
+    bool is_object;     /* private */
+};
+struct pt_json_iter pt_json_iterate(struct pt_json container);
+bool pt_json_next(struct pt_json_iter *it);
+
+/* Member by key (the last of equal keys, as JavaScript has it) or an absent value. */
+struct pt_json pt_json_member(struct pt_json object, const char *key);
+/* Element by index or an absent value; walks, so O(index). */
+struct pt_json pt_json_element(struct pt_json array, uint32_t index);
+
+/* Convenience over members: false, and nothing written, where absent or of another type. */
+bool pt_json_member_string(struct pt_json object, const char *key, struct pt_span *out);
+bool pt_json_member_int(struct pt_json object, const char *key, int64_t *out);
+bool pt_json_member_double(struct pt_json object, const char *key, double *out);
+bool pt_json_member_bool(struct pt_json object, const char *key, bool *out);
+
+/*
+ * Offset of the first byte at which `json` is not a JSON document (strict RFC 8259, valid
+ * UTF-8, depth limit), its size where it ends too early; `reason_out` is static text.
+ * True where the document is sound. Slow path: pt_json_parse() asks it for the offset.
+ */
+bool pt_json_check(struct pt_span json, size_t *offset_out, const char **reason_out);
+
+/* ---- writing ---- */
+
+struct pt_jsonw {
+    struct pt_buf *buf; /* borrowed; errors stick in it */
+    uint32_t depth;
+    bool needs_comma;
+};
+
+void pt_jsonw_init(struct pt_jsonw *w, struct pt_buf *buf);
+void pt_jsonw_object(struct pt_jsonw *w);
+void pt_jsonw_object_end(struct pt_jsonw *w);
+void pt_jsonw_array(struct pt_jsonw *w);
+void pt_jsonw_array_end(struct pt_jsonw *w);
+void pt_jsonw_key(struct pt_jsonw *w, const char *key);
+void pt_jsonw_key_span(struct pt_jsonw *w, struct pt_span key);
+void pt_jsonw_string(struct pt_jsonw *w, struct pt_span text); /* invalid UTF-8 becomes U+FFFD */
+void pt_jsonw_str(struct pt_jsonw *w, const char *text);
+void pt_jsonw_int(struct pt_jsonw *w, int64_t value);
+void pt_jsonw_uint(struct pt_jsonw *w, uint64_t value);
+void pt_jsonw_double(struct pt_jsonw *w, double value); /* shortest that reads back; NaN, inf: null */
+void pt_jsonw_bool(struct pt_jsonw *w, bool value);
+void pt_jsonw_null(struct pt_jsonw *w);
+void pt_jsonw_raw(struct pt_jsonw *w, struct pt_span json); /* already JSON */
+void pt_jsonw_value(struct pt_jsonw *w, struct pt_json value); /* copy, minified */
+
+/* Shortest decimal that reads back as `value`; at least 32 bytes of room; returns the length. */
+size_t pt_double_format(char *text, double value);
+
+#endif

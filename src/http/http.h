@@ -1,0 +1,114 @@
+/*
+ * http.h - the HTTP server
+ *
+ * A few loop threads (epoll), strict HTTP/1.1, keep-alive, one request of a
+ * connection at a time (pipelined ones wait). A handler runs on a loop thread, must
+ * not block, and answers now or later: pt_http_respond() may be called from any
+ * thread, once a request. Many answers given in a row by another thread cost one
+ * wake-up a loop. Memory a connection is bounded by the limits below.
+ */
+#ifndef PT_HTTP_HTTP_H
+#define PT_HTTP_HTTP_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/span.h"
+
+struct pt_http_server;
+struct pt_http_request;
+
+struct pt_http_limits {
+    uint32_t threads;            /* loop threads, 1.. */
+    uint32_t connections_max;    /* over it, a new connection gets 503 and is closed */
+    uint32_t header_bytes_max;   /* request line and headers: 431 */
+    uint32_t body_bytes_max;     /* any route's own limit is at most this: 413 */
+    uint32_t header_timeout_ms;  /* from the first byte of a request to its last header: 408 */
+    uint32_t body_timeout_ms;    /* from the headers to the last byte of the body: 408 */
+    uint32_t idle_timeout_ms;    /* between requests: closed silently */
+    uint32_t write_timeout_ms;   /* no progress in sending an answer: closed */
+};
+
+void pt_http_limits_default(struct pt_http_limits *limits);
+
+/*
+ * Listen on "127.0.0.1:8080", "[::1]:8080", port 0 for a free one; nothing is accepted
+ * before pt_http_server_start(). PT_INVALID for an address that does not parse, PT_IO
+ * with the address where it cannot be had. `clock` is borrowed.
+ */
+enum pt_code pt_http_server_open(struct pt_http_server **server_out, const char *address,
+                                 const struct pt_http_limits *limits, struct pt_clock *clock,
+                                 struct pt_error *err) PT_MUST_USE;
+
+typedef void pt_http_handler(void *ctx, struct pt_http_request *request);
+
+/*
+ * Before start. `path` is exact, or ends in "/" and a star for a prefix ("/ofrep/v1/flags/ *"
+ * without the space); the longest match wins. A known path with another method is answered 405
+ * with Allow, an unknown path 404, both as {"code","detail"}. HEAD is served by GET's route.
+ * `body_bytes_max` 0: a body is refused.
+ */
+enum pt_code pt_http_route(struct pt_http_server *server, const char *method, const char *path,
+                           uint32_t body_bytes_max, pt_http_handler *handler, void *ctx,
+                           struct pt_error *err) PT_MUST_USE;
+
+enum pt_code pt_http_server_start(struct pt_http_server *server, struct pt_error *err) PT_MUST_USE;
+
+/* "http://127.0.0.1:39411": the address really listened on; the server's storage. */
+const char *pt_http_server_url(const struct pt_http_server *server);
+
+/*
+ * Stop accepting, answer what was read (requests under way are waited for up to `drain_ms`),
+ * close connections with "Connection: close" on their last answer.
+ */
+void pt_http_server_drain(struct pt_http_server *server, uint32_t drain_ms);
+
+/* Every request must have been answered or drained away; frees all. NULL is fine. */
+void pt_http_server_close(struct pt_http_server *server);
+
+/* ---- inside a handler; the request lives until it is answered ---- */
+
+struct pt_span pt_http_method(const struct pt_http_request *request);
+struct pt_span pt_http_path(const struct pt_http_request *request);  /* without the query */
+struct pt_span pt_http_path_rest(const struct pt_http_request *request); /* behind a prefix route */
+struct pt_span pt_http_query(const struct pt_http_request *request); /* without '?' */
+/* Value of a header, name in any case; several fields joined are not: the first. Empty: absent. */
+struct pt_span pt_http_header(const struct pt_http_request *request, const char *name);
+/* The whole body; at least 64 readable bytes follow it (PT_JSON_PADDING). */
+struct pt_span pt_http_body(const struct pt_http_request *request);
+/* The peer's address as text, "127.0.0.1"; the request's storage. */
+const char *pt_http_peer(const struct pt_http_request *request);
+bool pt_http_peer_is_loopback(const struct pt_http_request *request);
+/* Which loop thread runs the handler, 0..threads-1: an index for per-thread scratch. */
+uint32_t pt_http_loop_index(const struct pt_http_request *request);
+
+struct pt_http_header_out {
+    const char *name;
+    const char *value;
+};
+
+/*
+ * Answer. `content_type` NULL where there is no body. `headers` may be NULL when
+ * `header_count` is 0. Everything is copied before it returns; `request` is gone afterwards.
+ * Any thread. Cannot fail as far as the caller is concerned: a peer that left is dropped.
+ */
+void pt_http_respond(struct pt_http_request *request, int status, const char *content_type,
+                     struct pt_span body, const struct pt_http_header_out *headers,
+                     size_t header_count);
+
+/* {"code":…,"detail":…} as application/json; detail printf's way. */
+void pt_http_respond_error(struct pt_http_request *request, int status, const char *code,
+                           const char *detail_format, ...) PT_PRINTF(4, 5);
+
+/* Counters since the server was opened, for /metrics. Any thread. */
+struct pt_http_stats {
+    uint64_t connections_accepted;
+    uint64_t connections_open;
+    uint64_t requests;
+    uint64_t responses_by_class[6]; /* [2] counts 2xx … */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+};
+void pt_http_server_stats(const struct pt_http_server *server, struct pt_http_stats *stats_out);
+
+#endif

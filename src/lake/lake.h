@@ -1,0 +1,121 @@
+/*
+ * lake.h - the Apache Iceberg table of Parquet files
+ *
+ * One Iceberg v2 table `events` in a directory (DIR/metadata, DIR/data), partitioned by
+ * day(event_time); docs/formats/lake.md gives columns and field ids. The stream engine
+ * writes data files first (pt_lake_write), puts their descriptions into its checkpoint,
+ * and commits them as one snapshot that carries the checkpoint's number (pt_lake_commit).
+ * Committing the same number again changes nothing, which is what recovery relies on.
+ * One writer; readers see whole snapshots only.
+ */
+#ifndef PT_LAKE_LAKE_H
+#define PT_LAKE_LAKE_H
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "wire/event.h"
+
+struct pt_lake;
+
+struct pt_row {
+    struct pt_event event; /* text fields borrowed from the caller until the write returns */
+    bool is_late;          /* behind the watermark when it was read */
+};
+
+/* Open the table in `dir` for writing; create it, with its first metadata file, where absent. */
+enum pt_code pt_lake_open(struct pt_lake **lake_out, struct pt_io *io, struct pt_clock *clock,
+                          const char *dir, struct pt_error *err) PT_MUST_USE;
+void pt_lake_close(struct pt_lake *lake);
+
+/* The checkpoint number that the current snapshot carries; 0 where there is no snapshot. */
+uint64_t pt_lake_checkpoint(const struct pt_lake *lake);
+/* Rows of the current snapshot (total-records of its summary). */
+uint64_t pt_lake_row_count(const struct pt_lake *lake);
+
+/*
+ * Write `rows` as Parquet files, one a day of event_time, rows in the order given, each file
+ * synced, then the directories. They belong to no snapshot yet. Appends one JSON object a file to
+ * `files` (an array under way): path relative to the table, day, rows, bytes, and statistics a
+ * column: all that pt_lake_commit() needs. File names hold `checkpoint` and are the same
+ * when the write is repeated, so that repeating replaces. After a failure nothing is in the table.
+ */
+enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size_t count,
+                           uint64_t checkpoint, struct pt_jsonw *files,
+                           struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Add the described files (the JSON array that pt_lake_write() filled; may be empty: then
+ * nothing happens) as one snapshot carrying `checkpoint`. PT_OK without change where the current snapshot's
+ * number is already >= `checkpoint`. PT_FENCED where somebody else changed the table meanwhile.
+ */
+enum pt_code pt_lake_commit(struct pt_lake *lake, struct pt_json files, uint64_t checkpoint,
+                            struct pt_error *err) PT_MUST_USE;
+
+/* Remove data files that no snapshot names (left by a crash). Writer only, nothing pending. */
+enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
+                                    struct pt_error *err) PT_MUST_USE;
+
+/* ---- reading: any process, no lock ---- */
+
+struct pt_lake_snapshot {
+    int64_t snapshot_id;     /* 0: the table has no snapshot, or there is no table */
+    uint64_t checkpoint;     /* the number it carries */
+    uint64_t row_count;
+    size_t file_count;
+    char **files;            /* absolute paths of its data files, oldest first */
+    uint64_t *file_rows;     /* records of each, as the manifests say */
+    uint64_t *file_bytes;    /* size of each, as the manifests say */
+};
+
+/* The current snapshot of the table in `dir`; an absent table gives an empty snapshot. */
+enum pt_code pt_lake_read(struct pt_io *io, const char *dir, struct pt_lake_snapshot *snapshot_out,
+                          struct pt_error *err) PT_MUST_USE;
+void pt_lake_snapshot_release(struct pt_lake_snapshot *snapshot);
+
+/*
+ * SQL that gives the snapshot's rows: "read_parquet(['…','…'])", or a query without rows that has the
+ * table's columns and types where there is no file. Appends to `sql`.
+ */
+void pt_lake_scan_sql(const struct pt_lake_snapshot *snapshot, struct pt_buf *sql);
+
+/* ---- DuckDB, for the rooms that ask questions of the table (duck.c is the only file that knows it) ---- */
+
+struct pt_duck;
+
+/* An in-memory database with the given number of threads (0: DuckDB's choice). One thread a handle. */
+enum pt_code pt_duck_open(struct pt_duck **duck_out, unsigned threads,
+                          struct pt_error *err) PT_MUST_USE;
+void pt_duck_close(struct pt_duck *duck);
+/* Run statements, results dropped. Errors carry DuckDB's own message. */
+enum pt_code pt_duck_run(struct pt_duck *duck, const char *sql, struct pt_error *err) PT_MUST_USE;
+
+enum pt_duck_kind {
+    PT_DUCK_NULL,
+    PT_DUCK_BOOL,
+    PT_DUCK_INT,
+    PT_DUCK_DOUBLE,
+    PT_DUCK_TEXT, /* everything else, as DuckDB writes it */
+};
+
+struct pt_duck_value {
+    enum pt_duck_kind kind;
+    bool boolean;
+    int64_t integer;
+    double number;
+    struct pt_span text; /* borrowed until the next row */
+};
+
+struct pt_duck_result; /* rows of one statement */
+enum pt_code pt_duck_query(struct pt_duck *duck, const char *sql, struct pt_duck_result **result_out,
+                           struct pt_error *err) PT_MUST_USE;
+void pt_duck_result_close(struct pt_duck_result *result);
+size_t pt_duck_column_count(const struct pt_duck_result *result);
+const char *pt_duck_column_name(const struct pt_duck_result *result, size_t column);
+bool pt_duck_column_is_number(const struct pt_duck_result *result, size_t column);
+/* True while there is a row; values through pt_duck_value_at(). */
+bool pt_duck_next(struct pt_duck_result *result);
+struct pt_duck_value pt_duck_value_at(struct pt_duck_result *result, size_t column);
+
+#endif

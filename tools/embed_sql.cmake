@@ -1,0 +1,17 @@
+# Writes a C file that holds each of FILES as a string, by name without the ending.
+# A string literal of C11 is only sure to 4095 bytes, so the bytes go in as numbers.
+set(names "")
+set(text "/* Generated from sql/ by tools/embed_sql.cmake. */\n#include \"query/sql_files.h\"\n\n")
+foreach(file ${FILES})
+  get_filename_component(name "${file}" NAME_WE)
+  file(READ "${file}" hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND text "static const unsigned char sql_${name}[] = {${bytes}0};\n")
+  list(APPEND names "${name}")
+endforeach()
+string(APPEND text "\nconst struct pt_sql_file pt_sql_files[] = {\n")
+foreach(name ${names})
+  string(APPEND text "    {\"${name}\", (const char *)sql_${name}},\n")
+endforeach()
+string(APPEND text "    {0, 0},\n};\n")
+file(WRITE "${OUTPUT}" "${text}")
