@@ -1,0 +1,291 @@
+/*
+ * playtrace.h - the game's side of Playtrace: record an event, keep it, deliver it
+ *
+ *     struct playtrace_options options;
+ *     struct playtrace *p = NULL;
+ *
+ *     playtrace_options_init(&options);
+ *     options.url = "https://play.example";
+ *     options.queue_dir = save_dir;
+ *     options.user_id = account;
+ *     options.consent = PLAYTRACE_CONSENT_GIVEN;
+ *     if (playtrace_open(&p, &options) == PLAYTRACE_OK) {
+ *         playtrace_track(p, "level_end", "{\"level\":7,\"won\":true}");
+ *         playtrace_close(p, 2000);
+ *     }
+ *
+ * Promises. playtrace_track() copies the event and returns: no I/O, no allocation, no lock
+ * that is held over I/O. An event leaves the queue on disk only by the server's receipt, by
+ * withdrawn consent, or because the server says that it cannot be read; everything that was
+ * written outlives a kill of the process. A loss of power may take the last seconds. Nothing
+ * is stored and nothing is sent without consent. No function ends the game: failures are
+ * statuses, and every event that could not be kept is counted in struct playtrace_stats.
+ *
+ * Threads. playtrace_track(), _track_id(), _set_user(), _session_start(), _session_id() and
+ * _stats() may be called from any thread at any time between open and close. flush, pump and
+ * set_consent too, but they may wait for files (and flush and pump for the network). close is
+ * called once, when no other call is running. Not from a signal handler; not after fork().
+ *
+ * Text is UTF-8 with a final NUL, borrowed for the call unless stated.
+ */
+#ifndef PLAYTRACE_H
+#define PLAYTRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PLAYTRACE_NAME_BYTES_MAX 64            /* event_name */
+#define PLAYTRACE_TEXT_BYTES_MAX 256           /* user_id, build_id, mechanic_version, api_key */
+#define PLAYTRACE_URL_BYTES_MAX 1024           /* url; also queue_dir */
+#define PLAYTRACE_EVENT_BYTES_MAX (32u * 1024) /* the whole event as JSON */
+#define PLAYTRACE_ATTRIBUTE_DEPTH_MAX 32       /* objects and arrays within attributes */
+#define PLAYTRACE_ID_TEXT_BYTES 37             /* a UUID as text, with the NUL */
+#define PLAYTRACE_BATCH_BYTES_MAX (256u * 1024)
+#define PLAYTRACE_BATCH_EVENTS_MAX 1000 /* highest batch_events_max */
+
+enum playtrace_status {
+    PLAYTRACE_OK = 0,
+    PLAYTRACE_QUEUED,     /* not everything is delivered; what is left stays in the queue */
+    PLAYTRACE_INVALID,    /* an argument is wrong; nothing was done */
+    PLAYTRACE_NO_CONSENT, /* nothing was stored or sent */
+    PLAYTRACE_DROPPED,    /* the ring in memory is full; the event is lost and counted */
+    PLAYTRACE_BUSY,       /* another client has this queue directory open */
+    PLAYTRACE_IO,         /* the queue directory cannot be used */
+    PLAYTRACE_NO_MEMORY,
+};
+
+enum playtrace_consent {
+    PLAYTRACE_CONSENT_NONE = 0, /* the player has not decided */
+    PLAYTRACE_CONSENT_GIVEN,
+    PLAYTRACE_CONSENT_WITHDRAWN,
+};
+
+struct playtrace; /* one client: a queue directory, a session, a destination */
+struct playtrace_platform;
+
+/* Text is copied by playtrace_open(); `platform_table` is copied too, what it points to is not. */
+struct playtrace_options {
+    const char *url;       /* required: the server, "https://host[:port]"; /v1/events is added */
+    const char *api_key;   /* NULL: no Authorization header */
+    const char *queue_dir; /* required: made if absent (one level); this client's alone */
+    const char *user_id;   /* NULL: the install_id stands for the player */
+    const char *build_id;  /* NULL: left out of events; so for the next two */
+    const char *platform;  /* "ios", "android", "pc", "console" or "web" */
+    const char *mechanic_version;
+
+    enum playtrace_consent consent; /* used where the directory holds no decision; default NONE */
+    bool without_worker;      /* true: no thread; the game calls playtrace_pump(). Default false */
+    bool sync_at_close;       /* fsync undelivered events at close. Default true */
+    bool flush_ignores_retry; /* flush and close send at once, whatever the back-off timer says.
+                                 Default false */
+
+    uint32_t flush_interval_ms;  /* send at least this often; default 10,000 */
+    uint32_t batch_events_max;   /* events a request, 1..PLAYTRACE_BATCH_EVENTS_MAX; default 100 */
+    uint64_t queue_bytes_max;    /* budget on disk; a full queue takes no more; default 16 MiB */
+    uint32_t ring_bytes;         /* memory between track() and the queue; default 256 KiB, at
+                                    least 4 * PLAYTRACE_EVENT_BYTES_MAX */
+    uint32_t retry_base_ms;      /* back-off: random(0, min(cap, base * 2^n)); default 1,000 */
+    uint32_t retry_cap_ms;       /* default 300,000 */
+    uint32_t connect_timeout_ms; /* default 5,000 */
+    uint32_t request_timeout_ms; /* one request in all; default 15,000 */
+
+    const struct playtrace_platform *platform_table; /* NULL: POSIX and libcurl */
+};
+
+/* All counts since open. While no call is running,
+ * tracked + recovered = queued + delivered + refused + unreadable + dropped_budget + withdrawn. */
+struct playtrace_stats {
+    uint64_t tracked;        /* events that track() took */
+    uint64_t recovered;      /* found in the queue at open */
+    uint64_t queued;         /* now in memory or on disk */
+    uint64_t queued_bytes;   /* bytes of queue files now on disk */
+    uint64_t delivered;      /* accepted by the server's receipt */
+    uint64_t refused;        /* refused by the server's receipt: left the queue */
+    uint64_t unreadable;     /* single events to which the server answered 400 or 413 */
+    uint64_t dropped_ring;   /* track() returned PLAYTRACE_DROPPED */
+    uint64_t dropped_budget; /* the queue had reached queue_bytes_max */
+    uint64_t withdrawn;      /* thrown away because consent ended */
+    uint64_t damaged;        /* runs of damaged bytes that were cut or skipped in the queue */
+    uint64_t send_attempts;  /* HTTP requests made */
+    uint64_t retries;        /* of these, how many repeat a batch that failed */
+    uint64_t io_failures;    /* file operations that failed; they are repeated */
+};
+
+/* Fill in the defaults named above. */
+void playtrace_options_init(struct playtrace_options *options);
+
+/*
+ * Open the queue directory, recover what it holds, start a session, and (unless without_worker)
+ * the worker thread. PLAYTRACE_INVALID, _BUSY, _IO or _NO_MEMORY leave `*p_out` NULL and nothing
+ * open. Pair with playtrace_close().
+ */
+enum playtrace_status playtrace_open(struct playtrace **p_out,
+                                     const struct playtrace_options *options);
+
+/*
+ * Record that something happened, now. `name` is 1..64 bytes of [A-Za-z][A-Za-z0-9_.]*;
+ * `attributes_json` is NULL or the text of one JSON object. Takes a sequence number, also when
+ * the event is DROPPED, so that the loss shows; INVALID and NO_CONSENT take none.
+ */
+enum playtrace_status playtrace_track(struct playtrace *p, const char *name,
+                                      const char *attributes_json);
+
+/* The same, and the event's id as text; an empty text unless the answer is PLAYTRACE_OK. */
+enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
+                                         const char *attributes_json,
+                                         char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+
+/* Whose events follow, 1..256 bytes; NULL: the install_id again. Earlier events keep theirs. */
+enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_id);
+
+/*
+ * The player's decision, kept on disk. Anything but GIVEN empties memory and queue, cancels a
+ * request on its way (within some 50 ms with libcurl), and forgets install id and session before
+ * it returns. PLAYTRACE_IO: a file could not be written or removed; the decision holds in this
+ * process and the removal is repeated.
+ */
+enum playtrace_status playtrace_set_consent(struct playtrace *p, enum playtrace_consent consent);
+
+/* The decision that holds now. */
+enum playtrace_consent playtrace_get_consent(struct playtrace *p);
+
+/* A new session_id; seq starts from 0. playtrace_open() has started the first one. */
+enum playtrace_status playtrace_session_start(struct playtrace *p);
+
+/* The current session's id as text. */
+void playtrace_session_id(struct playtrace *p, char session_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+
+/*
+ * Send what is queued, waiting at most `timeout_ms` (0: only write the ring to the queue).
+ * PLAYTRACE_OK: everything that was tracked before the call has left the queue; PLAYTRACE_QUEUED:
+ * time was up, or the server asks for a longer wait than that.
+ */
+enum playtrace_status playtrace_flush(struct playtrace *p, uint32_t timeout_ms);
+
+/*
+ * One step of the worker's work, for games without one (call it once a frame or a second):
+ * writes the ring to the queue and sends one batch if one is due, which takes as long as the
+ * request does. PLAYTRACE_OK: nothing is queued; PLAYTRACE_QUEUED: something is.
+ */
+enum playtrace_status playtrace_pump(struct playtrace *p);
+
+/*
+ * Write everything to the queue, send for at most `timeout_ms` (0: send nothing), and free `p`
+ * (NULL is fine: PLAYTRACE_OK). PLAYTRACE_QUEUED: the rest is on disk for the next open.
+ * PLAYTRACE_IO: some of it could not be written and is lost.
+ */
+enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms);
+
+void playtrace_stats(struct playtrace *p, struct playtrace_stats *stats_out);
+
+/* "OK", "QUEUED", …; never NULL. */
+const char *playtrace_status_name(enum playtrace_status status);
+
+/*
+ * ---- The platform table: everything that the core asks of the machine. ----
+ *
+ * Take the default with playtrace_platform_posix_init() and replace what you need. Each group is
+ * handed its own context. Functions that return int answer 0 for done and -1 for failed.
+ */
+
+struct playtrace_http_request {
+    const char *url;
+    const char *const *headers; /* "Name: value", header_count of them; POST is the method */
+    size_t header_count;
+    const void *body;
+    size_t body_bytes;
+    uint32_t connect_timeout_ms;
+    uint32_t timeout_ms;
+    bool (*should_stop)(void *stop_ctx); /* ask often; true: give up now with status 0 */
+    void *stop_ctx;
+};
+
+struct playtrace_http_response {
+    int status; /* HTTP status; 0: no whole answer came */
+    char *body; /* storage of the core: fill at most body_bytes_max */
+    size_t body_bytes_max;
+    size_t body_bytes;    /* filled */
+    bool is_truncated;    /* the answer was longer */
+    char retry_after[64]; /* the header's value, or "" */
+};
+
+struct playtrace_platform {
+    /* Clock and randomness: never fail but for random(). */
+    void *clock_ctx;
+    int64_t (*wall_us)(void *clock_ctx); /* UTC, microseconds since 1970 */
+    int64_t (*mono_us)(void *clock_ctx); /* never goes back */
+    int (*random)(void *clock_ctx, void *buffer, size_t bytes);
+    void (*sleep_ms)(void *clock_ctx, uint32_t ms); /* flush and close without a worker wait here */
+
+    /* Memory: only open, close and the transport's first request call it. */
+    void *memory_ctx;
+    void *(*alloc)(void *memory_ctx, size_t bytes); /* NULL: none */
+    void (*release)(void *memory_ctx, void *memory);
+
+    /* Files. Handles are opaque; paths are full paths. */
+    void *file_ctx;
+    int (*dir_create)(void *file_ctx, const char *path); /* 0 also where it exists */
+    int (*dir_list)(void *file_ctx, const char *path, void (*each)(void *arg, const char *name),
+                    void *arg);
+    int (*dir_lock)(void *file_ctx, const char *path, void **lock_out); /* 1: taken by another */
+    void (*dir_unlock)(void *file_ctx, void *lock);
+    int (*file_open)(void *file_ctx, const char *path, bool is_truncated, void **file_out);
+    int64_t (*file_size)(void *file_ctx, void *file);                               /* -1: failed */
+    int (*file_append)(void *file_ctx, void *file, const void *data, size_t bytes); /* one write */
+    int64_t (*file_read)(void *file_ctx, void *file, uint64_t offset, void *buffer, size_t bytes);
+    int (*file_truncate)(void *file_ctx, void *file, uint64_t bytes);
+    int (*file_sync)(void *file_ctx, void *file);
+    void (*file_close)(void *file_ctx, void *file);
+    int (*file_rename)(void *file_ctx, const char *from, const char *to); /* replaces */
+    int (*file_remove)(void *file_ctx, const char *path); /* 0 also where it is not there */
+
+    /*
+     * HTTP. Where http_create is set, each client makes a transport of its own at its first
+     * request and http_post gets that; else http_post gets http_ctx, which the caller owns: so
+     * many clients of one thread, one after another, share one kept-alive connection.
+     */
+    void *http_ctx;
+    void *(*http_create)(void *http_ctx); /* NULL: failed, tried again later */
+    void (*http_destroy)(void *http);
+    void (*http_post)(void *http, const struct playtrace_http_request *request,
+                      struct playtrace_http_response *response);
+
+    /*
+     * Threads. mutex_create NULL: one thread calls everything, and without_worker is required.
+     * A condition belongs to one mutex; cond_wait() may wake early.
+     */
+    void *thread_ctx;
+    void *(*mutex_create)(void *thread_ctx);
+    void (*mutex_destroy)(void *thread_ctx, void *mutex);
+    void (*mutex_lock)(void *thread_ctx, void *mutex);
+    void (*mutex_unlock)(void *thread_ctx, void *mutex);
+    void *(*cond_create)(void *thread_ctx);
+    void (*cond_destroy)(void *thread_ctx, void *cond);
+    void (*cond_wait)(void *thread_ctx, void *cond, void *mutex, uint32_t timeout_ms);
+    void (*cond_broadcast)(void *thread_ctx, void *cond);
+    void *(*thread_start)(void *thread_ctx, void (*run)(void *arg), void *arg); /* NULL: failed */
+    void (*thread_join)(void *thread_ctx, void *thread);
+};
+
+/* The default table: POSIX files and threads, getrandom(), libcurl. */
+void playtrace_platform_posix_init(struct playtrace_platform *platform);
+
+/*
+ * The default transport. One thread at a time uses one transport; it keeps its connection alive.
+ * To share one: platform.http_create = NULL; platform.http_ctx = playtrace_http_curl_create(NULL);
+ * and playtrace_http_curl_destroy(platform.http_ctx) after the last client is closed.
+ */
+void *playtrace_http_curl_create(void *unused);
+void playtrace_http_curl_destroy(void *transport);
+void playtrace_http_curl_post(void *transport, const struct playtrace_http_request *request,
+                              struct playtrace_http_response *response);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
