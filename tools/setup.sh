@@ -1,0 +1,158 @@
+#!/bin/sh
+# setup.sh [build|test|lint] - put in place what building, testing or linting needs
+#
+# Looks first and installs only what is missing: packages of Debian 12 by apt-get (as root; anyone
+# else is told the command to have run), npm packages by the lock file in tools/deps, and, for the
+# tests, the Python packages of tests/interop/requirements.txt in .venv. Where nothing is missing it
+# prints nothing and needs no network. Tools that come from elsewhere (a Node of one's own) are taken
+# as they are: a thing is looked for by what it gives, not by its package.
+set -eu
+
+stage=${1:-build}
+root=$(cd "$(dirname "$0")/.." && pwd)
+node_major_min=18
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+case $stage in
+build | test | lint) ;;
+*)
+    printf 'setup: unknown stage %s (usage: tools/setup.sh [build|test|lint])\n' "$stage" >&2
+    exit 2
+    ;;
+esac
+
+# ---- what is missing -------------------------------------------------------
+
+missing=
+
+need() { missing="$missing $1"; }
+need_command() { command -v "$2" >/dev/null 2>&1 || need "$1"; }
+need_library() {
+    { command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$2"; } || need "$1"
+}
+
+find_missing() {
+    missing=
+    need_command gcc gcc
+    need_command g++ g++
+    need_command cmake cmake
+    need_command ninja-build ninja
+    need_command pkg-config pkg-config
+    need_library libsimdjson-dev simdjson
+    need_library libssl-dev openssl
+    need_library libcurl4-openssl-dev libcurl
+    need_library libzstd-dev libzstd
+    need_library zlib1g-dev zlib
+    need_library libxxhash-dev libxxhash
+    need_library libyaml-dev yaml-0.1
+    need_library libavro-dev avro-c
+    need_library libcmocka-dev cmocka
+    # Boost.Math is headers only, and Boost brings no pkg-config file.
+    if ! printf '#include <boost/math/distributions/normal.hpp>\n' |
+        g++ -E -x c++ - >/dev/null 2>&1; then
+        need libboost-dev
+    fi
+    if ! command -v node >/dev/null 2>&1; then
+        need nodejs
+        need_command npm npm
+    elif ! command -v npm >/dev/null 2>&1; then
+        case $(dpkg-query -W -f '${Version}' nodejs 2>/dev/null) in
+        *dfsg*) need npm ;;
+        *) fail "node is here ($(command -v node)) without npm: add npm from where node came from" ;;
+        esac
+    fi
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates
+    if [ "$stage" = test ]; then
+        need_command clang clang
+        python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need python3-venv
+    fi
+    if [ "$stage" = lint ]; then
+        need_command clang clang
+        need_command clang-format clang-format
+        need_command clang-tidy clang-tidy
+    fi
+}
+
+# ---- Debian's packages -----------------------------------------------------
+
+install_packages() {
+    find_missing
+    [ -n "$missing" ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        fail "this system has no apt-get; install what stands for these Debian packages:$missing"
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        printf 'setup: packages are missing, and only root can install them. Have this run as root:\n' >&2
+        printf '\n    apt-get update && apt-get install --no-install-recommends%s\n\n' "$missing" >&2
+        exit 1
+    fi
+    say "installing from Debian:$missing"
+    apt-get -qq update
+    # shellcheck disable=SC2086 # one word a package
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install \
+        --no-install-recommends $missing >/dev/null
+    find_missing
+    [ -z "$missing" ] || fail "still not there after the installation:$missing"
+}
+
+check_node() {
+    major=$(node -p 'process.versions.node.split(".")[0]')
+    [ "$major" -ge "$node_major_min" ] ||
+        fail "node $(node --version) is too old: $node_major_min or later is needed"
+}
+
+# ---- npm's packages, by the lock file --------------------------------------
+
+# True where every package of the lock file that is meant for this machine stands at its version.
+npm_is_whole() {
+    node -e '
+        const fs = require("fs");
+        const dir = process.argv[1];
+        const { packages } = JSON.parse(fs.readFileSync(dir + "/package-lock.json"));
+        const isFor = (list, value) => !list || list.includes(value);
+        for (const [path, entry] of Object.entries(packages)) {
+            if (!path || !isFor(entry.os, process.platform) || !isFor(entry.cpu, process.arch)) {
+                continue;
+            }
+            const found = JSON.parse(fs.readFileSync(dir + "/" + path + "/package.json"));
+            if (found.version !== entry.version) {
+                process.exit(1);
+            }
+        }' "$1" >/dev/null 2>&1
+}
+
+install_npm() {
+    dir=$root/$1
+    npm_is_whole "$dir" && return 0
+    say "installing from npm, by $1/package-lock.json: $2"
+    # No package's own install script is run: what is taken from them is files alone.
+    (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
+        fail "npm ci failed in $1"
+    npm_is_whole "$dir" || fail "npm ci in $1 left packages out"
+}
+
+# ---- Python's packages, for the tests with other people's readers -----------
+
+install_python() {
+    wanted=$root/tests/interop/requirements.txt
+    [ -e "$wanted" ] || return 0
+    cmp -s "$wanted" "$root/.venv/installed.txt" && return 0
+    say "installing from PyPI into .venv: $(grep -v '^ *\(#\|$\|--\)' "$wanted" | sed 's/ .*//' | tr '\n' ' ')"
+    rm -rf "$root/.venv"
+    python3 -m venv "$root/.venv"
+    "$root/.venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted" ||
+        fail "pip could not install tests/interop/requirements.txt"
+    cp "$wanted" "$root/.venv/installed.txt"
+}
+
+install_packages
+check_node
+install_npm tools/deps "DuckDB (library and header)"
+if [ "$stage" = test ]; then
+    install_python
+fi
