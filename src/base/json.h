@@ -18,7 +18,7 @@
 
 /* Readable bytes that must follow the input of pt_json_parse(). */
 #define PT_JSON_PADDING 64
-/* Nesting deeper than this is refused. */
+/* Nesting deeper than this is refused (an empty array or object does not count as a level). */
 #define PT_JSON_DEPTH_MAX 64
 
 enum pt_json_type {
