@@ -1,0 +1,226 @@
+// test.mjs [STEP...] - everything that holds Playtrace to its promises, one step after the other
+//
+// Without arguments all steps run, in the order of the table at the end. Each step prints a heading and
+// what failed in it; its whole output is kept in build/test-logs/. The last line sums up what ran:
+// test functions of the unit programs, tests of node:test, and one for each build that is a check of
+// its own. A program that dies, a build that breaks and a report of a sanitizer each count as a failure.
+//
+// ROUNDS=n sets the rounds of kill -9 (200), PT_SEED=n replays a seed that a failure printed.
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const logDir = path.join(root, 'build', 'test-logs');
+const jobs = String(os.cpus().length);
+const totals = { passed: 0, failed: 0, skipped: 0 };
+
+const sanitizerEnv = {
+    ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
+    LSAN_OPTIONS: `suppressions=${path.join(root, 'tests/support/lsan.supp')}:print_suppressions=0`,
+    UBSAN_OPTIONS: 'print_stacktrace=1',
+    TSAN_OPTIONS: `suppressions=${path.join(root, 'tests/support/tsan.supp')}:second_deadlock_stack=1`,
+};
+
+function run(name, command, args, { env = {}, show = false } = {}) {
+    return new Promise((resolve) => {
+        const log = fs.createWriteStream(path.join(logDir, `${name}.log`));
+        const child = spawn(command, args, {
+            cwd: root,
+            env: { ...process.env, ...sanitizerEnv, ...env },
+            stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        let text = '';
+        const take = (chunk) => {
+            text += chunk;
+            log.write(chunk);
+            if (show) {
+                process.stdout.write(chunk);
+            }
+        };
+        child.stdout.on('data', take);
+        child.stderr.on('data', take);
+        child.on('error', (error) => take(`${command}: ${error.message}\n`));
+        child.on('close', (code) => {
+            log.end();
+            resolve({ isOk: code === 0, text });
+        });
+    });
+}
+
+function count(counts) {
+    for (const key of Object.keys(totals)) {
+        totals[key] += counts[key];
+    }
+    return counts.failed === 0;
+}
+
+function say(counts) {
+    console.log(`   ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+}
+
+// ---- builds -----------------------------------------------------------------
+
+async function build(preset) {
+    const result = await run(`build-${preset}`, 'tools/build.sh', [preset]);
+    if (!result.isOk) {
+        console.log(result.text);
+        console.log(`   the ${preset} build is broken`);
+    }
+    return result.isOk;
+}
+
+async function buildAsCheck(preset) {
+    const counts = { passed: 0, failed: 0, skipped: 0 };
+    counts[(await build(preset)) ? 'passed' : 'failed'] = 1;
+    say(counts);
+    return count(counts);
+}
+
+// ---- unit programs, by CTest ---------------------------------------------------
+
+// What one program said: its cmocka functions, or the program itself where it is a script.
+function countProgram(lines, isOk) {
+    const counts = { passed: 0, failed: 0, skipped: 0 };
+    for (const line of lines) {
+        if (/^\[==========\].* test\(s\) run\.$/.test(line)) {
+            break; // what follows repeats the failures
+        }
+        if (line.startsWith('[       OK ]')) {
+            counts.passed++;
+        } else if (line.startsWith('[  FAILED  ]')) {
+            counts.failed++;
+        } else if (line.startsWith('[  SKIPPED ]')) {
+            counts.skipped++;
+        }
+    }
+    if (!isOk && counts.failed === 0) {
+        counts.failed = 1;
+    } else if (isOk && counts.passed + counts.skipped === 0) {
+        counts.passed = 1;
+    }
+    return counts;
+}
+
+async function unit(preset) {
+    if (!(await build(preset))) {
+        totals.failed++;
+        return false;
+    }
+    const dir = preset === 'release' ? 'build' : `build/${preset}`;
+    const result = await run(`unit-${preset}`, 'ctest', ['--test-dir', dir, '-V', '-j', jobs]);
+    const output = new Map();
+    const sum = { passed: 0, failed: 0, skipped: 0 };
+    let programs = 0;
+
+    for (const line of result.text.split('\n')) {
+        const said = /^(\d+): (.*)$/.exec(line);
+        const ended = /^ *\d+\/\d+ Test +#(\d+): (\S+) \.+ *(\S+)/.exec(line);
+        if (said) {
+            output.set(said[1], [...(output.get(said[1]) ?? []), said[2]]);
+        } else if (ended) {
+            const [, number, name, verdict] = ended;
+            const lines = output.get(number) ?? [];
+            const isOk = verdict === 'Passed';
+            const counts = countProgram(lines, isOk);
+            programs++;
+            for (const key of Object.keys(sum)) {
+                sum[key] += counts[key];
+            }
+            for (const skip of lines.filter((text) => text.startsWith('skipped: '))) {
+                console.log(`   ${name}: ${skip}`);
+            }
+            if (!isOk) {
+                console.log(`   ${name}: failed\n${lines.map((text) => `      ${text}`).join('\n')}`);
+            }
+        }
+    }
+    if (programs === 0) {
+        console.log(result.text);
+        sum.failed++;
+    }
+    console.log(`   ${programs} programs of ${dir}`);
+    say(sum);
+    return count(sum);
+}
+
+// ---- node:test ----------------------------------------------------------------
+
+async function nodeTests(name, directory, env = {}) {
+    const dir = path.join(root, directory);
+    const files = fs.existsSync(dir)
+        ? fs.readdirSync(dir).filter((file) => file.endsWith('.test.mjs')).sort()
+        : [];
+    const tap = path.join(logDir, `${name}.tap`);
+    const result = await run(
+        name,
+        process.execPath,
+        [
+            '--test',
+            '--test-reporter=spec', '--test-reporter-destination=stdout',
+            '--test-reporter=tap', `--test-reporter-destination=${tap}`,
+            ...files.map((file) => path.join(directory, file)),
+        ],
+        { env, show: true },
+    );
+    const text = fs.existsSync(tap) ? fs.readFileSync(tap, 'utf8') : '';
+    const number = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+    const counts = {
+        passed: number('pass'),
+        failed: number('fail') + number('cancelled'),
+        skipped: number('skipped') + number('todo'),
+    };
+    if (!result.isOk && counts.failed === 0) {
+        counts.failed = 1;
+    }
+    return count(counts);
+}
+
+const programOf = (preset) => ({ PLAYTRACE_BIN: path.join(root, 'build', preset, 'playtrace') });
+
+// ---- the steps ----------------------------------------------------------------
+
+const steps = [
+    ['unit', 'Unit tests, fault sweeps, conformance, layering (release build)', () => unit('release')],
+    ['e2e', 'End to end: the real program over real sockets', () => nodeTests('e2e', 'tests/e2e')],
+    ['interop', "Other people's readers", () => nodeTests('interop', 'tests/interop')],
+    ['crash', 'kill -9 at random moments during load', () => nodeTests('crash', 'tests/crash')],
+    ['asan', 'Unit tests under ASan and UBSan', () => unit('asan')],
+    ['asan-e2e', 'End to end under ASan and UBSan',
+        () => nodeTests('asan-e2e', 'tests/e2e', programOf('asan'))],
+    ['tsan', 'Unit tests under TSan', () => unit('tsan')],
+    ['tsan-e2e', 'End to end under TSan',
+        () => nodeTests('tsan-e2e', 'tests/e2e', programOf('tsan'))],
+    ['clang', "clang builds it, with the conventions' warnings as errors",
+        () => buildAsCheck('clang')],
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !steps.some((step) => step[0] === name));
+if (unknown.length > 0) {
+    console.error(`test: unknown step ${unknown.join(', ')}; there are: ${steps.map((step) => step[0]).join(', ')}`);
+    process.exit(2);
+}
+
+fs.mkdirSync(logDir, { recursive: true });
+const began = Date.now();
+const broken = [];
+for (const [name, title, action] of steps) {
+    if (wanted.length > 0 && !wanted.includes(name)) {
+        continue;
+    }
+    const start = Date.now();
+    console.log(`\n== ${title}`);
+    if (!(await action())) {
+        broken.push(name);
+    }
+    console.log(`   ${((Date.now() - start) / 1000).toFixed(0)} s`);
+}
+console.log(`\n${((Date.now() - began) / 1000).toFixed(0)} s; logs in build/test-logs/`);
+if (broken.length > 0) {
+    console.log(`failed steps: ${broken.join(', ')}`);
+}
+console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exit(totals.failed === 0 && broken.length === 0 ? 0 : 1);
