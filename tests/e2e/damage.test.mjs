@@ -1,0 +1,212 @@
+// damage.test.mjs - damaged and full disks: said, never skipped, and survived where that can be
+//
+// Method: let the program write, stop it, damage one thing by hand (docs/formats says where it is), and
+// look at what `serve` and `audit` say.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { Server, cli, cliOk, countRows, event, events, freshDir, patience, sleep } from './support/server.mjs';
+
+const segmentHeaderBytes = 4096;
+const batchHeaderBytes = 104;
+
+// The log's newest segment that holds a batch, and where its batches are (docs/formats/log.md).
+function readLog(dir) {
+    const logDir = path.join(dir, 'log');
+    const names = fs.readdirSync(logDir).sort();
+    for (const name of names.reverse()) {
+        const file = path.join(logDir, name);
+        const bytes = fs.readFileSync(file);
+        if (bytes.subarray(0, 8).toString('latin1') !== 'PTLOGSEG') {
+            continue;
+        }
+        const batches = [];
+        let at = segmentHeaderBytes;
+        const segmentId = bytes.subarray(32, 40);
+        while (at + batchHeaderBytes < bytes.length &&
+            bytes.subarray(at, at + 4).toString('latin1') === 'PTB1' &&
+            bytes.subarray(at + 40, at + 48).equals(segmentId)) {
+            const count = bytes.readUInt32LE(at + 4);
+            const size = batchHeaderBytes + 4 * count + bytes.readUInt32LE(at + 8);
+            const end = at + Math.ceil(size / 8) * 8;
+            batches.push({ at, count, end, recordsAt: at + batchHeaderBytes + 4 * count });
+            at = end;
+        }
+        if (batches.length > 0) {
+            return { file, batches, end: at };
+        }
+    }
+    throw new Error(`no segment with a batch in ${logDir}`);
+}
+
+function flipByte(file, at) {
+    const fd = fs.openSync(file, 'r+');
+    const byte = Buffer.alloc(1);
+    fs.readSync(fd, byte, 0, 1, at);
+    byte[0] ^= 0x40;
+    fs.writeSync(fd, byte, 0, 1, at);
+    fs.closeSync(fd);
+}
+
+function writeAt(file, at, bytes) {
+    const fd = fs.openSync(file, 'r+');
+    fs.writeSync(fd, bytes, 0, bytes.length, at);
+    fs.closeSync(fd);
+}
+
+// The first file under `dir` whose name ends so.
+function findFile(dir, ending) {
+    for (const entry of fs.readdirSync(dir, { withFileTypes: true, recursive: false })) {
+        const full = path.join(dir, entry.name);
+        const found = entry.isDirectory() ? findFile(full, ending)
+            : entry.name.endsWith(ending) ? full : undefined;
+        if (found) {
+            return found;
+        }
+    }
+    return undefined;
+}
+
+async function settledDir(t, batches = 3) {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    for (let i = 0; i < batches; i++) {
+        assert.equal((await server.send([...events(20), event({ occurred_at: 'never' })])).status, 202);
+    }
+    assert.equal(await server.settle(20 * batches), 20 * batches);
+    await server.stop();
+    await cliOk(['audit', '--data', dir]);
+    return dir;
+}
+
+test('a corrupt byte below the checkpoint is reported with its file, and never skipped', async (t) => {
+    const dir = await settledDir(t);
+    const log = readLog(dir);
+    flipByte(log.file, log.batches.find((batch) => batch.count > 0).recordsAt + 5);
+
+    const audit = await cli(['audit', '--data', dir]);
+    assert.equal(audit.code, 1, audit.stdout);
+    const said = audit.stdout + audit.stderr;
+    assert.ok(said.includes(path.basename(log.file)), said);
+
+    const serve = await cli(['serve', '--data', dir, '--listen', '127.0.0.1:0'], { timeoutMs: 15000 * patience });
+    assert.equal(serve.code, 1, `it must not serve over a log that is damaged: ${serve.stderr}`);
+    assert.ok(serve.stderr.includes(path.basename(log.file)), serve.stderr);
+});
+
+test('a torn write at the tail is cut, and nothing before it is touched', async (t) => {
+    const dir = await settledDir(t);
+    const log = readLog(dir);
+    const last = log.batches.at(-1);
+    const bytes = fs.readFileSync(log.file);
+    // A batch whose header came to the disk, and whose records did not.
+    const torn = Buffer.from(bytes.subarray(last.at, last.end));
+    torn.fill(0, Math.min(torn.length - 1, batchHeaderBytes + 8));
+    writeAt(log.file, log.end, torn);
+
+    const server = await Server.forTest(t, dir);
+    assert.equal((await server.send(events(7))).status, 202);
+    assert.equal(await server.settle(67), 67);
+    await server.stop();
+    assert.deepEqual(await countRows(dir), { rows: 67, ids: 67 });
+    await cliOk(['audit', '--data', dir]);
+});
+
+test('audit names a missing data file and a lost dead letter', async (t) => {
+    const dir = await settledDir(t, 1);
+    const data = findFile(path.join(dir, 'lake'), '.parquet');
+    fs.renameSync(data, `${data}.away`);
+    const missing = await cli(['audit', '--data', dir]);
+    assert.equal(missing.code, 1, missing.stdout);
+    assert.ok((missing.stdout + missing.stderr).includes(path.basename(data)), missing.stdout + missing.stderr);
+    fs.renameSync(`${data}.away`, data);
+    await cliOk(['audit', '--data', dir]);
+
+    const dlq = path.join(dir, 'dlq');
+    const letters = fs.readdirSync(dlq).map((name) => path.join(dlq, name))
+        .filter((file) => fs.statSync(file).isFile() && fs.readFileSync(file).includes('never'));
+    assert.ok(letters.length > 0 || fs.readdirSync(dlq).length > 0, 'there is a dead letter');
+    const victims = letters.length > 0 ? letters : fs.readdirSync(dlq).map((name) => path.join(dlq, name));
+    for (const file of victims) {
+        fs.renameSync(file, path.join(dir, `away-${path.basename(file)}`));
+    }
+    const lost = await cli(['audit', '--data', dir]);
+    assert.equal(lost.code, 1, lost.stdout);
+});
+
+test('a full disk is 507, and the service recovers when there is space again', async (t) => {
+    if (process.getuid() !== 0) {
+        t.skip('only root may mount a small file system');
+        return;
+    }
+    const dir = freshDir(t);
+    try {
+        execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', dir], { stdio: 'pipe' });
+    } catch (error) {
+        t.skip(`no small file system can be mounted here: ${String(error.stderr).trim()}`);
+        return;
+    }
+    t.after(() => execFileSync('umount', ['-l', dir]));
+    const server = await Server.forTest(t, path.join(dir, 'data'), {
+        env: {
+            PLAYTRACE_LOG_SEGMENT_BYTES: String(1 << 20),
+            PLAYTRACE_LOG_FREE_BYTES_MIN: String(8 << 20),
+            PLAYTRACE_STREAM_CHECKPOINT_MS: '200',
+        },
+    });
+    const acked = new Set();
+    const send = async () => {
+        const batch = events(200);
+        const answer = await server.send(batch);
+        if (answer.status === 202) {
+            batch.forEach((one) => acked.add(one.event_id));
+        }
+        return answer;
+    };
+    assert.equal((await send()).status, 202);
+
+    const ballast = path.join(dir, 'ballast');
+    const fd = fs.openSync(ballast, 'w');
+    const block = Buffer.alloc(256 << 10, 0xa5);
+    try {
+        for (;;) {
+            fs.writeSync(fd, block);
+        }
+    } catch (error) {
+        assert.equal(error.code, 'ENOSPC');
+    }
+    fs.closeSync(fd);
+
+    let answer = { status: 202 };
+    for (let i = 0; i < 100 && answer.status === 202; i++) {
+        answer = await send();
+    }
+    assert.equal(answer.status, 507, answer.text);
+    assert.ok(answer.json.code && answer.json.detail, answer.text);
+    assert.equal((await server.get('/healthz')).status, 200, 'it lives');
+    assert.equal((await server.get('/readyz')).status, 503, 'and says that it takes no events');
+    await sleep(500);
+
+    fs.rmSync(ballast);
+    const until = Date.now() + 15000 * patience;
+    do {
+        await sleep(100);
+        answer = await send();
+    } while (answer.status !== 202 && Date.now() < until);
+    assert.equal(answer.status, 202, answer.text);
+    assert.equal((await server.get('/readyz')).status, 200);
+    assert.equal(await server.settle(acked.size), acked.size);
+    await server.stop();
+    assert.deepEqual(await countRows(path.join(dir, 'data')), { rows: acked.size, ids: acked.size });
+    await cliOk(['audit', '--data', path.join(dir, 'data')]);
+});
+
+test('an empty or foreign directory is told apart from a damaged one', async (t) => {
+    const dir = freshDir(t);
+    const empty = await cli(['audit', '--data', path.join(dir, 'nowhere')]);
+    assert.notEqual(empty.code, 0);
+    assert.match(empty.stderr, /^playtrace: /);
+});
