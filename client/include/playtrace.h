@@ -98,7 +98,8 @@ struct playtrace_options {
 };
 
 /* All counts since open. While no call is running,
- * tracked + recovered = queued + delivered + refused + unreadable + dropped_budget + withdrawn. */
+ * tracked + recovered = queued + delivered + refused + unreadable + dropped_budget + withdrawn,
+ * unless somebody else damages the queue's files meanwhile. */
 struct playtrace_stats {
     uint64_t tracked;        /* events that track() took */
     uint64_t recovered;      /* found in the queue at open */
@@ -214,6 +215,12 @@ struct playtrace_http_response {
     char retry_after[64]; /* the header's value, or "" */
 };
 
+enum playtrace_file_mode {
+    PLAYTRACE_FILE_READ,    /* reading only; fails where the file is not there */
+    PLAYTRACE_FILE_APPEND,  /* made if absent; read anywhere, write at the end */
+    PLAYTRACE_FILE_REPLACE, /* as APPEND, but emptied first */
+};
+
 struct playtrace_platform {
     /* Clock and randomness: never fail but for random(). */
     void *clock_ctx;
@@ -234,7 +241,8 @@ struct playtrace_platform {
                     void *arg);
     int (*dir_lock)(void *file_ctx, const char *path, void **lock_out); /* 1: taken by another */
     void (*dir_unlock)(void *file_ctx, void *lock);
-    int (*file_open)(void *file_ctx, const char *path, bool is_truncated, void **file_out);
+    int (*file_open)(void *file_ctx, const char *path, enum playtrace_file_mode mode,
+                     void **file_out);
     int64_t (*file_size)(void *file_ctx, void *file);                               /* -1: failed */
     int (*file_append)(void *file_ctx, void *file, const void *data, size_t bytes); /* one write */
     int64_t (*file_read)(void *file_ctx, void *file, uint64_t offset, void *buffer, size_t bytes);

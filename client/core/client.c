@@ -1,0 +1,458 @@
+/*
+ * client.c - open, consent, close: the client's life
+ */
+#include "core/client.h"
+#include "core/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void pt_client_lock(struct playtrace *p)
+{
+    if (p->lock) {
+        p->platform.mutex_lock(p->platform.thread_ctx, p->lock);
+    }
+}
+
+void pt_client_unlock(struct playtrace *p)
+{
+    if (p->lock) {
+        p->platform.mutex_unlock(p->platform.thread_ctx, p->lock);
+    }
+}
+
+void pt_client_work_lock(struct playtrace *p)
+{
+    if (p->work_lock) {
+        p->platform.mutex_lock(p->platform.thread_ctx, p->work_lock);
+    }
+}
+
+void pt_client_work_unlock(struct playtrace *p)
+{
+    if (p->work_lock) {
+        p->platform.mutex_unlock(p->platform.thread_ctx, p->work_lock);
+    }
+}
+
+int64_t pt_client_now_us(struct playtrace *p)
+{
+    return p->platform.mono_us(p->platform.clock_ctx);
+}
+
+/* ---- options ---- */
+
+void playtrace_options_init(struct playtrace_options *options)
+{
+    memset(options, 0, sizeof(*options));
+    options->consent = PLAYTRACE_CONSENT_NONE;
+    options->sync_at_close = true;
+    options->flush_interval_ms = 10000;
+    options->batch_events_max = 100;
+    options->queue_bytes_max = UINT64_C(16) << 20;
+    options->ring_bytes = 256u * 1024;
+    options->retry_base_ms = 1000;
+    options->retry_cap_ms = 300000;
+    options->connect_timeout_ms = 5000;
+    options->request_timeout_ms = 15000;
+}
+
+static bool text_is_absent_or_valid(const char *text)
+{
+    return !text || pt_client_text_is_valid(text, PLAYTRACE_TEXT_BYTES_MAX);
+}
+
+static bool platform_name_is_known(const char *name)
+{
+    static const char *const known[] = {"ios", "android", "pc", "console", "web"};
+
+    for (size_t i = 0; name && i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strcmp(name, known[i]) == 0) {
+            return true;
+        }
+    }
+    return !name;
+}
+
+/* Visible ASCII: a key or a URL that held more could smuggle a header line. */
+static bool is_visible_ascii(const char *text, size_t bytes_max)
+{
+    size_t bytes = 0;
+
+    for (; text[bytes] != '\0'; bytes++) {
+        if (bytes == bytes_max || text[bytes] <= ' ' || text[bytes] > '~') {
+            return false;
+        }
+    }
+    return bytes > 0;
+}
+
+static bool options_are_valid(const struct playtrace_options *options)
+{
+    bool is_http = options->url && (strncmp(options->url, "http://", 7) == 0 ||
+                                    strncmp(options->url, "https://", 8) == 0);
+
+    return is_http && is_visible_ascii(options->url, PLAYTRACE_URL_BYTES_MAX - 1) &&
+           (!options->api_key || is_visible_ascii(options->api_key, PLAYTRACE_TEXT_BYTES_MAX)) &&
+           options->queue_dir && options->queue_dir[0] != '\0' &&
+           strnlen(options->queue_dir, PLAYTRACE_URL_BYTES_MAX) < PLAYTRACE_URL_BYTES_MAX &&
+           text_is_absent_or_valid(options->user_id) &&
+           text_is_absent_or_valid(options->build_id) &&
+           text_is_absent_or_valid(options->mechanic_version) &&
+           platform_name_is_known(options->platform) &&
+           options->consent <= PLAYTRACE_CONSENT_WITHDRAWN && options->batch_events_max > 0 &&
+           options->batch_events_max <= PLAYTRACE_BATCH_EVENTS_MAX &&
+           options->ring_bytes >= 4 * PLAYTRACE_EVENT_BYTES_MAX &&
+           options->ring_bytes <= (64u << 20) && options->request_timeout_ms > 0;
+}
+
+/* Copy what the options point to into `p`. */
+static void take_options(struct playtrace *p, const struct playtrace_options *options)
+{
+    size_t url_bytes = strlen(options->url);
+
+    p->options = *options;
+    while (options->url[url_bytes - 1] == '/') {
+        url_bytes--;
+    }
+    (void)snprintf(p->url, sizeof(p->url), "%.*s/v1/events", (int)url_bytes, options->url);
+    (void)snprintf(p->dir, sizeof(p->dir), "%s", options->queue_dir);
+    if (options->api_key) {
+        (void)snprintf(p->authorization, sizeof(p->authorization), "Authorization: Bearer %s",
+                       options->api_key);
+    }
+    if (options->build_id) {
+        (void)snprintf(p->build_id, sizeof(p->build_id), "%s", options->build_id);
+    }
+    if (options->mechanic_version) {
+        (void)snprintf(p->mechanic_version, sizeof(p->mechanic_version), "%s",
+                       options->mechanic_version);
+    }
+    if (options->platform) {
+        (void)snprintf(p->platform_name, sizeof(p->platform_name), "%s", options->platform);
+    }
+    if (options->user_id) {
+        p->has_user = true;
+        (void)snprintf(p->user_id, sizeof(p->user_id), "%s", options->user_id);
+    }
+    p->options.url = p->url;
+    p->options.api_key = p->authorization[0] ? p->authorization : NULL;
+    p->options.queue_dir = p->dir;
+    p->options.user_id = NULL; /* see has_user */
+    p->options.build_id = options->build_id ? p->build_id : NULL;
+    p->options.mechanic_version = options->mechanic_version ? p->mechanic_version : NULL;
+    p->options.platform = options->platform ? p->platform_name : NULL;
+    p->options.platform_table = NULL;
+}
+
+/* ---- open and close ---- */
+
+static bool threads_create(struct playtrace *p)
+{
+    const struct playtrace_platform *platform = &p->platform;
+
+    if (!platform->mutex_create) {
+        return true;
+    }
+    p->work_lock = platform->mutex_create(platform->thread_ctx);
+    p->lock = platform->mutex_create(platform->thread_ctx);
+    p->changed = platform->cond_create(platform->thread_ctx);
+    return p->work_lock && p->lock && p->changed;
+}
+
+static void destroy(struct playtrace *p)
+{
+    struct playtrace_platform platform = p->platform;
+
+    pt_client_queue_close(&p->queue);
+    if (p->is_http_owned && platform.http_destroy) {
+        platform.http_destroy(p->http);
+    }
+    if (p->dir_lock) {
+        platform.dir_unlock(platform.file_ctx, p->dir_lock);
+    }
+    if (p->changed) {
+        platform.cond_destroy(platform.thread_ctx, p->changed);
+    }
+    if (p->lock) {
+        platform.mutex_destroy(platform.thread_ctx, p->lock);
+    }
+    if (p->work_lock) {
+        platform.mutex_destroy(platform.thread_ctx, p->work_lock);
+    }
+    platform.release(platform.memory_ctx, p);
+}
+
+/* One allocation holds everything; only the pages that are touched become memory. */
+static struct playtrace *create(const struct playtrace_platform *platform,
+                                const struct playtrace_options *options,
+                                struct pt_client_segment **segments_out)
+{
+    size_t head_bytes = (sizeof(struct playtrace) + 63) / 64 * 64;
+    size_t segments_bytes = PT_CLIENT_SEGMENTS_MAX * sizeof(struct pt_client_segment);
+    size_t body_bytes = PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 64;
+    size_t half_bytes = options->ring_bytes / 2;
+    char *block =
+        platform->alloc(platform->memory_ctx, head_bytes + segments_bytes + body_bytes +
+                                                  PT_CLIENT_ANSWER_BYTES_MAX + half_bytes * 2);
+    struct playtrace *p = (void *)block;
+
+    if (!block) {
+        return NULL;
+    }
+    memset(p, 0, sizeof(*p));
+    *segments_out = (void *)(block + head_bytes);
+    p->body = block + head_bytes + segments_bytes;
+    p->answer = p->body + body_bytes;
+    p->active = p->answer + PT_CLIENT_ANSWER_BYTES_MAX;
+    p->spare = p->active + half_bytes;
+    p->half_bytes = half_bytes;
+    p->platform = *platform;
+    if (!platform->http_create) {
+        p->http = platform->http_ctx;
+    }
+    p->drain_due_us = INT64_MAX;
+    take_options(p, options);
+    return p;
+}
+
+/* Consent, install and boot as this open finds or makes them. False: the file was not written. */
+static bool start_state(struct playtrace *p, bool is_loaded)
+{
+    bool is_changed = !is_loaded && p->options.consent != PLAYTRACE_CONSENT_NONE;
+
+    if (!is_loaded) {
+        p->state.consent = p->options.consent;
+    }
+    pt_client_session_new(p);
+    if (p->state.consent == PLAYTRACE_CONSENT_GIVEN) {
+        if (p->state.install_id[0] == '\0') {
+            pt_client_install_new(p);
+        } else {
+            p->state.boot++;
+            pt_client_identity_render(p);
+        }
+        is_changed = true;
+    }
+    return !is_changed || pt_client_state_save(&p->platform, p->dir, &p->state, false);
+}
+
+static enum playtrace_status open_dir(struct playtrace *p, struct pt_client_segment *segments)
+{
+    const struct playtrace_platform *platform = &p->platform;
+    bool is_loaded = false;
+    int locked = 0;
+
+    if (platform->dir_create(platform->file_ctx, p->dir) != 0) {
+        return PLAYTRACE_IO;
+    }
+    locked = platform->dir_lock(platform->file_ctx, p->dir, &p->dir_lock);
+    if (locked != 0) {
+        return locked > 0 ? PLAYTRACE_BUSY : PLAYTRACE_IO;
+    }
+    if (platform->random(platform->clock_ctx, p->random, sizeof(p->random)) != 0) {
+        return PLAYTRACE_IO;
+    }
+    p->random_left = sizeof(p->random);
+    is_loaded = pt_client_state_load(platform, p->dir, &p->state);
+    if (!pt_client_queue_open(&p->queue, platform, p->dir, p->options.queue_bytes_max, segments,
+                              p->body, PLAYTRACE_BATCH_BYTES_MAX) ||
+        !start_state(p, is_loaded)) {
+        return PLAYTRACE_IO;
+    }
+    p->stats.recovered = p->queue.events;
+    /* Events of an install whose decision was lost stay until there is a new one. */
+    p->is_purge_due = (is_loaded || p->options.consent == PLAYTRACE_CONSENT_WITHDRAWN) &&
+                      p->state.consent != PLAYTRACE_CONSENT_GIVEN;
+    if (p->is_purge_due && !pt_client_drain(p)) {
+        return PLAYTRACE_IO;
+    }
+    pt_client_publish(p);
+    return PLAYTRACE_OK;
+}
+
+enum playtrace_status playtrace_open(struct playtrace **p_out,
+                                     const struct playtrace_options *options)
+{
+    struct playtrace_platform platform;
+    struct pt_client_segment *segments = NULL;
+    struct playtrace *p = NULL;
+    enum playtrace_status status = PLAYTRACE_OK;
+
+    if (p_out) {
+        *p_out = NULL;
+    }
+    if (!p_out || !options || !options_are_valid(options)) {
+        return PLAYTRACE_INVALID;
+    }
+    if (options->platform_table) {
+        platform = *options->platform_table;
+    } else {
+        playtrace_platform_posix_init(&platform);
+    }
+    if (!options->without_worker && !platform.mutex_create) {
+        return PLAYTRACE_INVALID;
+    }
+    p = create(&platform, options, &segments);
+    if (!p) {
+        return PLAYTRACE_NO_MEMORY;
+    }
+    if (!threads_create(p)) {
+        status = PLAYTRACE_NO_MEMORY;
+        goto out;
+    }
+    status = open_dir(p, segments);
+    if (status) {
+        goto out;
+    }
+    p->send_due_us = pt_client_now_us(p);
+    if (p->queue.events == 0) {
+        p->send_due_us += (int64_t)options->flush_interval_ms * 1000;
+    }
+    if (!options->without_worker) {
+        /* track() and flush() look at `worker`; the thread itself never does. */
+        p->worker = platform.thread_start(platform.thread_ctx, pt_client_worker_run, p);
+        if (!p->worker) {
+            status = PLAYTRACE_NO_MEMORY;
+            goto out;
+        }
+    }
+    *p_out = p;
+    p = NULL;
+
+out:
+    if (p) {
+        destroy(p);
+    }
+    return status;
+}
+
+enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
+{
+    enum playtrace_status status = PLAYTRACE_OK;
+    uint64_t lost = 0;
+
+    if (!p) {
+        return PLAYTRACE_OK;
+    }
+    if (p->worker) {
+        pt_client_lock(p);
+        p->is_stopping = true;
+        p->stop_us = pt_client_now_us(p) + (int64_t)timeout_ms * 1000;
+        if (p->options.flush_ignores_retry) {
+            p->is_backing_off = false;
+        }
+        p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
+        pt_client_unlock(p);
+        p->platform.thread_join(p->platform.thread_ctx, p->worker);
+        status = p->stop_status;
+    } else {
+        status = playtrace_flush(p, timeout_ms);
+    }
+    pt_client_work_lock(p);
+    (void)pt_client_drain(p);
+    lost = p->spare_events + p->active_events;
+    if (p->options.sync_at_close && p->queue.events > 0 && !pt_client_queue_sync(&p->queue)) {
+        lost += p->queue.events; /* perhaps: the device did not say that it has them */
+    }
+    pt_client_work_unlock(p);
+    destroy(p);
+    if (lost > 0) {
+        return PLAYTRACE_IO;
+    }
+    return status == PLAYTRACE_NO_CONSENT ? PLAYTRACE_OK : status;
+}
+
+/* ---- consent, stats ---- */
+
+/* The caller holds `lock`. */
+static void decide(struct playtrace *p, enum playtrace_consent consent)
+{
+    p->state.consent = consent;
+    p->is_state_dirty = true;
+    if (consent == PLAYTRACE_CONSENT_GIVEN) {
+        if (p->state.install_id[0] == '\0') {
+            pt_client_install_new(p);
+        }
+        return;
+    }
+    p->stats.withdrawn += p->active_events;
+    p->stats.queued -= p->active_events;
+    memset(p->active, 0, p->active_bytes);
+    p->active_bytes = 0;
+    p->active_events = 0;
+    p->is_purge_due = true;
+    p->state.install_id[0] = '\0';
+    p->state.boot = 0;
+    pt_client_session_new(p);
+}
+
+enum playtrace_status playtrace_set_consent(struct playtrace *p, enum playtrace_consent consent)
+{
+    bool is_changed = false;
+    bool is_sound = true;
+
+    if (!p || consent > PLAYTRACE_CONSENT_WITHDRAWN) {
+        return PLAYTRACE_INVALID;
+    }
+    pt_client_lock(p);
+    is_changed = consent != p->state.consent;
+    if (is_changed) {
+        decide(p, consent);
+        if (p->worker) {
+            p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
+        }
+    }
+    pt_client_unlock(p);
+    if (is_changed) {
+        pt_client_work_lock(p); /* a request on its way sees is_purge_due and ends */
+        is_sound = pt_client_drain(p);
+        pt_client_work_unlock(p);
+    }
+    return is_sound ? PLAYTRACE_OK : PLAYTRACE_IO;
+}
+
+enum playtrace_consent playtrace_get_consent(struct playtrace *p)
+{
+    enum playtrace_consent consent = PLAYTRACE_CONSENT_NONE;
+
+    if (p) {
+        pt_client_lock(p);
+        consent = p->state.consent;
+        pt_client_unlock(p);
+    }
+    return consent;
+}
+
+void playtrace_stats(struct playtrace *p, struct playtrace_stats *stats_out)
+{
+    memset(stats_out, 0, sizeof(*stats_out));
+    if (p) {
+        pt_client_lock(p);
+        *stats_out = p->stats;
+        pt_client_unlock(p);
+    }
+}
+
+const char *playtrace_status_name(enum playtrace_status status)
+{
+    switch (status) {
+    case PLAYTRACE_OK:
+        return "OK";
+    case PLAYTRACE_QUEUED:
+        return "QUEUED";
+    case PLAYTRACE_INVALID:
+        return "INVALID";
+    case PLAYTRACE_NO_CONSENT:
+        return "NO_CONSENT";
+    case PLAYTRACE_DROPPED:
+        return "DROPPED";
+    case PLAYTRACE_BUSY:
+        return "BUSY";
+    case PLAYTRACE_IO:
+        return "IO";
+    case PLAYTRACE_NO_MEMORY:
+        return "NO_MEMORY";
+    }
+    return "unknown";
+}

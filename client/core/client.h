@@ -1,0 +1,121 @@
+/*
+ * client.h - the client's inside, shared by the files of client/core
+ *
+ * Two locks. `work_lock` is held over files and network and guards what stands under "work";
+ * `lock` is held for memory only and guards what stands under "ring". work_lock is taken before
+ * lock, never the other way. With a platform that has no threads both are NULL and nothing locks.
+ */
+#ifndef PT_CLIENT_CLIENT_H
+#define PT_CLIENT_CLIENT_H
+
+#include "core/queue.h"
+#include "core/state.h"
+#include "playtrace.h"
+
+#define PT_CLIENT_BODY_HEAD_BYTES 64 /* room before the events: {"sent_at":"…","events":[ */
+#define PT_CLIENT_ANSWER_BYTES_MAX (64u * 1024)
+#define PT_CLIENT_IDENTITY_BYTES_MAX 5600 /* three texts, each byte as \u00xx, and the ids */
+#define PT_CLIENT_RANDOM_BYTES 480        /* one refill makes 48 ids */
+
+struct playtrace {
+    /* Set at open, then only read. */
+    struct playtrace_platform platform;
+    struct playtrace_options options; /* its texts point into this struct, or are NULL */
+    char url[PLAYTRACE_URL_BYTES_MAX + 16];
+    char dir[PLAYTRACE_URL_BYTES_MAX];
+    char authorization[PLAYTRACE_TEXT_BYTES_MAX + 32]; /* "" without a key */
+    char build_id[PLAYTRACE_TEXT_BYTES_MAX + 1];
+    char mechanic_version[PLAYTRACE_TEXT_BYTES_MAX + 1];
+    char platform_name[16];
+    void *work_lock;
+    void *lock;
+    void *changed; /* condition of `lock`: for the worker, and for those who wait in flush */
+    void *worker;  /* NULL where the game pumps */
+    void *dir_lock;
+
+    /* work */
+    struct pt_client_queue queue;
+    void *http; /* owned where the platform has http_create */
+    bool is_http_owned;
+    char *spare; /* frames on their way to the queue */
+    size_t spare_bytes;
+    uint32_t spare_events;
+    char *body;           /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
+    char *answer;         /* PT_CLIENT_ANSWER_BYTES_MAX */
+    uint32_t failures;    /* requests in a row that failed */
+    bool is_repeat;       /* the next request holds events that were sent before */
+    uint32_t suspects;    /* events at the queue's head among which one is unreadable */
+    uint32_t batch_limit; /* events of the next request while there are suspects */
+
+    /* ring */
+    char *active; /* frames that track() writes; swapped with `spare` */
+    size_t active_bytes;
+    uint32_t active_events;
+    size_t half_bytes; /* size of active and of spare */
+    struct pt_client_state state;
+    bool is_state_dirty; /* the file `state` must be written */
+    bool is_purge_due;   /* consent ended: files and spare must be emptied */
+    bool has_user;       /* else the install_id stands for the player */
+    char user_id[PLAYTRACE_TEXT_BYTES_MAX + 1];
+    char session_id[PLAYTRACE_ID_TEXT_BYTES];
+    uint64_t seq;
+    char identity[PT_CLIENT_IDENTITY_BYTES_MAX]; /* the members of each event that rarely change */
+    size_t identity_bytes;
+    uint8_t random[PT_CLIENT_RANDOM_BYTES];
+    size_t random_left;
+    struct playtrace_stats stats;
+    int64_t drain_due_us;  /* when the active half goes to the queue; INT64_MAX: it is empty */
+    int64_t send_due_us;   /* when the next request is due, full batches aside */
+    bool is_backing_off;   /* not before send_due_us, not even full batches */
+    uint64_t ready_events; /* in the queue's files, as last published */
+    unsigned flushers;     /* calls that wait in flush */
+    bool is_stopping;
+    int64_t stop_us;                   /* while stopping: when to give up */
+    enum playtrace_status stop_status; /* what the worker's last delivery came to */
+};
+
+/* What one look at the queue and the network came to. */
+enum pt_client_step {
+    PT_CLIENT_STEP_SENT,    /* a batch is settled, or is being split: go on */
+    PT_CLIENT_STEP_NOTHING, /* nothing is queued, or nothing may be sent */
+    PT_CLIENT_STEP_FAILED,  /* back-off, or files failed */
+};
+
+/* ---- client.c ---- */
+void pt_client_lock(struct playtrace *p);
+void pt_client_unlock(struct playtrace *p);
+void pt_client_work_lock(struct playtrace *p);
+void pt_client_work_unlock(struct playtrace *p);
+int64_t pt_client_now_us(struct playtrace *p);
+
+/* ---- worker.c: when to write and when to send ---- */
+void pt_client_worker_run(void *client);
+/* Events that have left, whichever way. The caller holds `lock`. */
+uint64_t pt_client_settled(const struct playtrace *p);
+/*
+ * Write and send until everything that was tracked by now has left or `timeout_ms` is over. The
+ * caller holds work_lock, which is released while this sleeps.
+ */
+enum playtrace_status pt_client_deliver(struct playtrace *p, uint32_t timeout_ms);
+
+/* ---- identity.c: ids, session, user; the caller holds `lock` ---- */
+void pt_client_uuid(struct playtrace *p, int64_t wall_us, char text_out[PLAYTRACE_ID_TEXT_BYTES]);
+void pt_client_random(struct playtrace *p, void *out, size_t bytes); /* at most RANDOM_BYTES */
+/* Uniform in 0..max. */
+uint64_t pt_client_random_below(struct playtrace *p, uint64_t max);
+void pt_client_session_new(struct playtrace *p);
+void pt_client_install_new(struct playtrace *p);
+void pt_client_identity_render(struct playtrace *p);
+bool pt_client_text_is_valid(const char *text, size_t bytes_max); /* 1..max bytes of UTF-8 */
+
+/* ---- drain.c: ring to queue; the caller holds work_lock ---- */
+/* Empty what withdrawn consent must empty, write the state file, then the ring. False: a file
+ * operation failed and will be repeated. */
+bool pt_client_drain(struct playtrace *p);
+/* Tell stats what the queue holds. */
+void pt_client_publish(struct playtrace *p);
+
+/* ---- send.c: queue to network; the caller holds work_lock ---- */
+enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms);
+
+#endif

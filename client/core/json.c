@@ -1,0 +1,496 @@
+/*
+ * json.c - the little JSON that the client must read and write itself
+ */
+#include "core/json.h"
+
+#include <string.h>
+
+#define ANSWER_DEPTH_MAX 32
+
+struct scan {
+    const char *at;
+    const char *end;
+    unsigned depth_left;
+};
+
+static bool scan_value(struct scan *s);
+
+static void skip_space(struct scan *s)
+{
+    while (s->at < s->end &&
+           (*s->at == ' ' || *s->at == '\n' || *s->at == '\t' || *s->at == '\r')) {
+        s->at++;
+    }
+}
+
+static bool take(struct scan *s, char c)
+{
+    if (s->at == s->end || *s->at != c) {
+        return false;
+    }
+    s->at++;
+    return true;
+}
+
+static bool take_word(struct scan *s, const char *word, size_t bytes)
+{
+    if ((size_t)(s->end - s->at) < bytes || memcmp(s->at, word, bytes) != 0) {
+        return false;
+    }
+    s->at += bytes;
+    return true;
+}
+
+/* Bytes of the UTF-8 sequence at `text`, 0 where it is not valid (Unicode 15, table 3-7). */
+static size_t utf8_sequence(const unsigned char *text, size_t bytes)
+{
+    unsigned char low = 0x80;
+    unsigned char high = 0xbf;
+    size_t need = 0;
+
+    if (text[0] < 0x80) {
+        return 1;
+    }
+    if (text[0] >= 0xc2 && text[0] <= 0xdf) {
+        need = 2;
+    } else if (text[0] >= 0xe0 && text[0] <= 0xef) {
+        need = 3;
+        low = text[0] == 0xe0 ? 0xa0 : low;
+        high = text[0] == 0xed ? 0x9f : high;
+    } else if (text[0] >= 0xf0 && text[0] <= 0xf4) {
+        need = 4;
+        low = text[0] == 0xf0 ? 0x90 : low;
+        high = text[0] == 0xf4 ? 0x8f : high;
+    } else {
+        return 0;
+    }
+    if (bytes < need || text[1] < low || text[1] > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < need; i++) {
+        if ((text[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return need;
+}
+
+bool pt_client_utf8_is_valid(const char *text, size_t bytes)
+{
+    size_t at = 0;
+
+    while (at < bytes) {
+        size_t step = utf8_sequence((const unsigned char *)text + at, bytes - at);
+
+        if (step == 0) {
+            return false;
+        }
+        at += step;
+    }
+    return true;
+}
+
+/* The four digits after \u; -1 where they are not. */
+static int scan_hex4(struct scan *s)
+{
+    int value = 0;
+
+    if (s->end - s->at < 4) {
+        return -1;
+    }
+    for (int i = 0; i < 4; i++) {
+        char c = *s->at++;
+
+        if (c >= '0' && c <= '9') {
+            value = value * 16 + (c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            value = value * 16 + (c - 'a' + 10);
+        } else if (c >= 'A' && c <= 'F') {
+            value = value * 16 + (c - 'A' + 10);
+        } else {
+            return -1;
+        }
+    }
+    return value;
+}
+
+static bool scan_escape(struct scan *s)
+{
+    int unit = 0;
+
+    if (s->at == s->end) {
+        return false;
+    }
+    switch (*s->at++) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return true;
+    case 'u':
+        break;
+    default:
+        return false;
+    }
+    unit = scan_hex4(s);
+    if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff)) {
+        return false;
+    }
+    if (unit >= 0xd800 && unit <= 0xdbff) {
+        if (!take(s, '\\') || !take(s, 'u')) {
+            return false;
+        }
+        unit = scan_hex4(s);
+        return unit >= 0xdc00 && unit <= 0xdfff;
+    }
+    return true;
+}
+
+static bool scan_string(struct scan *s)
+{
+    if (!take(s, '"')) {
+        return false;
+    }
+    while (s->at < s->end) {
+        unsigned char c = (unsigned char)*s->at;
+
+        if (c == '"') {
+            s->at++;
+            return true;
+        }
+        if (c < 0x20) {
+            return false;
+        }
+        if (c == '\\') {
+            s->at++;
+            if (!scan_escape(s)) {
+                return false;
+            }
+        } else if (c < 0x80) {
+            s->at++;
+        } else {
+            size_t step = utf8_sequence((const unsigned char *)s->at, (size_t)(s->end - s->at));
+
+            if (step == 0) {
+                return false;
+            }
+            s->at += step;
+        }
+    }
+    return false;
+}
+
+static size_t scan_digits(struct scan *s)
+{
+    const char *start = s->at;
+
+    while (s->at < s->end && *s->at >= '0' && *s->at <= '9') {
+        s->at++;
+    }
+    return (size_t)(s->at - start);
+}
+
+/* An integer fits where its magnitude is at most 2^63 (negative) or 2^64 - 1. */
+static bool integer_fits(const char *digits, size_t count, bool is_negative)
+{
+    uint64_t value = 0;
+    uint64_t limit = is_negative ? UINT64_C(1) << 63 : UINT64_MAX;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t digit = (uint64_t)(digits[i] - '0');
+
+        if (value > (limit - digit) / 10) {
+            return false;
+        }
+        value = value * 10 + digit;
+    }
+    return true;
+}
+
+static bool scan_number(struct scan *s)
+{
+    bool is_negative = take(s, '-');
+    bool is_integer = true;
+    const char *digits = s->at;
+    size_t count = scan_digits(s);
+    long exponent = 0;
+
+    if (count == 0 || (count > 1 && digits[0] == '0')) {
+        return false;
+    }
+    if (take(s, '.')) {
+        is_integer = false;
+        if (scan_digits(s) == 0) {
+            return false;
+        }
+    }
+    if (take(s, 'e') || take(s, 'E')) {
+        bool is_minus = take(s, '-');
+        const char *start = NULL;
+
+        is_integer = false;
+        if (!is_minus) {
+            (void)take(s, '+');
+        }
+        start = s->at;
+        if (scan_digits(s) == 0) {
+            return false;
+        }
+        for (const char *c = start; c < s->at && exponent < 100000; c++) {
+            exponent = exponent * 10 + (*c - '0');
+        }
+        exponent = is_minus ? -exponent : exponent;
+    }
+    if (is_integer) {
+        return integer_fits(digits, count, is_negative);
+    }
+    /* Below 1e308 whatever the digits are; the largest double is some 1.8e308. */
+    return exponent + (long)(count < 100000 ? count : 100000) <= 308;
+}
+
+static bool scan_array(struct scan *s)
+{
+    skip_space(s);
+    if (take(s, ']')) {
+        return true;
+    }
+    for (;;) {
+        if (!scan_value(s)) {
+            return false;
+        }
+        skip_space(s);
+        if (take(s, ']')) {
+            return true;
+        }
+        if (!take(s, ',')) {
+            return false;
+        }
+    }
+}
+
+/* A member's name and colon; the value follows. */
+static bool scan_name(struct scan *s, const char **name_out, size_t *bytes_out)
+{
+    skip_space(s);
+    *name_out = s->at + 1;
+    if (!scan_string(s)) {
+        return false;
+    }
+    *bytes_out = (size_t)(s->at - *name_out) - 1;
+    skip_space(s);
+    if (!take(s, ':')) {
+        return false;
+    }
+    skip_space(s);
+    return true;
+}
+
+static bool scan_object(struct scan *s)
+{
+    const char *name = NULL;
+    size_t name_bytes = 0;
+
+    skip_space(s);
+    if (take(s, '}')) {
+        return true;
+    }
+    for (;;) {
+        if (!scan_name(s, &name, &name_bytes) || !scan_value(s)) {
+            return false;
+        }
+        skip_space(s);
+        if (take(s, '}')) {
+            return true;
+        }
+        if (!take(s, ',')) {
+            return false;
+        }
+    }
+}
+
+static bool scan_value(struct scan *s)
+{
+    bool is_sound = false;
+
+    skip_space(s);
+    if (s->at == s->end) {
+        return false;
+    }
+    switch (*s->at) {
+    case '{':
+    case '[':
+        if (s->depth_left == 0) {
+            return false;
+        }
+        s->depth_left--;
+        is_sound = *s->at++ == '{' ? scan_object(s) : scan_array(s);
+        s->depth_left++;
+        return is_sound;
+    case '"':
+        return scan_string(s);
+    case 't':
+        return take_word(s, "true", 4);
+    case 'f':
+        return take_word(s, "false", 5);
+    case 'n':
+        return take_word(s, "null", 4);
+    default:
+        return scan_number(s);
+    }
+}
+
+bool pt_client_json_is_object(const char *text, size_t bytes, unsigned depth_max)
+{
+    struct scan s = {text, text + bytes, depth_max};
+
+    skip_space(&s);
+    if (s.at == s.end || *s.at != '{' || !scan_value(&s)) {
+        return false;
+    }
+    skip_space(&s);
+    return s.at == s.end;
+}
+
+size_t pt_client_json_escape(const char *text, size_t bytes, char *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *to = out;
+
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c == '"' || c == '\\') {
+            *to++ = '\\';
+            *to++ = (char)c;
+        } else if (c < 0x20) {
+            memcpy(to, "\\u00", 4);
+            to[4] = hex[c >> 4];
+            to[5] = hex[c & 15];
+            to += 6;
+        } else {
+            *to++ = (char)c;
+        }
+    }
+    return (size_t)(to - out);
+}
+
+static bool is_named(const char *name, size_t bytes, const char *want)
+{
+    return bytes == strlen(want) && memcmp(name, want, bytes) == 0;
+}
+
+/* A plain count: digits only, within 18 of them. */
+static bool scan_count(struct scan *s, uint64_t *count_out)
+{
+    const char *digits = s->at;
+    size_t bytes = scan_digits(s);
+
+    if (bytes == 0 || bytes > 18 || (bytes > 1 && digits[0] == '0')) {
+        return false;
+    }
+    *count_out = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        *count_out = *count_out * 10 + (uint64_t)(digits[i] - '0');
+    }
+    return true;
+}
+
+/* An array of objects: how many. */
+static bool scan_object_count(struct scan *s, uint64_t *count_out)
+{
+    *count_out = 0;
+    if (!take(s, '[')) {
+        return false;
+    }
+    skip_space(s);
+    if (take(s, ']')) {
+        return true;
+    }
+    for (;;) {
+        skip_space(s);
+        if (s->at == s->end || *s->at != '{' || !scan_value(s)) {
+            return false;
+        }
+        (*count_out)++;
+        skip_space(s);
+        if (take(s, ']')) {
+            return true;
+        }
+        if (!take(s, ',')) {
+            return false;
+        }
+    }
+}
+
+bool pt_client_receipt_parse(const char *body, size_t bytes, struct pt_client_receipt *receipt_out)
+{
+    struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX};
+    unsigned accepted_seen = 0;
+    unsigned rejected_seen = 0;
+
+    if (!pt_client_json_is_object(body, bytes, ANSWER_DEPTH_MAX)) {
+        return false;
+    }
+    skip_space(&s);
+    (void)take(&s, '{');
+    skip_space(&s);
+    if (take(&s, '}')) {
+        return false;
+    }
+    do {
+        const char *name = NULL;
+        size_t name_bytes = 0;
+        bool is_sound = scan_name(&s, &name, &name_bytes);
+
+        if (is_sound && is_named(name, name_bytes, "accepted")) {
+            accepted_seen++;
+            is_sound = scan_count(&s, &receipt_out->accepted);
+        } else if (is_sound && is_named(name, name_bytes, "rejected")) {
+            rejected_seen++;
+            is_sound = scan_object_count(&s, &receipt_out->rejected);
+        } else if (is_sound) {
+            is_sound = scan_value(&s);
+        }
+        if (!is_sound) {
+            return false;
+        }
+        skip_space(&s);
+    } while (take(&s, ','));
+    /* The whole was well-formed; 3.5 or 3e1 as a count leaves something before the brace. */
+    return take(&s, '}') && accepted_seen == 1 && rejected_seen == 1;
+}
+
+bool pt_client_refusal_is_ours(const char *body, size_t bytes)
+{
+    struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX};
+
+    if (!pt_client_json_is_object(body, bytes, ANSWER_DEPTH_MAX)) {
+        return false;
+    }
+    skip_space(&s);
+    (void)take(&s, '{');
+    skip_space(&s);
+    if (take(&s, '}')) {
+        return false;
+    }
+    do {
+        const char *name = NULL;
+        size_t name_bytes = 0;
+
+        if (!scan_name(&s, &name, &name_bytes)) {
+            return false;
+        }
+        if (is_named(name, name_bytes, "code") && s.at < s.end && *s.at == '"') {
+            return true;
+        }
+        if (!scan_value(&s)) {
+            return false;
+        }
+        skip_space(&s);
+    } while (take(&s, ','));
+    return false;
+}

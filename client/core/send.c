@@ -1,0 +1,248 @@
+/*
+ * send.c - from the queue to the server, and what its answers mean
+ *
+ * Only an answer that is certainly the server's own takes events out of the queue: 202 whose
+ * receipt counts exactly the events sent, or 400 or 413 with a JSON error for a single event.
+ * All else (proxies, captive portals, truncated answers, resets) is a failure, and the batch
+ * stays. That may send events twice; they carry their event_id, and the server drops repeats.
+ */
+#include "core/client.h"
+#include "core/json.h"
+#include "core/retry.h"
+
+#include "wire/rfc3339.h"
+
+#include <string.h>
+
+#define BODY_HEAD "{\"sent_at\":\""
+#define BODY_EVENTS "\",\"events\":["
+#define HEAD_BYTES (sizeof(BODY_HEAD) - 1 + PT_RFC3339_TEXT_BYTES + sizeof(BODY_EVENTS) - 1)
+#define READ_FAILED_DELAY_US 1000000
+
+enum verdict {
+    VERDICT_SETTLED,    /* every event has its receipt */
+    VERDICT_SPLIT,      /* the server cannot take the batch as a whole */
+    VERDICT_UNREADABLE, /* the one event sent cannot be read by the server */
+    VERDICT_LATER,
+    VERDICT_MUCH_LATER, /* the key is wrong: asking often helps nobody */
+};
+
+static bool should_stop(void *client)
+{
+    struct playtrace *p = client;
+    bool is_over = false;
+
+    pt_client_lock(p);
+    is_over = p->is_purge_due || (p->is_stopping && pt_client_now_us(p) >= p->stop_us);
+    pt_client_unlock(p);
+    return is_over;
+}
+
+/* Put the head before the events and the tail behind them; returns where the body starts. */
+static const char *wrap_body(struct playtrace *p, size_t events_bytes)
+{
+    char *start = p->body + PT_CLIENT_BODY_HEAD_BYTES - HEAD_BYTES;
+    char *to = start;
+    char time[PT_RFC3339_TEXT_BYTES + 1];
+
+    pt_rfc3339_format(p->platform.wall_us(p->platform.clock_ctx), time);
+    memcpy(to, BODY_HEAD, sizeof(BODY_HEAD) - 1);
+    to += sizeof(BODY_HEAD) - 1;
+    memcpy(to, time, PT_RFC3339_TEXT_BYTES);
+    to += PT_RFC3339_TEXT_BYTES;
+    memcpy(to, BODY_EVENTS, sizeof(BODY_EVENTS) - 1);
+    memcpy(p->body + PT_CLIENT_BODY_HEAD_BYTES + events_bytes, "]}", 2);
+    return start;
+}
+
+static void post(struct playtrace *p, size_t events_bytes, uint32_t timeout_ms,
+                 struct playtrace_http_response *response)
+{
+    const char *headers[] = {"Content-Type: application/json", "Accept: application/json",
+                             p->authorization};
+    struct playtrace_http_request request = {0};
+
+    memset(response, 0, sizeof(*response));
+    response->body = p->answer;
+    response->body_bytes_max = PT_CLIENT_ANSWER_BYTES_MAX;
+    if (!p->http && p->platform.http_create) {
+        p->http = p->platform.http_create(p->platform.http_ctx);
+        p->is_http_owned = p->http != NULL;
+        if (!p->http) {
+            return;
+        }
+    }
+    request.url = p->url;
+    request.headers = headers;
+    request.header_count = p->authorization[0] ? 3 : 2;
+    request.body = wrap_body(p, events_bytes);
+    request.body_bytes = HEAD_BYTES + events_bytes + 2;
+    request.connect_timeout_ms =
+        p->options.connect_timeout_ms < timeout_ms ? p->options.connect_timeout_ms : timeout_ms;
+    request.timeout_ms = timeout_ms;
+    request.should_stop = should_stop;
+    request.stop_ctx = p;
+    p->platform.http_post(p->http, &request, response);
+}
+
+static enum verdict judge(const struct playtrace_http_response *response, uint32_t events,
+                          struct pt_client_receipt *receipt_out)
+{
+    bool is_ours =
+        !response->is_truncated && pt_client_refusal_is_ours(response->body, response->body_bytes);
+
+    switch (response->status) {
+    case 202:
+        if (response->is_truncated && events > 1) {
+            return VERDICT_SPLIT; /* half the events give a shorter receipt */
+        }
+        if (!response->is_truncated &&
+            pt_client_receipt_parse(response->body, response->body_bytes, receipt_out) &&
+            receipt_out->accepted + receipt_out->rejected == events) {
+            return VERDICT_SETTLED;
+        }
+        return VERDICT_LATER;
+    case 400:
+        if (!is_ours) {
+            return VERDICT_LATER;
+        }
+        return events > 1 ? VERDICT_SPLIT : VERDICT_UNREADABLE;
+    case 413:
+        if (events > 1) {
+            return VERDICT_SPLIT; /* a proxy's limit too; splitting loses nothing */
+        }
+        return is_ours ? VERDICT_UNREADABLE : VERDICT_MUCH_LATER;
+    case 401:
+    case 403:
+        return VERDICT_MUCH_LATER;
+    default:
+        return VERDICT_LATER;
+    }
+}
+
+/* Full jitter; Retry-After is the least, and a little is added so that not all come at once. */
+static void back_off(struct playtrace *p, bool is_long, const char *retry_after)
+{
+    const struct playtrace_options *options = &p->options;
+    int64_t least_us =
+        pt_client_retry_after_us(retry_after, p->platform.wall_us(p->platform.clock_ctx));
+    int64_t wait_us = 0;
+
+    p->failures++;
+    p->is_repeat = true;
+    pt_client_lock(p);
+    if (is_long) {
+        int64_t cap_us = (int64_t)options->retry_cap_ms * 1000;
+
+        wait_us = cap_us / 2 + (int64_t)pt_client_random_below(p, (uint64_t)(cap_us / 2));
+    } else {
+        wait_us = (int64_t)pt_client_random_below(
+            p, (uint64_t)pt_client_retry_span_us(p->failures, options->retry_base_ms,
+                                                 options->retry_cap_ms));
+    }
+    if (wait_us < least_us) {
+        wait_us =
+            least_us + (int64_t)pt_client_random_below(p, (uint64_t)options->retry_base_ms * 1000);
+    }
+    p->send_due_us = pt_client_now_us(p) + wait_us;
+    p->is_backing_off = true;
+    pt_client_unlock(p);
+}
+
+/* The events of `batch` have left the queue. */
+static void settle(struct playtrace *p, const struct pt_client_batch *batch, uint64_t accepted,
+                   uint64_t rejected, uint64_t unreadable)
+{
+    pt_client_queue_ack(&p->queue, batch);
+    if (unreadable > 0 || batch->events >= p->suspects) {
+        p->suspects = 0; /* found, or none: full batches again */
+    } else {
+        p->suspects -= batch->events;
+        p->batch_limit = (p->suspects + 1) / 2;
+    }
+    p->failures = 0;
+    p->is_repeat = false;
+    pt_client_lock(p);
+    p->stats.delivered += accepted;
+    p->stats.refused += rejected;
+    p->stats.unreadable += unreadable;
+    p->is_backing_off = false;
+    p->send_due_us = pt_client_now_us(p);
+    if (p->suspects == 0) {
+        p->send_due_us += (int64_t)p->options.flush_interval_ms * 1000;
+    }
+    pt_client_unlock(p);
+}
+
+static void split(struct playtrace *p, uint32_t events)
+{
+    p->suspects = events;
+    p->batch_limit = events / 2;
+    p->is_repeat = true;
+    pt_client_lock(p);
+    p->is_backing_off = false;
+    p->send_due_us = pt_client_now_us(p);
+    pt_client_unlock(p);
+}
+
+static bool may_send(struct playtrace *p)
+{
+    bool is_allowed = false;
+
+    pt_client_lock(p);
+    is_allowed = p->state.consent == PLAYTRACE_CONSENT_GIVEN && !p->is_purge_due;
+    pt_client_unlock(p);
+    return is_allowed;
+}
+
+enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms)
+{
+    struct playtrace_http_response response;
+    struct pt_client_receipt receipt = {0};
+    struct pt_client_batch batch;
+    enum verdict verdict = VERDICT_LATER;
+    enum pt_client_step step = PT_CLIENT_STEP_SENT;
+
+    if (!may_send(p)) {
+        return PT_CLIENT_STEP_NOTHING;
+    }
+    if (!pt_client_queue_peek(
+            &p->queue, p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
+            p->suspects > 0 ? p->batch_limit : p->options.batch_events_max, &batch)) {
+        pt_client_lock(p);
+        p->is_backing_off = true;
+        p->send_due_us = pt_client_now_us(p) + READ_FAILED_DELAY_US;
+        pt_client_unlock(p);
+        pt_client_publish(p);
+        return PT_CLIENT_STEP_FAILED;
+    }
+    if (batch.events == 0) {
+        pt_client_publish(p);
+        return PT_CLIENT_STEP_NOTHING;
+    }
+    pt_client_lock(p);
+    p->stats.send_attempts++;
+    p->stats.retries += p->is_repeat ? 1 : 0;
+    pt_client_unlock(p);
+    post(p, batch.bytes, timeout_ms, &response);
+    response.retry_after[sizeof(response.retry_after) - 1] = '\0';
+    verdict = judge(&response, batch.events, &receipt);
+    switch (verdict) {
+    case VERDICT_SETTLED:
+        settle(p, &batch, receipt.accepted, receipt.rejected, 0);
+        break;
+    case VERDICT_UNREADABLE:
+        settle(p, &batch, 0, 0, 1);
+        break;
+    case VERDICT_SPLIT:
+        split(p, batch.events);
+        break;
+    case VERDICT_LATER:
+    case VERDICT_MUCH_LATER:
+        back_off(p, verdict == VERDICT_MUCH_LATER, response.retry_after);
+        step = PT_CLIENT_STEP_FAILED;
+        break;
+    }
+    pt_client_publish(p);
+    return step;
+}
