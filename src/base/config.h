@@ -28,8 +28,8 @@
       "largest body after decompression, bytes")                                                   \
     X(collect, clock_tolerance_ms, INT, "5000", 0, 3600000,                                        \
       "a device clock nearer than this to ours is believed")                                       \
-    X(collect, clock_skew_days_max, INT, "400", 1, 36500,                                          \
-      "a correction larger than this is not believed; the time of receipt is taken")               \
+    X(collect, event_age_days_max, INT, "400", 1, 36500,                                           \
+      "an event that waited longer on a device with a wrong clock is dated at its receipt")        \
     X(collect, in_flight_bytes_max, INT, "67108864", 1048576, 4294967296,                          \
       "bytes waiting for the disk; over it requests get 503")                                      \
     X(log, segment_bytes, INT, "67108864", 1048576, 4294967296, "size of a log segment")           \

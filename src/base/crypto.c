@@ -67,7 +67,8 @@ void pt_hmac_destroy(struct pt_hmac *hmac)
     }
 }
 
-void pt_hmac_sha256(struct pt_hmac *hmac, struct pt_span data, uint8_t digest_out[PT_SHA256_BYTES])
+void pt_hmac_sha256(const struct pt_hmac *hmac, struct pt_span data,
+                    uint8_t digest_out[PT_SHA256_BYTES])
 {
     SHA256_CTX ctx = hmac->inner;
     uint8_t inner[PT_SHA256_BYTES];

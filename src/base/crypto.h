@@ -11,11 +11,12 @@
 
 void pt_sha256(struct pt_span data, uint8_t digest_out[PT_SHA256_BYTES]);
 
-/* A keyed context: the key is set up once. One thread a context. */
+/* A keyed context: the key is set up once. Never changed by use, so any thread may use it. */
 struct pt_hmac;
 struct pt_hmac *pt_hmac_create(struct pt_span key) PT_MUST_USE; /* NULL without memory */
 void pt_hmac_destroy(struct pt_hmac *hmac);
-void pt_hmac_sha256(struct pt_hmac *hmac, struct pt_span data, uint8_t digest_out[PT_SHA256_BYTES]);
+void pt_hmac_sha256(const struct pt_hmac *hmac, struct pt_span data,
+                    uint8_t digest_out[PT_SHA256_BYTES]);
 
 /* Equal, in time that depends on the size alone. */
 bool pt_equal_constant_time(struct pt_span a, struct pt_span b);

@@ -1,0 +1,293 @@
+/*
+ * collect.c - POST /v1/events
+ *
+ * The path of a request: who sends (key) → what it is (type, encoding) → decode.c → commit.c,
+ * which answers. Everything before the commit runs on the loop thread of the connection.
+ */
+#include "collect/collect.h"
+
+#include "base/compress.h"
+#include "base/crypto.h"
+#include "collect/commit.h"
+#include "collect/decode.h"
+#include "wire/rfc3339.h"
+
+#include <strings.h>
+
+#define DIGEST PT_SHA256_BYTES
+
+struct pt_collect {
+    struct pt_collect_parts parts;
+    struct pt_commit *commit;
+    struct pt_decoder **decoders; /* one a loop thread */
+    uint32_t decoder_count;
+    uint8_t (*key_digests)[DIGEST];
+    size_t key_count;
+    struct pt_decode_limits limits;
+    struct pt_metric *refused_total; /* whole requests */
+};
+
+/* The key as sent is compared by digest, so that neither time nor memory tells about ours. */
+static bool is_authorized(const struct pt_collect *collect, const struct pt_http_request *request)
+{
+    struct pt_span header = pt_http_header(request, "Authorization");
+    uint8_t digest[DIGEST];
+    bool is_known = false;
+
+    if (collect->key_count == 0) {
+        return pt_http_peer_is_loopback(request);
+    }
+    if (header.size <= 7 || strncasecmp((const char *)header.data, "Bearer ", 7) != 0) {
+        return false;
+    }
+    pt_sha256(pt_span_of(header.data + 7, header.size - 7), digest);
+    for (size_t i = 0; i < collect->key_count; i++) {
+        is_known |= pt_equal_constant_time(pt_span_of(digest, DIGEST),
+                                           pt_span_of(collect->key_digests[i], DIGEST));
+    }
+    return is_known;
+}
+
+/* The media type without parameters, in any case. */
+static bool is_media_type(struct pt_span header, const char *type)
+{
+    size_t size = strlen(type);
+
+    return header.size >= size && strncasecmp((const char *)header.data, type, size) == 0 &&
+           (header.size == size || header.data[size] == ';' || header.data[size] == ' ');
+}
+
+static bool find_body_kind(const struct pt_http_request *request, enum pt_body_kind *kind_out)
+{
+    struct pt_span type = pt_http_header(request, "Content-Type");
+
+    *kind_out = PT_BODY_JSON;
+    if (is_media_type(type, "application/x-ndjson") || is_media_type(type, "application/jsonl")) {
+        *kind_out = PT_BODY_NDJSON;
+        return true;
+    }
+    /* A browser's beacon can only say text/plain. */
+    return type.size == 0 || is_media_type(type, "application/json") ||
+           is_media_type(type, "text/plain");
+}
+
+/* The body as it was before Content-Encoding. */
+static enum pt_code inflate_body(struct pt_decoder *decoder, const struct pt_http_request *request,
+                                 struct pt_span *body_out, struct pt_error *err)
+{
+    struct pt_span encoding = pt_http_header(request, "Content-Encoding");
+    struct pt_span body = pt_http_body(request);
+    enum pt_code code = PT_OK;
+
+    *body_out = body;
+    if (encoding.size == 0 || pt_span_is(encoding, "identity")) {
+        return PT_OK;
+    }
+    pt_buf_reset(&decoder->inflated);
+    if (pt_span_is(encoding, "gzip") || pt_span_is(encoding, "x-gzip")) {
+        code = pt_gzip_decompress(body, &decoder->inflated, err);
+    } else if (pt_span_is(encoding, "zstd")) {
+        code = pt_zstd_decompress(body, &decoder->inflated, err);
+    } else {
+        return pt_fail(err, PT_NOT_FOUND, "Content-Encoding may be gzip, zstd or identity");
+    }
+    if (code) {
+        return code;
+    }
+    if (!pt_buf_reserve(&decoder->inflated, PT_JSON_PADDING)) {
+        return pt_fail(err, PT_TOO_BIG, "the decompressed body is over the limit");
+    }
+    memset(decoder->inflated.data + decoder->inflated.size, 0, PT_JSON_PADDING);
+    *body_out = pt_buf_span(&decoder->inflated);
+    return PT_OK;
+}
+
+static void refuse(struct pt_collect *collect, struct pt_http_request *request, enum pt_code code,
+                   const char *invalid_code, const struct pt_error *err)
+{
+    pt_metric_add(collect->refused_total, 1);
+    switch (code) {
+    case PT_TOO_BIG:
+        pt_http_respond_error(request, 413, "too_large", "%s", err->text);
+        break;
+    case PT_NOT_FOUND:
+        pt_http_respond_error(request, 415, "unsupported_encoding", "%s", err->text);
+        break;
+    case PT_INVALID:
+        pt_http_respond_error(request, 400, invalid_code, "%s", err->text);
+        break;
+    case PT_OK:
+    case PT_AGAIN:
+    case PT_FENCED:
+    case PT_CORRUPT:
+    case PT_FULL:
+    case PT_IO:
+    case PT_NO_MEMORY: {
+        static const char body[] =
+            "{\"code\":\"overloaded\",\"detail\":\"the server cannot take more at the moment; "
+            "nothing of this request was taken, send it again later\"}";
+        static const struct pt_http_header_out retry = {"Retry-After", "1"};
+
+        pt_http_respond(request, 503, "application/json", pt_span_of(body, sizeof(body) - 1), &retry,
+                        1);
+        break;
+    }
+    }
+}
+
+static void handle_events(void *ctx, struct pt_http_request *request)
+{
+    struct pt_collect *collect = ctx;
+    struct pt_decoder *decoder = collect->decoders[pt_http_loop_index(request)];
+    enum pt_body_kind kind = PT_BODY_JSON;
+    struct pt_span body;
+    struct pt_error err = {0};
+    enum pt_code code = PT_OK;
+
+    if (!is_authorized(collect, request)) {
+        static const char text[] = "{\"code\":\"unauthorized\",\"detail\":\"send a known key: "
+                                   "Authorization: Bearer KEY\"}";
+        static const struct pt_http_header_out challenge = {"WWW-Authenticate", "Bearer"};
+
+        pt_metric_add(collect->refused_total, 1);
+        pt_http_respond(request, 401, "application/json", pt_span_of(text, sizeof(text) - 1),
+                        &challenge, 1);
+        return;
+    }
+    if (!find_body_kind(request, &kind)) {
+        pt_metric_add(collect->refused_total, 1);
+        pt_http_respond_error(request, 415, "unsupported_type",
+                              "Content-Type may be application/json or application/x-ndjson");
+        return;
+    }
+    code = inflate_body(decoder, request, &body, &err);
+    if (code) {
+        refuse(collect, request, code, "invalid_encoding", &err);
+        return;
+    }
+    code = pt_decode_body(decoder, kind, body, pt_clock_wall_us(collect->parts.clock),
+                          collect->parts.pseudonyms, &collect->limits, &err);
+    if (code) {
+        refuse(collect, request, code, "invalid_body", &err);
+        return;
+    }
+    if (decoder->record_sizes.count == 0 && decoder->dead_sizes.count == 0) {
+        pt_http_respond(request, 202, "application/json", pt_buf_span(&decoder->answer), NULL, 0);
+        return;
+    }
+    code = pt_commit_add(collect->commit, request, decoder, &err);
+    if (code) {
+        refuse(collect, request, code, "invalid_body", &err);
+    }
+}
+
+/* Dead letters behind the last note were never answered for. */
+static enum pt_code cut_unanswered(const struct pt_collect_parts *parts, struct pt_error *err)
+{
+    uint8_t bytes[PT_LOG_NOTE_BYTES];
+    struct pt_ledger_note note;
+    uint64_t end = pt_log_end(parts->dead_letters);
+
+    pt_log_last_note(parts->log, bytes);
+    pt_ledger_note_decode(bytes, &note);
+    if (end < note.dead) {
+        return pt_fail(err, PT_CORRUPT,
+                       "the log counts %llu dead letters, but only %llu are there: dead letters "
+                       "were lost; restore dlq/ from a backup",
+                       (unsigned long long)note.dead, (unsigned long long)end);
+    }
+    return end > note.dead ? pt_log_cut(parts->dead_letters, note.dead, err) : PT_OK;
+}
+
+enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
+                             uint32_t loop_threads, struct pt_error *err)
+{
+    const struct pt_config *config = parts->config;
+    size_t body_bytes_max = (size_t)pt_config_int(config, PT_CONFIG_collect_decompressed_bytes_max);
+    struct pt_collect *collect = NULL;
+    enum pt_code code = cut_unanswered(parts, err);
+
+    *collect_out = NULL;
+    if (code) {
+        return code;
+    }
+    collect = pt_alloc_zero(sizeof(*collect));
+    if (!collect) {
+        goto no_memory;
+    }
+    collect->parts = *parts;
+    collect->limits = (struct pt_decode_limits){
+        .events_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_batch_events_max),
+        .record_bytes_max = PT_LOG_BATCH_BYTES_MAX / 2,
+        .clock_tolerance_us = pt_config_int(config, PT_CONFIG_collect_clock_tolerance_ms) * 1000,
+        .event_age_us_max = pt_config_int(config, PT_CONFIG_collect_event_age_days_max) * PT_DAY_US,
+    };
+    collect->refused_total =
+        pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_collect_refused_requests_total", NULL,
+                       "requests of which nothing was taken");
+    collect->key_count = pt_config_list_count(config, PT_CONFIG_collect_keys);
+    collect->key_digests = pt_alloc_zero(collect->key_count * DIGEST);
+    collect->decoders = pt_alloc_zero(loop_threads * sizeof(struct pt_decoder *));
+    if (!collect->key_digests || !collect->decoders) {
+        goto no_memory;
+    }
+    for (size_t i = 0; i < collect->key_count; i++) {
+        pt_sha256(pt_span_str(pt_config_list_item(config, PT_CONFIG_collect_keys, i)),
+                  collect->key_digests[i]);
+    }
+    for (; collect->decoder_count < loop_threads; collect->decoder_count++) {
+        struct pt_decoder *decoder =
+            pt_decoder_create(body_bytes_max, collect->limits.record_bytes_max);
+
+        if (!decoder) {
+            goto no_memory;
+        }
+        collect->decoders[collect->decoder_count] = decoder;
+    }
+    code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
+                          (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
+                          parts->metrics, err);
+    if (code) {
+        pt_collect_close(collect);
+        return code;
+    }
+    *collect_out = collect;
+    return PT_OK;
+
+no_memory:
+    pt_collect_close(collect);
+    return pt_fail(err, PT_NO_MEMORY, "open the collector");
+}
+
+enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server *server,
+                               struct pt_error *err)
+{
+    uint32_t body_bytes_max =
+        (uint32_t)pt_config_int(collect->parts.config, PT_CONFIG_server_body_bytes_max);
+
+    return pt_http_route(server, "POST", "/v1/events", body_bytes_max, handle_events, collect, err);
+}
+
+const char *pt_collect_unready(const struct pt_collect *collect)
+{
+    return pt_commit_unready(collect->commit);
+}
+
+void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), void *ctx)
+{
+    pt_commit_on_commit(collect->commit, wake, ctx);
+}
+
+void pt_collect_close(struct pt_collect *collect)
+{
+    if (!collect) {
+        return;
+    }
+    pt_commit_close(collect->commit);
+    for (uint32_t i = 0; i < collect->decoder_count; i++) {
+        pt_decoder_destroy(collect->decoders[i]);
+    }
+    pt_free(collect->decoders);
+    pt_free(collect->key_digests);
+    pt_free(collect);
+}

@@ -1,0 +1,62 @@
+/*
+ * collect.h - the front door: HTTP bodies in, durable records out
+ *
+ * POST /v1/events: authenticate, decode, validate, pseudonymise, stamp, append, answer. A 202
+ * is sent only when every accepted event is synced in the log and every refused one is synced in the
+ * dead letters. Handlers run on the HTTP loop threads; one commit thread writes and
+ * syncs for all of them (group commit).
+ */
+#ifndef PT_COLLECT_COLLECT_H
+#define PT_COLLECT_COLLECT_H
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "http/http.h"
+#include "log/log.h"
+#include "observe/observe.h"
+#include "privacy/privacy.h"
+
+struct pt_collect;
+
+/* All borrowed; they outlive the collector. */
+struct pt_collect_parts {
+    struct pt_clock *clock;
+    const struct pt_config *config;
+    struct pt_metrics *metrics;
+    struct pt_pseudonyms *pseudonyms;
+    struct pt_log *log;          /* accepted events; the collector is its only writer */
+    struct pt_log *dead_letters; /* refused events; the same */
+};
+
+/*
+ * The note of a batch in the log, the collector's side of the ledger (docs/formats/log.md):
+ * totals since the beginning, this batch included.
+ */
+struct pt_ledger_note {
+    uint64_t received; /* events that arrived and were answered for */
+    uint64_t dead;     /* of them, dead letters: the end offset of the dead-letter log */
+};
+void pt_ledger_note_encode(const struct pt_ledger_note *note, uint8_t bytes_out[PT_LOG_NOTE_BYTES]);
+void pt_ledger_note_decode(const uint8_t bytes[PT_LOG_NOTE_BYTES], struct pt_ledger_note *note_out);
+
+/*
+ * Start the commit thread. Dead letters behind the log's last note belong to requests that were
+ * never answered: they are cut.
+ */
+enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
+                             uint32_t loop_threads, struct pt_error *err) PT_MUST_USE;
+
+/* POST /v1/events. */
+enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server *server,
+                               struct pt_error *err) PT_MUST_USE;
+
+/* NULL: events are accepted. Otherwise why not, static text. Any thread. */
+const char *pt_collect_unready(const struct pt_collect *collect);
+
+/* Commits what waits, answers it, stops the thread. After the server was drained. NULL is fine. */
+void pt_collect_close(struct pt_collect *collect);
+
+/* Called on the commit thread after each sync that added records; NULL for none. Before the first request. */
+void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), void *ctx);
+
+#endif

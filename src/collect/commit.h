@@ -1,0 +1,32 @@
+/*
+ * commit.h - group commit: one sync answers many requests
+ *
+ * Loop threads put decoded requests into the open group; the commit thread takes the
+ * group, appends it to the dead letters and the log, syncs both, and answers every request
+ * in it. Lock order: there is one lock, held only to add to or to take a group.
+ */
+#ifndef PT_COLLECT_COMMIT_H
+#define PT_COLLECT_COMMIT_H
+
+#include "collect/collect.h"
+#include "collect/decode.h"
+
+struct pt_commit;
+
+enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
+                            struct pt_log *dead_letters, size_t in_flight_bytes_max,
+                            struct pt_metrics *metrics, struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Copy what the decoder holds into the open group; `request` is answered later, with `answer` as
+ * 202 or with the reason why not. PT_AGAIN: too much is waiting, or the log is broken;
+ * the request is still the caller's.
+ */
+enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *request,
+                           const struct pt_decoder *decoder, struct pt_error *err) PT_MUST_USE;
+
+const char *pt_commit_unready(const struct pt_commit *commit); /* as pt_collect_unready() */
+void pt_commit_on_commit(struct pt_commit *commit, void (*wake)(void *ctx), void *ctx);
+void pt_commit_close(struct pt_commit *commit); /* commits what waits first */
+
+#endif

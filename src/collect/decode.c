@@ -1,0 +1,432 @@
+/*
+ * decode.c - a request's body becomes records, dead letters and receipts
+ *
+ * DEAD LETTER (docs/formats/dead_letter.md): one JSON object,
+ *
+ *     {"received_at":…,"index":…,"code":…,"pointer":…,"detail":…,"event":…}
+ *
+ * `event` is what arrived, but no personal id: user_id and install_id, and every scalar
+ * directly under a name that the schema does not know, stand as the user pseudonym of their
+ * text. So a repaired event still belongs to its player.
+ */
+#include "collect/decode.h"
+
+#include "base/crypto.h"
+#include "schema/schema.h"
+#include "wire/rfc3339.h"
+
+#define ANSWER_BYTES_MAX (64u << 20)
+#define NO_TIME INT64_MIN
+
+struct batch {
+    struct pt_decoder *decoder;
+    const struct pt_pseudonyms *pseudonyms;
+    const struct pt_decode_limits *limits;
+    int64_t sent_at_us; /* or NO_TIME */
+    int64_t received_at_us;
+    uint32_t index; /* of the event at hand */
+    struct pt_jsonw answer;
+};
+
+struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_max)
+{
+    struct pt_decoder *decoder = pt_alloc_zero(sizeof(*decoder));
+
+    if (!decoder) {
+        return NULL;
+    }
+    decoder->parser = pt_json_parser_create(body_bytes_max);
+    if (!decoder->parser) {
+        pt_free(decoder);
+        return NULL;
+    }
+    pt_buf_init(&decoder->records, record_bytes_max + PT_EVENT_RECORD_BYTES_MAX);
+    pt_buf_init(&decoder->dead, ANSWER_BYTES_MAX);
+    pt_buf_init(&decoder->answer, ANSWER_BYTES_MAX);
+    pt_buf_init(&decoder->scratch, PT_EVENT_RECORD_BYTES_MAX);
+    pt_buf_init(&decoder->inflated, body_bytes_max + PT_JSON_PADDING);
+    return decoder;
+}
+
+void pt_decoder_destroy(struct pt_decoder *decoder)
+{
+    if (decoder) {
+        pt_json_parser_destroy(decoder->parser);
+        pt_buf_release(&decoder->records);
+        pt_buf_release(&decoder->dead);
+        pt_buf_release(&decoder->answer);
+        pt_buf_release(&decoder->scratch);
+        pt_buf_release(&decoder->inflated);
+        pt_free(decoder->record_sizes.values);
+        pt_free(decoder->dead_sizes.values);
+        pt_free(decoder);
+    }
+}
+
+static bool add_size(struct pt_sizes *sizes, size_t bytes)
+{
+    if (sizes->count == sizes->capacity) {
+        uint32_t capacity = sizes->capacity ? sizes->capacity * 2 : 256;
+        uint32_t *values = pt_realloc(sizes->values, capacity * sizeof(*values));
+
+        if (!values) {
+            return false;
+        }
+        sizes->values = values;
+        sizes->capacity = capacity;
+    }
+    sizes->values[sizes->count++] = (uint32_t)bytes;
+    return true;
+}
+
+void pt_correct_clock(int64_t occurred_at_us, int64_t sent_at_us, int64_t received_at_us,
+                      const struct pt_decode_limits *limits, int64_t *event_time_us_out,
+                      int64_t *skew_us_out)
+{
+    int64_t skew_us = sent_at_us == NO_TIME ? 0 : sent_at_us - received_at_us;
+
+    *skew_us_out = 0;
+    *event_time_us_out = occurred_at_us;
+    if (skew_us > limits->clock_tolerance_us || skew_us < -limits->clock_tolerance_us) {
+        /* Both times come from the same wrong clock, so their difference is right. */
+        int64_t age_us = sent_at_us - occurred_at_us;
+
+        *skew_us_out = skew_us;
+        if (age_us < -limits->clock_tolerance_us || age_us > limits->event_age_us_max) {
+            age_us = 0; /* the clock was set between the two: the receipt is the best guess */
+        }
+        *event_time_us_out = received_at_us - (age_us < 0 ? 0 : age_us);
+    } else if (occurred_at_us > received_at_us + limits->clock_tolerance_us) {
+        *skew_us_out = occurred_at_us - received_at_us;
+        *event_time_us_out = received_at_us;
+    }
+}
+
+static struct pt_text text_of(struct pt_span span)
+{
+    return (struct pt_text){.data = (const char *)span.data, .size = (uint32_t)span.size};
+}
+
+/* The events of a batch are mostly one player's: the last pseudonym is kept. */
+static void user_pseudonym(struct batch *batch, struct pt_span user_id, uint8_t *pseudonym_out)
+{
+    struct pt_decoder *d = batch->decoder;
+
+    if (!d->last_user.data || !pt_span_equal(d->last_user, user_id)) {
+        pt_pseudonym_user(batch->pseudonyms, user_id, d->last_pseudonym);
+        d->last_user = (struct pt_span){0};
+        if (user_id.size <= sizeof(d->last_user_text)) {
+            memcpy(d->last_user_text, user_id.data, user_id.size);
+            d->last_user = pt_span_of(d->last_user_text, user_id.size);
+        }
+    }
+    memcpy(pseudonym_out, d->last_pseudonym, PT_PSEUDONYM_BYTES);
+}
+
+static enum pt_code append_record(struct batch *batch, const struct pt_event_fields *fields,
+                                  struct pt_error *err)
+{
+    struct pt_decoder *d = batch->decoder;
+    struct pt_event event = {
+        .platform = fields->platform,
+        .occurred_at_us = fields->occurred_at_us,
+        .received_at_us = batch->received_at_us,
+        .seq = fields->seq,
+        .boot = fields->boot,
+        .has_install = fields->install_id.size > 0,
+        .event_name = text_of(fields->event_name),
+        .session_id = text_of(fields->session_id),
+        .build_id = text_of(fields->build_id),
+        .mechanic_version = text_of(fields->mechanic_version),
+        .attributes = text_of(pt_buf_span(&d->scratch)),
+    };
+    size_t bytes = 0;
+    uint8_t *at = NULL;
+
+    memcpy(event.event_id, fields->event_id, sizeof(event.event_id));
+    user_pseudonym(batch, fields->user_id, event.user);
+    if (event.has_install) {
+        pt_pseudonym_install(batch->pseudonyms, fields->install_id, event.install);
+    }
+    pt_correct_clock(fields->occurred_at_us, batch->sent_at_us, batch->received_at_us,
+                     batch->limits, &event.event_time_us, &event.clock_skew_us);
+    bytes = pt_event_encoded_bytes(&event);
+    if (d->records.size + bytes > batch->limits->record_bytes_max) {
+        return pt_fail(err, PT_TOO_BIG, "the events of one request take more than %zu bytes",
+                       batch->limits->record_bytes_max);
+    }
+    at = pt_buf_reserve(&d->records, bytes);
+    if (!at || !add_size(&d->record_sizes, bytes)) {
+        return pt_fail(err, PT_NO_MEMORY, "decode a request");
+    }
+    d->records.size += pt_event_encode(&event, at);
+    return PT_OK;
+}
+
+static void write_pseudonym(struct batch *batch, struct pt_jsonw *w, struct pt_json value,
+                            bool is_install)
+{
+    uint8_t pseudonym[PT_PSEUDONYM_BYTES];
+    char hex[2 * PT_PSEUDONYM_BYTES + 1];
+    struct pt_span id;
+
+    if (pt_json_type(value) == PT_JSON_STRING) {
+        id = pt_json_string(value);
+    } else {
+        struct pt_jsonw plain;
+
+        pt_buf_reset(&batch->decoder->scratch);
+        pt_jsonw_init(&plain, &batch->decoder->scratch);
+        pt_jsonw_value(&plain, value);
+        id = pt_buf_span(&batch->decoder->scratch);
+    }
+    if (is_install) {
+        pt_pseudonym_install(batch->pseudonyms, id, pseudonym);
+    } else {
+        pt_pseudonym_user(batch->pseudonyms, id, pseudonym);
+    }
+    pt_hex_encode(pseudonym, sizeof(pseudonym), hex);
+    pt_jsonw_str(w, hex);
+}
+
+static bool is_known_plain_field(struct pt_span key)
+{
+    static const char *const names[] = {"event_id",   "event_name", "occurred_at",      "session_id",
+                                        "received_at", "build_id",   "mechanic_version", "platform",
+                                        "attributes", "seq",        "boot"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (pt_span_is(key, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_dead_event(struct batch *batch, struct pt_jsonw *w, struct pt_json event)
+{
+    if (pt_json_type(event) != PT_JSON_OBJECT) {
+        write_pseudonym(batch, w, event, false);
+        return;
+    }
+    pt_jsonw_object(w);
+    for (struct pt_json_iter it = pt_json_iterate(event); pt_json_next(&it);) {
+        pt_jsonw_key_span(w, it.key);
+        if (is_known_plain_field(it.key)) {
+            pt_jsonw_value(w, it.value);
+        } else {
+            write_pseudonym(batch, w, it.value, pt_span_is(it.key, "install_id"));
+        }
+    }
+    pt_jsonw_object_end(w);
+}
+
+static void write_receipt(struct batch *batch, const struct pt_event_fields *fields,
+                          const struct pt_problem *problem)
+{
+    struct pt_jsonw *w = &batch->answer;
+
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "index");
+    pt_jsonw_uint(w, batch->index);
+    pt_jsonw_key(w, "event_id");
+    if (fields->has_event_id) {
+        char text[PT_UUID_TEXT_BYTES + 1];
+
+        pt_uuid_format(fields->event_id, text);
+        pt_jsonw_str(w, text);
+    } else {
+        pt_jsonw_null(w);
+    }
+    pt_jsonw_key(w, "code");
+    pt_jsonw_str(w, problem->code);
+    pt_jsonw_key(w, "pointer");
+    pt_jsonw_str(w, problem->pointer);
+    pt_jsonw_key(w, "detail");
+    pt_jsonw_str(w, problem->detail);
+    pt_jsonw_object_end(w);
+}
+
+static enum pt_code append_dead_letter(struct batch *batch, struct pt_json event,
+                                       const struct pt_problem *problem, struct pt_error *err)
+{
+    struct pt_decoder *d = batch->decoder;
+    size_t before = d->dead.size;
+    char time[PT_RFC3339_TEXT_BYTES + 1];
+    struct pt_jsonw w;
+
+    pt_rfc3339_format(batch->received_at_us, time);
+    pt_jsonw_init(&w, &d->dead);
+    pt_jsonw_object(&w);
+    pt_jsonw_key(&w, "received_at");
+    pt_jsonw_str(&w, time);
+    pt_jsonw_key(&w, "index");
+    pt_jsonw_uint(&w, batch->index);
+    pt_jsonw_key(&w, "code");
+    pt_jsonw_str(&w, problem->code);
+    pt_jsonw_key(&w, "pointer");
+    pt_jsonw_str(&w, problem->pointer);
+    pt_jsonw_key(&w, "detail");
+    pt_jsonw_str(&w, problem->detail);
+    pt_jsonw_key(&w, "event");
+    write_dead_event(batch, &w, event);
+    pt_jsonw_object_end(&w);
+    if (d->dead.has_failed || d->scratch.has_failed ||
+        !add_size(&d->dead_sizes, d->dead.size - before)) {
+        return pt_fail(err, PT_NO_MEMORY, "decode a request");
+    }
+    if (d->records.size + d->dead.size > batch->limits->record_bytes_max) {
+        return pt_fail(err, PT_TOO_BIG, "the events of one request take more than %zu bytes",
+                       batch->limits->record_bytes_max);
+    }
+    return PT_OK;
+}
+
+static enum pt_code take_event(struct batch *batch, struct pt_json event, struct pt_error *err)
+{
+    struct pt_decoder *d = batch->decoder;
+    struct pt_event_fields fields;
+    struct pt_problem problem;
+    enum pt_code code = PT_OK;
+    bool ok = pt_schema_check_event(event, &fields, &problem);
+
+    if (batch->index >= batch->limits->events_max) {
+        return pt_fail(err, PT_TOO_BIG, "a request may hold %u events; send more requests",
+                       batch->limits->events_max);
+    }
+    pt_buf_reset(&d->scratch);
+    if (ok && pt_json_exists(fields.attributes)) {
+        struct pt_jsonw w;
+
+        pt_jsonw_init(&w, &d->scratch);
+        pt_jsonw_value(&w, fields.attributes);
+        if (d->scratch.has_failed || d->scratch.size > PT_ATTRIBUTES_BYTES_MAX) {
+            problem = (struct pt_problem){
+                .code = "too_long",
+                .pointer = "/attributes",
+                .detail = "attributes take more than 65536 bytes",
+            };
+            ok = false;
+            pt_buf_reset(&d->scratch);
+        }
+    }
+    if (ok) {
+        code = append_record(batch, &fields, err);
+    } else {
+        write_receipt(batch, &fields, &problem);
+        code = append_dead_letter(batch, event, &problem, err);
+    }
+    batch->index++;
+    return code;
+}
+
+static enum pt_code take_json_body(struct batch *batch, struct pt_span body, struct pt_error *err)
+{
+    struct pt_json root;
+    struct pt_json events;
+    struct pt_json sent_at;
+    enum pt_code code = pt_json_parse(batch->decoder->parser, body, &root, NULL, err);
+
+    if (code) {
+        return code;
+    }
+    if (pt_json_type(root) != PT_JSON_OBJECT) {
+        return pt_fail(err, PT_INVALID,
+                       "the body at byte 0 must be {\"sent_at\":…,\"events\":[…]}, not %s",
+                       pt_json_type_name(pt_json_type(root)));
+    }
+    events = pt_json_member(root, "events");
+    if (!pt_json_exists(events) || pt_json_type(events) != PT_JSON_ARRAY) {
+        return pt_fail(err, PT_INVALID, "/events must be there and be an array");
+    }
+    sent_at = pt_json_member(root, "sent_at");
+    if (pt_json_exists(sent_at)) {
+        struct pt_span text;
+
+        if (!pt_json_member_string(root, "sent_at", &text) ||
+            !pt_rfc3339_parse((const char *)text.data, text.size, &batch->sent_at_us)) {
+            return pt_fail(err, PT_INVALID,
+                           "/sent_at is not an RFC 3339 time such as 2026-11-01T12:34:56.789Z");
+        }
+    }
+    for (struct pt_json_iter it = pt_json_iterate(events); pt_json_next(&it);) {
+        code = take_event(batch, it.value, err);
+        if (code) {
+            return code;
+        }
+    }
+    return PT_OK;
+}
+
+static bool is_blank(struct pt_span line)
+{
+    for (size_t i = 0; i < line.size; i++) {
+        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum pt_code take_ndjson_body(struct batch *batch, struct pt_span body, struct pt_error *err)
+{
+    size_t at = 0;
+
+    for (size_t line = 1; at < body.size; line++) {
+        const uint8_t *end = memchr(body.data + at, '\n', body.size - at);
+        struct pt_span text = pt_span_of(
+            body.data + at, end ? (size_t)(end - body.data) - at : body.size - at);
+        struct pt_json event;
+        enum pt_code code = PT_OK;
+
+        if (!is_blank(text)) {
+            code = pt_json_parse(batch->decoder->parser, text, &event, NULL, err);
+            if (code) {
+                return pt_error_prefix(err, code, "line %zu, which begins at byte %zu", line, at);
+            }
+            code = take_event(batch, event, err);
+            if (code) {
+                return code;
+            }
+        }
+        at += text.size + 1;
+    }
+    return PT_OK;
+}
+
+enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,
+                            int64_t received_at_us, const struct pt_pseudonyms *pseudonyms,
+                            const struct pt_decode_limits *limits, struct pt_error *err)
+{
+    struct batch batch = {
+        .decoder = decoder,
+        .pseudonyms = pseudonyms,
+        .limits = limits,
+        .sent_at_us = NO_TIME,
+        .received_at_us = received_at_us,
+    };
+    enum pt_code code = PT_OK;
+
+    pt_buf_reset(&decoder->records);
+    pt_buf_reset(&decoder->dead);
+    pt_buf_reset(&decoder->answer);
+    decoder->record_sizes.count = 0;
+    decoder->dead_sizes.count = 0;
+    pt_jsonw_init(&batch.answer, &decoder->answer);
+    pt_jsonw_object(&batch.answer);
+    pt_jsonw_key(&batch.answer, "rejected");
+    pt_jsonw_array(&batch.answer);
+    code = kind == PT_BODY_NDJSON ? take_ndjson_body(&batch, body, err)
+                                  : take_json_body(&batch, body, err);
+    if (code) {
+        return code;
+    }
+    pt_jsonw_array_end(&batch.answer);
+    pt_jsonw_key(&batch.answer, "accepted");
+    pt_jsonw_uint(&batch.answer, decoder->record_sizes.count);
+    pt_jsonw_object_end(&batch.answer);
+    if (decoder->answer.has_failed) {
+        return pt_fail(err, PT_NO_MEMORY, "decode a request");
+    }
+    return PT_OK;
+}

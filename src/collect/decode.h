@@ -1,0 +1,70 @@
+/*
+ * decode.h - a request's body becomes records, dead letters and receipts
+ */
+#ifndef PT_COLLECT_DECODE_H
+#define PT_COLLECT_DECODE_H
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "privacy/privacy.h"
+
+/* Limits of one request. */
+struct pt_decode_limits {
+    uint32_t events_max;
+    size_t record_bytes_max; /* of all records together */
+    int64_t clock_tolerance_us;
+    int64_t event_age_us_max;
+};
+
+/* Growing array of sizes. */
+struct pt_sizes {
+    uint32_t *values;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+/*
+ * One thread's working memory, used again for each request. After pt_decode_body():
+ * records and dead letters laid out one after another, and the body of the answer.
+ */
+struct pt_decoder {
+    struct pt_json_parser *parser;
+    struct pt_buf records;
+    struct pt_sizes record_sizes;
+    struct pt_buf dead;
+    struct pt_sizes dead_sizes;
+    struct pt_buf answer;   /* {"accepted":N,"rejected":[…]} */
+    struct pt_buf scratch;  /* attributes of one event */
+    struct pt_buf inflated; /* body after Content-Encoding */
+    struct pt_span last_user; /* points into `last_user_text` */
+    uint8_t last_user_text[256];
+    uint8_t last_pseudonym[PT_PSEUDONYM_BYTES];
+};
+
+enum pt_body_kind {
+    PT_BODY_JSON,   /* {"sent_at":…,"events":[…]} */
+    PT_BODY_NDJSON, /* an event a line */
+};
+
+struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_max) PT_MUST_USE;
+void pt_decoder_destroy(struct pt_decoder *decoder);
+
+/*
+ * Decode `body` (PT_JSON_PADDING readable bytes follow it), received at `received_at_us`.
+ * PT_INVALID: the body as a whole is not readable: nothing is taken, `err` says where.
+ * PT_TOO_BIG: too many events, or records over the limit. PT_NO_MEMORY.
+ */
+enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,
+                            int64_t received_at_us, const struct pt_pseudonyms *pseudonyms,
+                            const struct pt_decode_limits *limits,
+                            struct pt_error *err) PT_MUST_USE;
+
+/*
+ * When did it happen? `sent_at_us` is INT64_MIN where the batch has none. Sets event_time
+ * and skew (device minus collector; 0 where the device's clock was believed).
+ */
+void pt_correct_clock(int64_t occurred_at_us, int64_t sent_at_us, int64_t received_at_us,
+                      const struct pt_decode_limits *limits, int64_t *event_time_us_out,
+                      int64_t *skew_us_out);
+
+#endif

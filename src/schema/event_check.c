@@ -1,0 +1,259 @@
+/*
+ * event_check.c - the base schema of an event, as a table of fields
+ *
+ * One pass over the members: each is looked up by length and bytes, checked by its kind, and
+ * marked; what is required and unmarked at the end is missing. A member that the schema does not
+ * know is refused, because to drop it silently would lose what a game believes it has recorded.
+ */
+#include "schema/schema.h"
+
+#include "wire/rfc3339.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum field {
+    FIELD_EVENT_ID,
+    FIELD_EVENT_NAME,
+    FIELD_OCCURRED_AT,
+    FIELD_USER_ID,
+    FIELD_SESSION_ID,
+    FIELD_RECEIVED_AT,
+    FIELD_BUILD_ID,
+    FIELD_PLATFORM,
+    FIELD_MECHANIC_VERSION,
+    FIELD_ATTRIBUTES,
+    FIELD_SEQ,
+    FIELD_INSTALL_ID,
+    FIELD_BOOT,
+    FIELD_COUNT,
+};
+
+static const struct {
+    const char *name;
+    uint8_t name_bytes;
+    bool is_required;
+    uint16_t bytes_max; /* strings */
+} fields[FIELD_COUNT] = {
+    [FIELD_EVENT_ID] = {"event_id", 8, true, 0},
+    [FIELD_EVENT_NAME] = {"event_name", 10, true, PT_EVENT_NAME_BYTES_MAX},
+    [FIELD_OCCURRED_AT] = {"occurred_at", 11, true, 0},
+    [FIELD_USER_ID] = {"user_id", 7, true, PT_USER_ID_BYTES_MAX},
+    [FIELD_SESSION_ID] = {"session_id", 10, true, PT_SESSION_ID_BYTES_MAX},
+    [FIELD_RECEIVED_AT] = {"received_at", 11, false, 0},
+    [FIELD_BUILD_ID] = {"build_id", 8, false, PT_VERSION_BYTES_MAX},
+    [FIELD_PLATFORM] = {"platform", 8, false, 0},
+    [FIELD_MECHANIC_VERSION] = {"mechanic_version", 16, false, PT_VERSION_BYTES_MAX},
+    [FIELD_ATTRIBUTES] = {"attributes", 10, false, 0},
+    [FIELD_SEQ] = {"seq", 3, false, 0},
+    [FIELD_INSTALL_ID] = {"install_id", 10, false, PT_USER_ID_BYTES_MAX},
+    [FIELD_BOOT] = {"boot", 4, false, 0},
+};
+
+static bool refuse(struct pt_problem *problem, const char *code, const char *field,
+                   const char *detail_format, ...) PT_PRINTF(4, 5);
+
+static bool refuse(struct pt_problem *problem, const char *code, const char *field,
+                   const char *detail_format, ...)
+{
+    va_list args;
+
+    problem->code = code;
+    snprintf(problem->pointer, sizeof(problem->pointer), "%s%s", field ? "/" : "",
+             field ? field : "");
+    va_start(args, detail_format);
+    vsnprintf(problem->detail, sizeof(problem->detail), detail_format, args);
+    va_end(args);
+    return false;
+}
+
+static enum field find_field(struct pt_span key)
+{
+    for (int i = 0; i < FIELD_COUNT; i++) {
+        if (fields[i].name_bytes == key.size && memcmp(fields[i].name, key.data, key.size) == 0) {
+            return (enum field)i;
+        }
+    }
+    return FIELD_COUNT;
+}
+
+/* A string of 1 to the field's maximum of bytes. */
+static bool take_string(enum field field, struct pt_json value, struct pt_span *out,
+                        struct pt_problem *problem)
+{
+    const char *name = fields[field].name;
+
+    if (pt_json_type(value) != PT_JSON_STRING) {
+        return refuse(problem, "wrong_type", name, "%s must be a string, not %s", name,
+                      pt_json_type_name(pt_json_type(value)));
+    }
+    *out = pt_json_string(value);
+    if (out->size == 0) {
+        return refuse(problem, "empty", name, "%s is empty", name);
+    }
+    if (fields[field].bytes_max && out->size > fields[field].bytes_max) {
+        return refuse(problem, "too_long", name, "%s has %zu bytes; at most %u are taken", name,
+                      out->size, fields[field].bytes_max);
+    }
+    if (memchr(out->data, 0, out->size)) {
+        return refuse(problem, "invalid_value", name, "%s holds a NUL character", name);
+    }
+    return true;
+}
+
+static bool take_time(enum field field, struct pt_json value, int64_t *time_us_out,
+                      struct pt_problem *problem)
+{
+    const char *name = fields[field].name;
+    struct pt_span text;
+
+    if (!take_string(field, value, &text, problem)) {
+        return false;
+    }
+    if (!pt_rfc3339_parse((const char *)text.data, text.size, time_us_out)) {
+        return refuse(problem, "invalid_time", name,
+                      "%s is not an RFC 3339 time such as 2026-11-01T12:34:56.789Z", name);
+    }
+    if (*time_us_out < 0) {
+        return refuse(problem, "out_of_range", name, "%s lies before 1970", name);
+    }
+    return true;
+}
+
+static bool take_count(enum field field, struct pt_json value, int64_t *out,
+                       struct pt_problem *problem)
+{
+    const char *name = fields[field].name;
+
+    if (pt_json_type(value) != PT_JSON_INT || pt_json_int(value) < 0) {
+        return refuse(problem, pt_json_is_number(value) ? "out_of_range" : "wrong_type", name,
+                      "%s must be a whole number from 0 on", name);
+    }
+    *out = pt_json_int(value);
+    return true;
+}
+
+static bool is_event_name(struct pt_span name)
+{
+    for (size_t i = 0; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+
+        if (!is_letter && (i == 0 || !((c >= '0' && c <= '9') || c == '_' || c == '.'))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_field(enum field field, struct pt_json value, struct pt_event_fields *out,
+                       struct pt_problem *problem)
+{
+    struct pt_span text;
+    int64_t ignored_us = 0;
+
+    switch (field) {
+    case FIELD_EVENT_ID:
+        if (!take_string(field, value, &text, problem)) {
+            return false;
+        }
+        if (!pt_uuid_parse((const char *)text.data, text.size, out->event_id)) {
+            return refuse(problem, "invalid_uuid", "event_id",
+                          "event_id is not a UUID of the form 8-4-4-4-12 hexadecimal digits");
+        }
+        out->has_event_id = true;
+        return true;
+    case FIELD_EVENT_NAME:
+        if (!take_string(field, value, &out->event_name, problem)) {
+            return false;
+        }
+        if (!is_event_name(out->event_name)) {
+            return refuse(problem, "invalid_name", "event_name",
+                          "event_name must begin with a letter and hold letters, digits, _ and . "
+                          "only");
+        }
+        return true;
+    case FIELD_OCCURRED_AT:
+        return take_time(field, value, &out->occurred_at_us, problem);
+    case FIELD_RECEIVED_AT:
+        /* Allowed for events that were exported once; the collector stamps its own. */
+        return take_time(field, value, &ignored_us, problem);
+    case FIELD_USER_ID:
+        return take_string(field, value, &out->user_id, problem);
+    case FIELD_SESSION_ID:
+        return take_string(field, value, &out->session_id, problem);
+    case FIELD_INSTALL_ID:
+        return take_string(field, value, &out->install_id, problem);
+    case FIELD_BUILD_ID:
+        return take_string(field, value, &out->build_id, problem);
+    case FIELD_MECHANIC_VERSION:
+        return take_string(field, value, &out->mechanic_version, problem);
+    case FIELD_PLATFORM:
+        if (!take_string(field, value, &text, problem)) {
+            return false;
+        }
+        out->platform = pt_platform_parse((const char *)text.data, text.size);
+        return out->platform != PT_PLATFORM_NONE ||
+               refuse(problem, "invalid_platform", "platform",
+                      "platform must be ios, android, pc, console or web");
+    case FIELD_SEQ:
+        return take_count(field, value, &out->seq, problem);
+    case FIELD_BOOT:
+        return take_count(field, value, &out->boot, problem);
+    case FIELD_ATTRIBUTES:
+        if (pt_json_type(value) != PT_JSON_OBJECT) {
+            return refuse(problem, "wrong_type", "attributes",
+                          "attributes must be an object, not %s",
+                          pt_json_type_name(pt_json_type(value)));
+        }
+        out->attributes = value;
+        return true;
+    case FIELD_COUNT:
+        break;
+    }
+    return false;
+}
+
+bool pt_schema_check_event(struct pt_json event, struct pt_event_fields *fields_out,
+                           struct pt_problem *problem_out)
+{
+    unsigned seen = 0;
+    struct pt_json_iter it;
+    struct pt_problem first = {0};
+    struct pt_problem next;
+
+    *fields_out = (struct pt_event_fields){
+        .seq = PT_EVENT_NO_NUMBER,
+        .boot = PT_EVENT_NO_NUMBER,
+    };
+    if (pt_json_type(event) != PT_JSON_OBJECT) {
+        return refuse(problem_out, "wrong_type", NULL, "an event must be an object, not %s",
+                      pt_json_type_name(pt_json_type(event)));
+    }
+    /* After a first problem the pass goes on, so that the receipt can still name the event_id. */
+    for (it = pt_json_iterate(event); pt_json_next(&it);) {
+        enum field field = find_field(it.key);
+        bool ok = false;
+
+        if (field == FIELD_COUNT) {
+            /* The key's text is the sender's and may be long or personal: only its size is told. */
+            ok = refuse(&next, "unknown_field", NULL,
+                        "the event has a field of %zu bytes' name that the schema does not know; "
+                        "own values belong under attributes",
+                        it.key.size);
+        } else {
+            seen |= 1u << field;
+            ok = take_field(field, it.value, fields_out, &next);
+        }
+        if (!ok && !first.code) {
+            first = next;
+        }
+    }
+    for (int i = 0; i < FIELD_COUNT && !first.code; i++) {
+        if (fields[i].is_required && !(seen & 1u << i)) {
+            refuse(&first, "missing_field", fields[i].name, "%s is missing", fields[i].name);
+        }
+    }
+    *problem_out = first;
+    return !first.code;
+}
