@@ -94,7 +94,7 @@ install_packages() {
     say "installing from Debian:$missing"
     apt-get -qq update
     # shellcheck disable=SC2086 # one word a package
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 install \
+    DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq -y -o Dpkg::Use-Pty=0 install \
         --no-install-recommends $missing >/dev/null
     find_missing
     [ -z "$missing" ] || fail "still not there after the installation:$missing"
