@@ -1,0 +1,161 @@
+/*
+ * accept.c - new connections, on loop 0
+ *
+ * One acceptor gives each connection to the loop that has the fewest. Listening
+ * sockets of their own (SO_REUSEPORT) would leave the spread to a hash, and a few
+ * connections of a load balancer may then all meet on one loop.
+ */
+#include "http/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_A_TURN 64
+/* Connections over connections_max that are told so with care; further ones just closed. */
+#define REFUSALS_MAX 64u
+#define LISTEN_PAUSE_US 100000
+
+static const char busy_text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+                                "Retry-After: 1\r\nConnection: close\r\n\r\n";
+
+static void set_peer(struct pt_http_conn *conn, const struct sockaddr_storage *address)
+{
+    if (address->ss_family == AF_INET) {
+        const struct sockaddr_in *in4 = (const struct sockaddr_in *)address;
+
+        (void)inet_ntop(AF_INET, &in4->sin_addr, conn->peer, sizeof(conn->peer));
+        conn->is_loopback = (ntohl(in4->sin_addr.s_addr) >> 24) == 127;
+    } else if (address->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
+
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+            (void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], conn->peer, sizeof(conn->peer));
+            conn->is_loopback = in6->sin6_addr.s6_addr[12] == 127;
+        } else {
+            (void)inet_ntop(AF_INET6, &in6->sin6_addr, conn->peer, sizeof(conn->peer));
+            conn->is_loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+        }
+    }
+}
+
+/* The loop with the fewest connections; among equals they take turns. */
+static struct pt_http_loop *idlest_loop(struct pt_http_server *server)
+{
+    struct pt_http_loop *best = NULL;
+    unsigned best_count = 0;
+
+    for (uint32_t i = 0; i < server->limits.threads; i++) {
+        struct pt_http_loop *loop =
+            &server->loops[(server->next_loop + i) % server->limits.threads];
+        unsigned count = atomic_load_explicit(&loop->connections, memory_order_relaxed);
+
+        if (!best || count < best_count) {
+            best = loop;
+            best_count = count;
+        }
+    }
+    server->next_loop = (best->index + 1) % server->limits.threads;
+    return best;
+}
+
+static void pause_listening(struct pt_http_server *server)
+{
+    struct epoll_event event = {.events = 0, .data.ptr = server};
+
+    (void)epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_MOD, server->listen_fd, &event);
+    server->is_listen_paused = true;
+    server->listen_resume_us = pt_clock_mono_us(server->clock) + LISTEN_PAUSE_US;
+}
+
+void pt_http_accept_resume(struct pt_http_server *server)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = server};
+
+    server->is_listen_paused = false;
+    if (server->listen_fd >= 0) {
+        (void)epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_MOD, server->listen_fd, &event);
+    }
+}
+
+static void refuse_at_once(int fd)
+{
+    (void)send(fd, busy_text, sizeof(busy_text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+/* Takes over `fd`. */
+static void take_connection(struct pt_http_server *server, int fd,
+                            const struct sockaddr_storage *address)
+{
+    unsigned open = atomic_load_explicit(&server->connections, memory_order_relaxed);
+    struct pt_http_conn *conn = NULL;
+
+    pt_http_count(&server->accepted, 1);
+    if (open < server->limits.connections_max + REFUSALS_MAX) {
+        conn = pt_alloc_zero(sizeof(*conn));
+    }
+    if (!conn) {
+        refuse_at_once(fd);
+        return;
+    }
+    conn->fd = fd;
+    conn->is_refused = open >= server->limits.connections_max;
+    conn->loop = idlest_loop(server);
+    conn->state = PT_HTTP_NEW;
+    conn->timer = PT_HTTP_TIMER_NONE;
+    conn->request.conn = conn;
+    pt_buf_init(&conn->out, PT_HTTP_ANSWER_BYTES_MAX);
+    pt_http_parser_init(&conn->parser, server->limits.header_bytes_max);
+    set_peer(conn, address);
+    atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&conn->loop->connections, 1, memory_order_relaxed);
+    if (conn->loop->index == 0) {
+        pt_http_conn_start(conn);
+    } else {
+        pt_http_loop_push(conn);
+    }
+}
+
+void pt_http_accept(struct pt_http_server *server)
+{
+    for (unsigned i = 0; i < ACCEPTS_A_TURN && server->listen_fd >= 0; i++) {
+        struct sockaddr_storage address = {0};
+        socklen_t bytes = sizeof(address);
+        int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &bytes,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            take_connection(server, fd, &address);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            pause_listening(server); /* else the waiting connection would wake us without end */
+            return;
+        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        } /* else that one connection failed before it was accepted */
+    }
+}
+
+void pt_http_accept_stop(struct pt_http_server *server)
+{
+    pt_http_accept(server);
+    close(server->listen_fd);
+    server->listen_fd = -1;
+    atomic_store_explicit(&server->is_listening, false, memory_order_release);
+    (void)eventfd_write(server->drain_fd, 1);
+}
+
+void pt_http_accept_forget(struct pt_http_conn *conn)
+{
+    struct pt_http_server *server = conn->loop->server;
+
+    atomic_fetch_sub_explicit(&conn->loop->connections, 1, memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&server->connections, 1, memory_order_acq_rel) == 1 &&
+        atomic_load_explicit(&server->life, memory_order_relaxed) >= PT_HTTP_DRAINING) {
+        (void)eventfd_write(server->drain_fd, 1);
+    }
+}

@@ -1,0 +1,260 @@
+/*
+ * loop.h - the inside of the HTTP server: loops, connections, requests
+ *
+ * Only src/http includes this. A loop is one thread with its epoll set; a connection
+ * belongs to one loop from its first event to its last. Two things come to a loop
+ * from other threads, both through its queue: connections that loop 0 has accepted
+ * for it, and connections whose request was answered elsewhere.
+ *
+ * WHO TOUCHES WHAT. All of a connection is its loop's, but while a request is with a
+ * handler (PT_HTTP_HANDLING) its `request`, `out`, `status` and `closes` are the
+ * handler's, and whoever it handed the request to; the queue hands them back. The receive
+ * buffer does not move meanwhile. Counters have one writer, their loop, and any reader.
+ */
+#ifndef PT_HTTP_LOOP_H
+#define PT_HTTP_LOOP_H
+
+#include "http/http.h"
+#include "http/parser.h"
+#include "http/pool.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* Readable bytes behind a body: what the JSON parser wants. */
+#define PT_HTTP_SPARE_BYTES 64u
+/* An answer, head and body. */
+#define PT_HTTP_ANSWER_BYTES_MAX ((size_t)1 << 30)
+
+struct pt_http_conn;
+struct pt_http_loop;
+
+struct pt_http_route {
+    char *method;
+    char *path; /* of a prefix: with the last '/', without the star */
+    size_t path_bytes;
+    bool is_prefix;
+    uint32_t body_bytes_max;
+    pt_http_handler *handler;
+    void *ctx;
+};
+
+struct pt_http_request {
+    struct pt_http_conn *conn;
+    struct pt_span method;
+    struct pt_span path;
+    struct pt_span path_rest;
+    struct pt_span query;
+    struct pt_span body;
+    bool is_head;
+    atomic_bool is_answered;
+};
+
+enum pt_http_conn_state {
+    PT_HTTP_NEW,       /* accepted, not yet with its loop */
+    PT_HTTP_READING,   /* between requests, or a request is coming in */
+    PT_HTTP_HANDLING,  /* with a handler */
+    PT_HTTP_WRITING,   /* the peer takes the answer slowly */
+    PT_HTTP_LINGERING, /* answered and shut down; what still comes in is thrown away */
+    PT_HTTP_DEAD,      /* to be freed at the end of the loop's turn */
+};
+
+/*
+ * A connection waits for at most one of these. Each has one fixed length, so a list in
+ * order of arming is in order of expiry.
+ */
+enum pt_http_timer {
+    PT_HTTP_TIMER_HEADER,
+    PT_HTTP_TIMER_BODY,
+    PT_HTTP_TIMER_IDLE,
+    PT_HTTP_TIMER_WRITE,
+    PT_HTTP_TIMER_LINGER,
+    PT_HTTP_TIMERS,
+    PT_HTTP_TIMER_NONE = PT_HTTP_TIMERS,
+};
+
+struct pt_http_conn {
+    struct pt_http_request request;
+    struct pt_http_loop *loop;
+    struct pt_http_conn *queue_next; /* in its loop's queue */
+    struct pt_http_conn *prev;       /* all connections of the loop */
+    struct pt_http_conn *next;
+    struct pt_http_conn *timer_prev;
+    struct pt_http_conn *timer_next;
+    struct pt_http_conn *again_next;
+    struct pt_http_conn *dead_next;
+    int64_t deadline_us;
+    int fd; /* -1: the peer left while its request was with a handler */
+    enum pt_http_conn_state state;
+    enum pt_http_timer timer;
+    bool is_readable; /* the socket may hold bytes that we have not read */
+    bool has_eof;     /* the peer has said that it sends no more */
+    bool is_again;    /* on the loop's list of those that used up their turn */
+    bool is_head_done;
+    bool is_refused; /* over connections_max: 503 at once */
+    bool closes;     /* no request after this one */
+    bool lingers;    /* bytes may be unread when it closes: not with a reset */
+    int status;      /* of the answer in `out` */
+
+    /* Received: the request's first byte is at data + begin; bytes up to data + end. */
+    uint8_t *data;
+    size_t capacity;
+    size_t begin;
+    size_t end;
+    size_t wanted_bytes; /* size of the last request: the next buffer's size */
+
+    /* To send: what `out` holds from out_sent on. */
+    struct pt_buf out;
+    size_t out_sent;
+
+    const struct pt_http_route *route;
+    bool is_loopback;
+    char peer[INET6_ADDRSTRLEN];
+    struct pt_http_parser parser; /* last: its field table is large and mostly cold */
+};
+
+struct pt_http_timer_list {
+    struct pt_http_conn *first;
+    struct pt_http_conn *last;
+    int64_t length_us;
+};
+
+struct pt_http_counters {
+    _Atomic uint64_t requests;
+    _Atomic uint64_t responses_by_class[6];
+    _Atomic uint64_t bytes_in;
+    _Atomic uint64_t bytes_out;
+};
+
+struct pt_http_loop {
+    struct pt_http_server *server;
+    uint32_t index;
+    pthread_t thread;
+    bool is_running;
+    int epoll_fd;
+    int wake_fd; /* eventfd, edge-triggered, never read */
+
+    /*
+     * Pushed by any thread, newest first; the loop takes it whole. Who finds it empty
+     * writes wake_fd, so a group of answers costs one wake-up.
+     */
+    _Atomic(struct pt_http_conn *) queue;
+    atomic_uint connections; /* those given to this loop; loop 0 picks the least */
+    atomic_bool has_cut;     /* has seen PT_HTTP_CUT and closed what it has */
+
+    /* The loop thread's own. */
+    int64_t now_us; /* when this turn began */
+    struct pt_http_conn *all;
+    struct pt_http_conn *again;
+    struct pt_http_conn *dead;
+    struct pt_http_timer_list timers[PT_HTTP_TIMERS];
+    struct pt_http_conn *handling; /* whose handler runs now; NULL once it has answered */
+    bool has_drained;              /* has seen PT_HTTP_DRAINING */
+    struct pt_http_pool pool;
+    struct pt_http_counters counters;
+};
+
+enum pt_http_life {
+    PT_HTTP_OPEN,
+    PT_HTTP_DRAINING, /* no new connections; a connection's next answer is its last */
+    PT_HTTP_CUT,      /* close what is left, but for requests with a handler */
+    PT_HTTP_STOP,     /* the threads end */
+};
+
+struct pt_http_server {
+    struct pt_http_limits limits;
+    struct pt_clock *clock; /* borrowed */
+    char url[INET6_ADDRSTRLEN + 32];
+    int listen_fd; /* loop 0's after start; -1 once drained */
+    int drain_fd;  /* eventfd: the last connection has gone, or a loop has cut */
+    bool is_started;
+    bool is_listen_paused;    /* loop 0's: out of descriptors */
+    int64_t listen_resume_us; /* loop 0's */
+    uint32_t next_loop;       /* loop 0's: where the search for the idlest starts */
+    atomic_int life;          /* enum pt_http_life, only ever upwards */
+    atomic_uint connections;
+    atomic_bool is_listening;
+    _Atomic uint64_t accepted;
+    struct pt_http_loop *loops;
+    struct pt_http_route *routes;
+    size_t route_count;
+};
+
+/* ---- loop.c ---- */
+
+/* The pthread function; `arg` is a struct pt_http_loop. */
+void *pt_http_loop_main(void *arg);
+void pt_http_loop_wake(struct pt_http_loop *loop);
+/* After its thread has ended, or before it began: closes and frees its connections. */
+void pt_http_loop_release(struct pt_http_loop *loop);
+/* Put a connection into its loop's queue. Any thread. */
+void pt_http_loop_push(struct pt_http_conn *conn);
+/*
+ * Whether the calling thread is inside that connection's handler; the answer is then
+ * sent by the handler's caller, without the queue. True once.
+ */
+bool pt_http_loop_take_inside(struct pt_http_conn *conn);
+/* Arm a timer from now on; nothing where it is armed already. NONE disarms. */
+void pt_http_loop_timer(struct pt_http_conn *conn, enum pt_http_timer timer);
+/* Come back to that connection in the next turn. */
+void pt_http_loop_again(struct pt_http_conn *conn);
+
+/* One writer a counter, so no locked instruction. */
+static inline void pt_http_count(_Atomic uint64_t *counter, uint64_t amount)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+                          memory_order_relaxed);
+}
+
+/* ---- conn.c, on the connection's loop ---- */
+
+void pt_http_conn_start(struct pt_http_conn *conn);
+void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events);
+/* Go on as far as the received bytes reach. */
+void pt_http_conn_run(struct pt_http_conn *conn);
+/* Another thread has answered: send it. */
+void pt_http_conn_answered(struct pt_http_conn *conn);
+void pt_http_conn_expired(struct pt_http_conn *conn);
+/* Draining: between requests, look once more for one, then close. */
+void pt_http_conn_drain(struct pt_http_conn *conn);
+/* Close now; a request with a handler stays until it is answered. */
+void pt_http_conn_cut(struct pt_http_conn *conn);
+/* Release what it holds and the descriptor; the memory itself is the loop's to free. */
+void pt_http_conn_release(struct pt_http_conn *conn);
+
+/* ---- accept.c, on loop 0 ---- */
+
+/* Accept what waits and give it to the loops. */
+void pt_http_accept(struct pt_http_server *server);
+void pt_http_accept_stop(struct pt_http_server *server);
+/* After PT_HTTP_LISTEN_PAUSE_US, listen again. */
+void pt_http_accept_resume(struct pt_http_server *server);
+/* The connection is gone; the counts go down. */
+void pt_http_accept_forget(struct pt_http_conn *conn);
+
+/* ---- route.c ---- */
+
+/*
+ * The route of that path and method, or NULL and the status: 404, or 405 with the methods
+ * for Allow as text in `allow_out`.
+ */
+const struct pt_http_route *pt_http_route_find(const struct pt_http_server *server,
+                                               struct pt_span method, struct pt_span path,
+                                               int *status_out, char *allow_out,
+                                               size_t allow_bytes);
+
+/* ---- respond.c ---- */
+
+/*
+ * Write an answer into conn->out; conn->closes, which draining sets too, gives its Connection
+ * field. Without memory `out` stays empty and conn->closes is set.
+ */
+void pt_http_answer_write(struct pt_http_conn *conn, bool is_head, int status,
+                          const char *content_type, struct pt_span body,
+                          const struct pt_http_header_out *headers, size_t header_count);
+void pt_http_answer_write_error(struct pt_http_conn *conn, bool is_head, int status,
+                                const char *code, const char *detail,
+                                const struct pt_http_header_out *headers, size_t header_count);
+
+#endif

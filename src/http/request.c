@@ -1,0 +1,62 @@
+/*
+ * request.c - what a handler may ask about its request
+ */
+#include "http/loop.h"
+
+struct pt_span pt_http_method(const struct pt_http_request *request)
+{
+    return request->method;
+}
+
+struct pt_span pt_http_path(const struct pt_http_request *request)
+{
+    return request->path;
+}
+
+struct pt_span pt_http_path_rest(const struct pt_http_request *request)
+{
+    return request->path_rest;
+}
+
+struct pt_span pt_http_query(const struct pt_http_request *request)
+{
+    return request->query;
+}
+
+struct pt_span pt_http_header(const struct pt_http_request *request, const char *name)
+{
+    const struct pt_http_conn *conn = request->conn;
+    const struct pt_http_parser *parser = &conn->parser;
+    const uint8_t *data = conn->data + conn->begin;
+    struct pt_span wanted = pt_span_str(name);
+
+    for (uint32_t i = 0; i < parser->field_count; i++) {
+        const struct pt_http_field *field = &parser->fields[i];
+
+        if (field->name.bytes == wanted.size &&
+            pt_http_same_name(pt_span_of(data + field->name.at, field->name.bytes), wanted)) {
+            return pt_span_of(data + field->value.at, field->value.bytes);
+        }
+    }
+    return (struct pt_span){0};
+}
+
+struct pt_span pt_http_body(const struct pt_http_request *request)
+{
+    return request->body;
+}
+
+const char *pt_http_peer(const struct pt_http_request *request)
+{
+    return request->conn->peer;
+}
+
+bool pt_http_peer_is_loopback(const struct pt_http_request *request)
+{
+    return request->conn->is_loopback;
+}
+
+uint32_t pt_http_loop_index(const struct pt_http_request *request)
+{
+    return request->conn->loop->index;
+}

@@ -1,0 +1,391 @@
+/*
+ * server.c - open, start, drain, close
+ *
+ * LIFE. server->life goes from OPEN over DRAINING and CUT to STOP; each loop looks at it
+ * once a turn, and is woken after every change. Drain returns early when the
+ * last connection has gone and the listening socket is closed.
+ */
+#include "http/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+#define POOL_KEPT_BYTES ((size_t)8 * 1024 * 1024)
+/* How long a closed-for-writing connection may still send before it is cut off. */
+#define LINGER_MS 5000
+/* Drain looks again at least that often. */
+#define DRAIN_LOOK_MS 100
+
+void pt_http_limits_default(struct pt_http_limits *limits)
+{
+    *limits = (struct pt_http_limits){
+        .threads = 2,
+        .connections_max = 20000,
+        .header_bytes_max = 16 * 1024,
+        .body_bytes_max = 16 * 1024 * 1024,
+        .header_timeout_ms = 10000,
+        .body_timeout_ms = 30000,
+        .idle_timeout_ms = 75000,
+        .write_timeout_ms = 30000,
+    };
+}
+
+static enum pt_code parse_port(const char *text, in_port_t *port_out)
+{
+    unsigned long port = 0;
+
+    for (const char *at = text; *at; at++) {
+        if (*at < '0' || *at > '9' || at - text == 5) {
+            return PT_INVALID;
+        }
+        port = port * 10 + (unsigned long)(*at - '0');
+    }
+    if (!*text || port > 65535) {
+        return PT_INVALID;
+    }
+    *port_out = htons((uint16_t)port);
+    return PT_OK;
+}
+
+/* "127.0.0.1:8080" or "[::1]:8080". */
+static enum pt_code parse_address(const char *address, struct sockaddr_storage *out,
+                                  socklen_t *bytes_out, struct pt_error *err)
+{
+    const char *colon = strrchr(address, ':');
+    size_t bytes = colon ? (size_t)(colon - address) : 0;
+    char host[INET6_ADDRSTRLEN];
+    struct sockaddr_in *in4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    in_port_t port = 0;
+
+    memset(out, 0, sizeof(*out));
+    if (!colon || parse_port(colon + 1, &port) != PT_OK) {
+        goto invalid;
+    }
+    if (bytes > 2 && address[0] == '[' && address[bytes - 1] == ']' && bytes - 2 < sizeof(host)) {
+        memcpy(host, address + 1, bytes - 2);
+        host[bytes - 2] = '\0';
+        if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+            in6->sin6_family = AF_INET6;
+            in6->sin6_port = port;
+            *bytes_out = sizeof(*in6);
+            return PT_OK;
+        }
+    } else if (bytes < sizeof(host)) {
+        memcpy(host, address, bytes);
+        host[bytes] = '\0';
+        if (inet_pton(AF_INET, host, &in4->sin_addr) == 1) {
+            in4->sin_family = AF_INET;
+            in4->sin_port = port;
+            *bytes_out = sizeof(*in4);
+            return PT_OK;
+        }
+    }
+
+invalid:
+    return pt_fail(err, PT_INVALID,
+                   "listen on '%s': not an address and port like 127.0.0.1:8080 or [::1]:8080",
+                   address);
+}
+
+/* What was really bound, as a URL. */
+static enum pt_code read_url(struct pt_http_server *server, struct pt_error *err)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = sizeof(address);
+    char host[INET6_ADDRSTRLEN] = "";
+
+    if (getsockname(server->listen_fd, (struct sockaddr *)&address, &bytes) != 0) {
+        return pt_fail_errno(err, errno, "read the address listened on");
+    }
+    if (address.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+
+        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+        (void)snprintf(server->url, sizeof(server->url), "http://[%s]:%u", host,
+                       (unsigned)ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_in *in4 = (const struct sockaddr_in *)&address;
+
+        (void)inet_ntop(AF_INET, &in4->sin_addr, host, sizeof(host));
+        (void)snprintf(server->url, sizeof(server->url), "http://%s:%u", host,
+                       (unsigned)ntohs(in4->sin_port));
+    }
+    return PT_OK;
+}
+
+static enum pt_code listen_on(struct pt_http_server *server, const char *address,
+                              struct pt_error *err)
+{
+    struct sockaddr_storage storage;
+    socklen_t bytes = 0;
+    const int on = 1;
+    enum pt_code code = parse_address(address, &storage, &bytes, err);
+
+    if (code) {
+        return code;
+    }
+    server->listen_fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* Accepted sockets inherit TCP_NODELAY: one system call less for each. */
+    if (server->listen_fd < 0 ||
+        setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        setsockopt(server->listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+        bind(server->listen_fd, (struct sockaddr *)&storage, bytes) != 0 ||
+        listen(server->listen_fd, BACKLOG) != 0) {
+        int errnum = errno;
+        return pt_fail(err, PT_IO, "listen on %s: %s", address, strerror(errnum));
+    }
+    return read_url(server, err);
+}
+
+static enum pt_code open_loop(struct pt_http_loop *loop, struct pt_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = loop};
+    const struct pt_http_limits *limits = &loop->server->limits;
+
+    loop->timers[PT_HTTP_TIMER_HEADER].length_us = (int64_t)limits->header_timeout_ms * 1000;
+    loop->timers[PT_HTTP_TIMER_BODY].length_us = (int64_t)limits->body_timeout_ms * 1000;
+    loop->timers[PT_HTTP_TIMER_IDLE].length_us = (int64_t)limits->idle_timeout_ms * 1000;
+    loop->timers[PT_HTTP_TIMER_WRITE].length_us = (int64_t)limits->write_timeout_ms * 1000;
+    loop->timers[PT_HTTP_TIMER_LINGER].length_us = (int64_t)LINGER_MS * 1000;
+    pt_http_pool_init(&loop->pool, POOL_KEPT_BYTES);
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0) {
+        return pt_fail_errno(err, errno, "open an HTTP loop");
+    }
+    return PT_OK;
+}
+
+enum pt_code pt_http_server_open(struct pt_http_server **server_out, const char *address,
+                                 const struct pt_http_limits *limits, struct pt_clock *clock,
+                                 struct pt_error *err)
+{
+    struct pt_http_server *server = NULL;
+    enum pt_code code = PT_OK;
+
+    *server_out = NULL;
+    if (limits->threads == 0 || limits->connections_max == 0 || limits->header_bytes_max == 0) {
+        return pt_fail(err, PT_INVALID,
+                       "HTTP limits: threads, connections and header bytes must be above 0");
+    }
+    server = pt_alloc_zero(sizeof(*server));
+    if (!server) {
+        return pt_fail(err, PT_NO_MEMORY, "open the HTTP server");
+    }
+    server->limits = *limits;
+    server->clock = clock;
+    server->listen_fd = -1;
+    server->drain_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (server->drain_fd < 0) {
+        code = pt_fail_errno(err, errno, "open the HTTP server");
+        goto out;
+    }
+    server->loops = pt_alloc_zero(limits->threads * sizeof(*server->loops));
+    if (!server->loops) {
+        code = pt_fail(err, PT_NO_MEMORY, "open the HTTP server");
+        goto out;
+    }
+    for (uint32_t i = 0; i < limits->threads; i++) {
+        server->loops[i].server = server;
+        server->loops[i].index = i;
+        server->loops[i].epoll_fd = -1;
+        server->loops[i].wake_fd = -1;
+    }
+    for (uint32_t i = 0; i < limits->threads; i++) {
+        code = open_loop(&server->loops[i], err);
+        if (code) {
+            goto out;
+        }
+    }
+    code = listen_on(server, address, err);
+    if (code) {
+        goto out;
+    }
+    *server_out = server;
+    server = NULL; /* now the caller's */
+
+out:
+    pt_http_server_close(server);
+    return code;
+}
+
+/* Signals are for the program's main thread. */
+static enum pt_code start_thread(struct pt_http_loop *loop, struct pt_error *err)
+{
+    sigset_t all;
+    sigset_t before;
+    int errnum = 0;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    errnum = pthread_create(&loop->thread, NULL, pt_http_loop_main, loop);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (errnum) {
+        return pt_fail_errno(err, errnum, "start an HTTP thread");
+    }
+    loop->is_running = true;
+    return PT_OK;
+}
+
+static void set_life(struct pt_http_server *server, enum pt_http_life life)
+{
+    atomic_store_explicit(&server->life, (int)life, memory_order_release);
+    for (uint32_t i = 0; i < server->limits.threads; i++) {
+        if (server->loops[i].is_running) {
+            pt_http_loop_wake(&server->loops[i]);
+        }
+    }
+}
+
+static void stop_threads(struct pt_http_server *server)
+{
+    set_life(server, PT_HTTP_STOP);
+    for (uint32_t i = 0; i < server->limits.threads; i++) {
+        if (server->loops[i].is_running) {
+            pthread_join(server->loops[i].thread, NULL);
+            server->loops[i].is_running = false;
+        }
+    }
+}
+
+enum pt_code pt_http_server_start(struct pt_http_server *server, struct pt_error *err)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = server};
+    enum pt_code code = PT_OK;
+
+    pt_assert(!server->is_started);
+    server->is_started = true;
+    atomic_store(&server->is_listening, true);
+    /* Loop 0 last: once it accepts, the others are there to be given connections. */
+    for (uint32_t i = server->limits.threads; i > 0; i--) {
+        if (i == 1 &&
+            epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_ADD, server->listen_fd, &event) != 0) {
+            code = pt_fail_errno(err, errno, "accept on %s", server->url);
+            goto out;
+        }
+        code = start_thread(&server->loops[i - 1], err);
+        if (code) {
+            goto out;
+        }
+    }
+
+out:
+    if (code) {
+        stop_threads(server);
+    }
+    return code;
+}
+
+const char *pt_http_server_url(const struct pt_http_server *server)
+{
+    return server->url;
+}
+
+static bool has_drained(const struct pt_http_server *server)
+{
+    return !atomic_load_explicit(&server->is_listening, memory_order_acquire) &&
+           atomic_load_explicit(&server->connections, memory_order_acquire) == 0;
+}
+
+static bool have_all_cut(const struct pt_http_server *server)
+{
+    for (uint32_t i = 0; i < server->limits.threads; i++) {
+        if (!atomic_load_explicit(&server->loops[i].has_cut, memory_order_acquire)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sleep until a loop has news, but no longer than `wait_ms`. */
+static void wait_for_news(struct pt_http_server *server, int64_t wait_ms)
+{
+    struct pollfd poll_fd = {.fd = server->drain_fd, .events = POLLIN};
+    eventfd_t count = 0;
+
+    (void)poll(&poll_fd, 1, wait_ms < DRAIN_LOOK_MS ? (int)wait_ms : DRAIN_LOOK_MS);
+    (void)eventfd_read(server->drain_fd, &count);
+}
+
+void pt_http_server_drain(struct pt_http_server *server, uint32_t drain_ms)
+{
+    int64_t deadline_us = pt_clock_mono_us(server->clock) + (int64_t)drain_ms * 1000;
+    int life = atomic_load_explicit(&server->life, memory_order_acquire);
+
+    if (!server->is_started || life >= PT_HTTP_CUT) {
+        return;
+    }
+    set_life(server, PT_HTTP_DRAINING);
+    while (!has_drained(server)) {
+        int64_t left_us = deadline_us - pt_clock_mono_us(server->clock);
+
+        if (left_us <= 0) {
+            break;
+        }
+        wait_for_news(server, (left_us + 999) / 1000);
+    }
+    set_life(server, PT_HTTP_CUT);
+    while (!have_all_cut(server)) {
+        wait_for_news(server, DRAIN_LOOK_MS);
+    }
+}
+
+void pt_http_server_close(struct pt_http_server *server)
+{
+    if (!server) {
+        return;
+    }
+    if (server->loops) {
+        stop_threads(server);
+        for (uint32_t i = 0; i < server->limits.threads; i++) {
+            pt_http_loop_release(&server->loops[i]);
+        }
+    }
+    if (server->listen_fd >= 0) {
+        close(server->listen_fd);
+    }
+    if (server->drain_fd >= 0) {
+        close(server->drain_fd);
+    }
+    for (size_t i = 0; i < server->route_count; i++) {
+        pt_free(server->routes[i].method);
+        pt_free(server->routes[i].path);
+    }
+    pt_free(server->routes);
+    pt_free(server->loops);
+    pt_free(server);
+}
+
+static uint64_t read_counter(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void pt_http_server_stats(const struct pt_http_server *server, struct pt_http_stats *stats_out)
+{
+    *stats_out = (struct pt_http_stats){
+        .connections_accepted = read_counter(&server->accepted),
+        .connections_open = atomic_load_explicit(&server->connections, memory_order_relaxed),
+    };
+    for (uint32_t i = 0; i < server->limits.threads; i++) {
+        const struct pt_http_counters *counters = &server->loops[i].counters;
+
+        stats_out->requests += read_counter(&counters->requests);
+        stats_out->bytes_in += read_counter(&counters->bytes_in);
+        stats_out->bytes_out += read_counter(&counters->bytes_out);
+        for (unsigned class = 0; class < 6; class ++) {
+            stats_out->responses_by_class[class] +=
+                read_counter(&counters->responses_by_class[class]);
+        }
+    }
+}
