@@ -1,0 +1,80 @@
+/*
+ * stream.h - exactly-once processing: the log becomes rows of the table
+ *
+ * One thread reads the log in order, drops event ids that were seen within the dedup
+ * window, marks late rows, and commits: Parquet files → id runs → one checkpoint
+ * file put in place by one rename (the commit point) → the Iceberg snapshot that carries the
+ * checkpoint's number. Each step is synced; recovery repeats the last one.
+ *
+ * Promise: whatever is killed, each event_id of the log is one row of the table.
+ */
+#ifndef PT_STREAM_STREAM_H
+#define PT_STREAM_STREAM_H
+
+#include "base/clock.h"
+#include "base/config.h"
+#include "base/io.h"
+#include "http/http.h"
+#include "lake/lake.h"
+#include "log/log.h"
+#include "observe/observe.h"
+
+struct pt_stream;
+
+/* All borrowed; they outlive the engine. */
+struct pt_stream_parts {
+    struct pt_io *io;
+    struct pt_clock *clock;
+    const struct pt_config *config;
+    struct pt_metrics *metrics;
+    struct pt_log *log;    /* asked for its synced end, told what may be recycled */
+    struct pt_lake *lake;  /* the engine is its only writer */
+    const char *log_dir;
+    const char *state_dir;
+};
+
+/* What the newest whole checkpoint says. */
+struct pt_checkpoint_summary {
+    uint64_t number; /* 0: there is none */
+    uint64_t log_offset; /* records before it are in the table, or were duplicates */
+    uint64_t stored;
+    uint64_t duplicates;
+    uint64_t late;            /* of the stored */
+    uint64_t lake_checkpoint; /* number of the newest checkpoint that added rows */
+    int64_t max_event_time_us; /* INT64_MIN where there is none */
+    uint64_t pending_files;    /* files that this checkpoint adds to the table */
+};
+
+/* Any process; PT_CORRUPT where files are there but none is whole; absent gives number 0. */
+enum pt_code pt_stream_read_checkpoint(struct pt_io *io, const char *state_dir,
+                                       struct pt_checkpoint_summary *summary_out,
+                                       struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Recover: load the newest whole checkpoint, commit its files if the table has not got them, remove
+ * what no checkpoint names. PT_CORRUPT, with an explanation, where state and table disagree.
+ */
+enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_stream_parts *parts,
+                            struct pt_error *err) PT_MUST_USE;
+
+/* Start the thread. */
+enum pt_code pt_stream_start(struct pt_stream *stream, struct pt_error *err) PT_MUST_USE;
+
+/* There is more in the log. Any thread. */
+void pt_stream_wake(void *stream);
+
+/*
+ * Process all that is synced in the log now and commit it; waits for it. Any thread but an HTTP loop.
+ * The error that stopped the engine, if one did.
+ */
+enum pt_code pt_stream_checkpoint(struct pt_stream *stream, struct pt_error *err) PT_MUST_USE;
+
+/* POST /api/v1/checkpoint. */
+enum pt_code pt_stream_routes(struct pt_stream *stream, struct pt_http_server *server,
+                              struct pt_error *err) PT_MUST_USE;
+
+/* Commit what the log holds and stop the thread; then close. `*err` tells of a last commit that failed. */
+enum pt_code pt_stream_stop(struct pt_stream *stream, struct pt_error *err) PT_MUST_USE;
+void pt_stream_close(struct pt_stream *stream);
+
+#endif
