@@ -39,7 +39,9 @@ uint64_t pt_lake_row_count(const struct pt_lake *lake);
  * synced, then the directories. They belong to no snapshot yet. Appends one JSON object a file to
  * `files` (an array under way): path relative to the table, day, rows, bytes, and statistics a
  * column: all that pt_lake_commit() needs. File names hold `checkpoint` and are the same
- * when the write is repeated, so that repeating replaces. After a failure nothing is in the table.
+ * when the write is repeated, so that repeating replaces. After a failure nothing is in the table, and what
+ * was appended to `files` is to be dropped. PT_INVALID for a number that is in the table already; PT_FULL.
+ * DuckDB writes the files itself, past `io`, which only syncs them: `io` must be the real file system.
  */
 enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size_t count,
                            uint64_t checkpoint, struct pt_jsonw *files,
@@ -75,8 +77,8 @@ enum pt_code pt_lake_read(struct pt_io *io, const char *dir, struct pt_lake_snap
 void pt_lake_snapshot_release(struct pt_lake_snapshot *snapshot);
 
 /*
- * SQL that gives the snapshot's rows: "read_parquet(['…','…'])", or a query without rows that has the
- * table's columns and types where there is no file. Appends to `sql`.
+ * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)", or "(SELECT …)"
+ * without rows that has the table's columns and types where there is no file. Appends to `sql`.
  */
 void pt_lake_scan_sql(const struct pt_lake_snapshot *snapshot, struct pt_buf *sql);
 
@@ -88,7 +90,10 @@ struct pt_duck;
 enum pt_code pt_duck_open(struct pt_duck **duck_out, unsigned threads,
                           struct pt_error *err) PT_MUST_USE;
 void pt_duck_close(struct pt_duck *duck);
-/* Run statements, results dropped. Errors carry DuckDB's own message. */
+/*
+ * Run statements, results dropped. Errors carry DuckDB's own message: PT_INVALID where the SQL is
+ * wrong, PT_FULL, PT_NO_MEMORY, else PT_IO. DuckDB opens files itself, past pt_io.
+ */
 enum pt_code pt_duck_run(struct pt_duck *duck, const char *sql, struct pt_error *err) PT_MUST_USE;
 
 enum pt_duck_kind {
@@ -96,7 +101,7 @@ enum pt_duck_kind {
     PT_DUCK_BOOL,
     PT_DUCK_INT,
     PT_DUCK_DOUBLE,
-    PT_DUCK_TEXT, /* everything else, as DuckDB writes it */
+    PT_DUCK_TEXT, /* everything else, as DuckDB writes it: times, decimals, integers over 64 bits */
 };
 
 struct pt_duck_value {
@@ -108,9 +113,26 @@ struct pt_duck_value {
 };
 
 struct pt_duck_result; /* rows of one statement */
+/* The rows of `sql` (of its last statement), all computed; `duck` outlives the result. */
 enum pt_code pt_duck_query(struct pt_duck *duck, const char *sql, struct pt_duck_result **result_out,
                            struct pt_error *err) PT_MUST_USE;
+
+struct pt_duck_param {
+    const char *name;  /* "days" for $days */
+    const char *value; /* bound as text, never pasted into the SQL; NULL is SQL's NULL */
+};
+
+/*
+ * As pt_duck_query(), for one statement with parameters. A name that the statement does not use
+ * is passed over; a parameter without value is PT_INVALID.
+ */
+enum pt_code pt_duck_query_with(struct pt_duck *duck, const char *sql,
+                                const struct pt_duck_param *params, size_t count,
+                                struct pt_duck_result **result_out,
+                                struct pt_error *err) PT_MUST_USE;
 void pt_duck_result_close(struct pt_duck_result *result);
+/* Append 'text' as an SQL string literal, quotes doubled. */
+void pt_sql_append_text(struct pt_buf *sql, const char *text);
 size_t pt_duck_column_count(const struct pt_duck_result *result);
 const char *pt_duck_column_name(const struct pt_duck_result *result, size_t column);
 bool pt_duck_column_is_number(const struct pt_duck_result *result, size_t column);

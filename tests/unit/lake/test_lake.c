@@ -1,0 +1,693 @@
+/*
+ * test_lake.c - what is committed is in the table, once, as it was given
+ *
+ * Method: rows are written and committed into a table in a fresh directory, which is then closed, opened
+ * again, moved, and asked through DuckDB; commits are repeated, raced and made to fail.
+ */
+#include "check.h"
+
+#include "lake/columns.h"
+#include "wire/rfc3339.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define DAY0 INT64_C(20758) /* 2026-11-01 */
+
+static struct pt_error err;
+
+/* ---- a table under test ---- */
+
+struct fixture {
+    char *root;
+    char *dir; /* of the table */
+    struct pt_lake *lake;
+};
+
+static void open_lake(struct fixture *f)
+{
+    PT_CHECK_OK(pt_lake_open(&f->lake, pt_io_posix(), pt_clock_system(), f->dir, &err), err);
+}
+
+static void reopen_lake(struct fixture *f)
+{
+    pt_lake_close(f->lake);
+    open_lake(f);
+}
+
+static void setup(struct fixture *f)
+{
+    f->root = pt_test_dir_create();
+    f->dir = pt_strf("%s/lake/events", f->root);
+    open_lake(f);
+}
+
+static void teardown(struct fixture *f)
+{
+    pt_lake_close(f->lake);
+    pt_free(f->dir);
+    pt_test_dir_remove(f->root);
+}
+
+static struct pt_text text(const char *string)
+{
+    return (struct pt_text){string, string ? (uint32_t)strlen(string) : 0};
+}
+
+/* Row `number` at `at_us`; different numbers differ in all ids. */
+static struct pt_row plain_row(uint64_t number, int64_t at_us)
+{
+    struct pt_row row = {.event = {.platform = PT_PLATFORM_IOS,
+                                   .event_time_us = at_us,
+                                   .occurred_at_us = at_us - 5,
+                                   .received_at_us = at_us + 7,
+                                   .seq = (int64_t)number,
+                                   .boot = PT_EVENT_NO_NUMBER,
+                                   .event_name = text("level_end"),
+                                   .session_id = text("session-1"),
+                                   .attributes = text("{\"level\":3}")}};
+
+    for (unsigned i = 0; i < 8; i++) {
+        row.event.event_id[i] = (uint8_t)(number >> (56 - 8 * i));
+        row.event.user[i] = (uint8_t)(number >> (56 - 8 * i));
+    }
+    row.event.event_id[8] = 0x80;
+    return row;
+}
+
+static struct pt_json parse(struct pt_json_parser *parser, struct pt_buf *buf)
+{
+    struct pt_json root = {0};
+    size_t size = buf->size;
+
+    for (unsigned i = 0; i < PT_JSON_PADDING; i++) {
+        pt_buf_append_byte(buf, 0);
+    }
+    PT_CHECK(!buf->has_failed);
+    PT_CHECK_OK(pt_json_parse(parser, pt_span_of(buf->data, size), &root, NULL, &err), err);
+    return root;
+}
+
+static enum pt_code write_rows(struct pt_lake *lake, const struct pt_row *rows, size_t count,
+                               uint64_t checkpoint, struct pt_buf *files)
+{
+    struct pt_jsonw w;
+    enum pt_code code = PT_OK;
+
+    pt_buf_reset(files);
+    pt_jsonw_init(&w, files);
+    pt_jsonw_array(&w);
+    code = pt_lake_write(lake, rows, count, checkpoint, &w, &err);
+    pt_jsonw_array_end(&w);
+    return code;
+}
+
+static enum pt_code commit_files(struct pt_lake *lake, struct pt_buf *files, uint64_t checkpoint)
+{
+    struct pt_json_parser *parser = pt_json_parser_create(16u << 20);
+    enum pt_code code = PT_OK;
+
+    assert_non_null(parser);
+    code = pt_lake_commit(lake, parse(parser, files), checkpoint, &err);
+    pt_json_parser_destroy(parser);
+    return code;
+}
+
+static void append_rows(struct pt_lake *lake, const struct pt_row *rows, size_t count,
+                        uint64_t checkpoint)
+{
+    struct pt_buf files;
+
+    pt_buf_init(&files, 16u << 20);
+    PT_CHECK_OK(write_rows(lake, rows, count, checkpoint, &files), err);
+    PT_CHECK_OK(commit_files(lake, &files, checkpoint), err);
+    pt_buf_release(&files);
+}
+
+/* The first column of `sql` over the table (named by %s), as text, rows joined by '|'. */
+static char *ask_table(const char *dir, const char *select, const char *rest)
+{
+    struct pt_lake_snapshot snapshot;
+    struct pt_duck *duck = NULL;
+    struct pt_duck_result *result = NULL;
+    struct pt_buf sql;
+    struct pt_buf answer;
+    char *copy = NULL;
+
+    pt_buf_init(&sql, 16u << 20);
+    pt_buf_init(&answer, 16u << 20);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), dir, &snapshot, &err), err);
+    PT_CHECK_OK(pt_duck_open(&duck, 1, &err), err);
+    pt_buf_appendf(&sql, "SELECT (%s)::VARCHAR FROM ", select);
+    pt_lake_scan_sql(&snapshot, &sql);
+    pt_buf_appendf(&sql, " %s", rest);
+    pt_buf_append_byte(&sql, 0);
+    PT_CHECK_OK(pt_duck_query(duck, (const char *)sql.data, &result, &err), err);
+    while (pt_duck_next(result)) {
+        struct pt_duck_value value = pt_duck_value_at(result, 0);
+
+        if (answer.size) {
+            pt_buf_append_byte(&answer, '|');
+        }
+        pt_buf_append_str(&answer, value.kind == PT_DUCK_NULL ? "NULL" : "");
+        pt_buf_append(&answer, value.text.data, value.text.size);
+    }
+    copy = pt_strndup((const char *)answer.data, answer.size);
+    pt_duck_result_close(result);
+    pt_duck_close(duck);
+    pt_lake_snapshot_release(&snapshot);
+    pt_buf_release(&answer);
+    pt_buf_release(&sql);
+    assert_non_null(copy);
+    return copy;
+}
+
+static void check_table(const char *dir, const char *select, const char *rest,
+                        const char *expected)
+{
+    char *answer = ask_table(dir, select, rest);
+
+    assert_string_equal(answer, expected);
+    pt_free(answer);
+}
+
+struct dir_count {
+    const char *ending;
+    unsigned count;
+};
+
+static void count_entry(void *ctx, const char *name, bool is_dir)
+{
+    struct dir_count *count = ctx;
+    size_t size = strlen(name);
+    size_t end = strlen(count->ending);
+
+    count->count += !is_dir && size >= end && strcmp(name + size - end, count->ending) == 0;
+}
+
+static unsigned files_in(const char *dir, const char *below, const char *ending)
+{
+    struct dir_count count = {.ending = ending};
+    char *path = pt_strf("%s/%s", dir, below);
+    enum pt_code code = pt_io_list(pt_io_posix(), path, count_entry, &count, &err);
+
+    PT_CHECK(code == PT_OK || code == PT_NOT_FOUND);
+    pt_free(path);
+    return count.count;
+}
+
+/* ---- the tests ---- */
+
+static void a_new_table_is_empty(void **state)
+{
+    struct fixture f;
+    struct pt_lake_snapshot snapshot;
+    char *nowhere = NULL;
+
+    (void)state;
+    setup(&f);
+    PT_CHECK(pt_lake_checkpoint(f.lake) == 0 && pt_lake_row_count(f.lake) == 0);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), f.dir, &snapshot, &err), err);
+    PT_CHECK(snapshot.snapshot_id == 0 && snapshot.file_count == 0);
+    pt_lake_snapshot_release(&snapshot);
+    check_table(f.dir, "count(*)", "", "0");
+    check_table(f.dir, "typeof(event_time)", "UNION ALL SELECT 'end'", "end");
+    nowhere = pt_strf("%s/nowhere", f.root);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), nowhere, &snapshot, &err), err);
+    PT_CHECK(snapshot.snapshot_id == 0);
+    pt_free(nowhere);
+    reopen_lake(&f);
+    PT_CHECK(pt_lake_checkpoint(f.lake) == 0);
+    teardown(&f);
+}
+
+static void rows_read_back_as_given(void **state)
+{
+    struct fixture f;
+    struct pt_row rows[2];
+    char *huge = pt_alloc(300001);
+    char *answer = NULL;
+
+    (void)state;
+    assert_non_null(huge);
+    memset(huge, 'x', 300000);
+    huge[300000] = '\0';
+    rows[0] = plain_row(1, DAY0 * PT_DAY_US + 1);
+    rows[0].event.platform = PT_PLATFORM_NONE;
+    rows[0].event.seq = PT_EVENT_NO_NUMBER;
+    rows[0].event.attributes = text(NULL);
+    rows[1] = plain_row(0x1234, DAY0 * PT_DAY_US + 123456);
+    rows[1].event.event_name = text("Übung \xf0\x9f\x8e\xae 'quoted'");
+    rows[1].event.session_id = text(huge);
+    rows[1].event.build_id = text("1.2.3");
+    rows[1].event.mechanic_version = text("exactly12byt");
+    rows[1].event.has_install = true;
+    rows[1].event.install[0] = 0xab;
+    rows[1].event.boot = 0;
+    rows[1].event.clock_skew_us = -42;
+    rows[1].is_late = true;
+    setup(&f);
+    append_rows(f.lake, rows, 2, 7);
+    PT_CHECK(pt_lake_row_count(f.lake) == 2 && pt_lake_checkpoint(f.lake) == 7);
+    check_table(f.dir, "event_id", "", "00000000-0000-0001-8000-000000000000|"
+                                       "00000000-0000-1234-8000-000000000000");
+    check_table(f.dir, "event_name", "", "level_end|Übung \xf0\x9f\x8e\xae 'quoted'");
+    check_table(f.dir, "event_time", "",
+                "2026-11-01 00:00:00.000001+00|2026-11-01 00:00:00.123456+00");
+    check_table(f.dir, "epoch_us(occurred_at) - epoch_us(event_time)", "", "-5|-5");
+    check_table(f.dir, "epoch_us(received_at) - epoch_us(event_time)", "", "7|7");
+    check_table(f.dir, "user_id", "", "00000000000000010000000000000000|"
+                                      "00000000000012340000000000000000");
+    check_table(f.dir, "seq", "", "NULL|4660");
+    check_table(f.dir, "install_id", "", "NULL|ab000000000000000000000000000000");
+    check_table(f.dir, "boot", "", "NULL|0");
+    check_table(f.dir, "build_id", "", "NULL|1.2.3");
+    check_table(f.dir, "platform", "", "NULL|ios");
+    check_table(f.dir, "mechanic_version", "", "NULL|exactly12byt");
+    check_table(f.dir, "attributes", "", "NULL|{\"level\":3}");
+    check_table(f.dir, "clock_skew_us", "", "NULL|-42");
+    check_table(f.dir, "is_late", "", "false|true");
+    answer = ask_table(f.dir, "session_id", "WHERE seq IS NOT NULL");
+    assert_string_equal(answer, huge);
+    pt_free(answer);
+    pt_free(huge);
+    teardown(&f);
+}
+
+/* Enough rows for several chunks and out of order over days, each with a text of its own. */
+static void many_days_make_many_files_in_order(void **state)
+{
+    enum { COUNT = 9000, DAYS = 7 };
+    struct fixture f;
+    struct pt_lake_snapshot snapshot;
+    struct pt_row *rows = pt_alloc(COUNT * sizeof(*rows));
+    char(*sessions)[24] = pt_alloc(COUNT * sizeof(*sessions));
+
+    (void)state;
+    assert_non_null(rows);
+    assert_non_null(sessions);
+    for (unsigned i = 0; i < COUNT; i++) {
+        rows[i] = plain_row(i, (DAY0 + i * 5 % DAYS) * PT_DAY_US + i);
+        snprintf(sessions[i], sizeof(sessions[i]), "session-number-%u", i);
+        rows[i].event.session_id = text(sessions[i]);
+        rows[i].event.has_install = i % 2;
+        memcpy(rows[i].event.install, &i, sizeof(i));
+    }
+    setup(&f);
+    append_rows(f.lake, rows, COUNT, 1);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), f.dir, &snapshot, &err), err);
+    PT_CHECK(snapshot.file_count == DAYS && snapshot.row_count == COUNT);
+    for (unsigned i = 0; i < DAYS; i++) {
+        PT_CHECK(snapshot.file_rows[i] == (COUNT - 1 - i * 3 % DAYS) / DAYS + 1);
+        PT_CHECK(strstr(snapshot.files[i], "/data/event_time_day=2026-11-0") != NULL);
+        PT_CHECK(snapshot.file_bytes[i] > 0);
+    }
+    pt_lake_snapshot_release(&snapshot);
+    check_table(f.dir, "count(*) = 9000 AND count(DISTINCT event_id) = 9000 AND "
+                       "bool_and(session_id = 'session-number-' || seq) AND "
+                       "bool_and(user_id = printf('%016x', seq) || repeat('0', 16)) AND "
+                       "bool_and((install_id IS NULL) = (seq % 2 = 0)) AND "
+                       "bool_and(epoch_us(event_time) % 86400000000 = seq)",
+                "", "true");
+    /* One file is read as it lies: rows of a day keep the order in which they came. */
+    check_table(f.dir, "list(seq) = list_sort(list(seq))",
+                "WHERE event_time::DATE = DATE '2026-11-03'", "true");
+    pt_free(sessions);
+    pt_free(rows);
+    teardown(&f);
+}
+
+static void committing_twice_changes_nothing(void **state)
+{
+    struct fixture f;
+    struct pt_row rows[3];
+    struct pt_buf files;
+    unsigned metadata = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        rows[i] = plain_row(i, DAY0 * PT_DAY_US + i);
+    }
+    setup(&f);
+    pt_buf_init(&files, 1u << 20);
+    PT_CHECK_OK(write_rows(f.lake, rows, 2, 5, &files), err);
+    PT_CHECK_OK(write_rows(f.lake, rows, 3, 5, &files), err); /* replaces */
+    PT_CHECK(pt_lake_row_count(f.lake) == 0);
+    PT_CHECK_OK(commit_files(f.lake, &files, 5), err);
+    PT_CHECK(pt_lake_row_count(f.lake) == 3);
+    metadata = files_in(f.dir, "metadata", ".metadata.json");
+    files.size = strlen((const char *)files.data); /* without the padding */
+    PT_CHECK_OK(commit_files(f.lake, &files, 5), err);
+    reopen_lake(&f);
+    files.size = strlen((const char *)files.data);
+    PT_CHECK_OK(commit_files(f.lake, &files, 5), err);
+    files.size = strlen((const char *)files.data);
+    PT_CHECK_OK(commit_files(f.lake, &files, 4), err);
+    PT_CHECK(pt_lake_row_count(f.lake) == 3 && pt_lake_checkpoint(f.lake) == 5);
+    PT_CHECK(files_in(f.dir, "metadata", ".metadata.json") == metadata);
+    check_table(f.dir, "count(*)", "", "3");
+    /* A number that is in the table is not written over. */
+    PT_CHECK(write_rows(f.lake, rows, 1, 5, &files) == PT_INVALID);
+    check_table(f.dir, "count(*)", "", "3");
+    /* No files: no snapshot. */
+    PT_CHECK_OK(write_rows(f.lake, rows, 0, 6, &files), err);
+    PT_CHECK_OK(commit_files(f.lake, &files, 6), err);
+    PT_CHECK(pt_lake_checkpoint(f.lake) == 5);
+    pt_buf_release(&files);
+    teardown(&f);
+}
+
+static void the_second_writer_is_fenced(void **state)
+{
+    struct fixture f;
+    struct pt_lake *other = NULL;
+    struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
+    struct pt_buf files;
+    unsigned avro = 0;
+
+    (void)state;
+    setup(&f);
+    PT_CHECK_OK(pt_lake_open(&other, pt_io_posix(), pt_clock_system(), f.dir, &err), err);
+    append_rows(f.lake, &row, 1, 1);
+    avro = files_in(f.dir, "metadata", ".avro");
+    pt_buf_init(&files, 1u << 20);
+    PT_CHECK_OK(write_rows(other, &row, 1, 2, &files), err);
+    PT_CHECK(commit_files(other, &files, 2) == PT_FENCED);
+    PT_CHECK(files_in(f.dir, "metadata", ".avro") == avro);
+    /* Nor after so many commits that the metadata it started from, and the next, are gone. */
+    for (uint64_t i = 2; i < 110; i++) {
+        append_rows(f.lake, &row, 1, i);
+    }
+    files.size = strlen((const char *)files.data);
+    PT_CHECK(commit_files(other, &files, 200) == PT_FENCED);
+    pt_buf_release(&files);
+    pt_lake_close(other);
+    reopen_lake(&f);
+    PT_CHECK(pt_lake_row_count(f.lake) == 109 && pt_lake_checkpoint(f.lake) == 109);
+    teardown(&f);
+}
+
+/* Beyond the limits snapshots expire, manifests merge, old metadata goes; every row stays. */
+static void a_long_history_stays_small(void **state)
+{
+    enum { COMMITS = 400 };
+    struct fixture f;
+    struct pt_lake_snapshot snapshot;
+    uint64_t removed = 0;
+    unsigned avro = 0;
+
+    (void)state;
+    setup(&f);
+    for (uint64_t i = 1; i <= COMMITS; i++) {
+        struct pt_row row = plain_row(i, (DAY0 + (int64_t)(i % 3)) * PT_DAY_US);
+
+        append_rows(f.lake, &row, 1, i);
+    }
+    PT_CHECK(pt_lake_row_count(f.lake) == COMMITS);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), f.dir, &snapshot, &err), err);
+    PT_CHECK(snapshot.file_count == COMMITS && snapshot.row_count == COMMITS);
+    PT_CHECK(strstr(snapshot.files[0], "ckpt-00000001.parquet") != NULL);
+    PT_CHECK(strstr(snapshot.files[COMMITS - 1], "ckpt-00000400.parquet") != NULL);
+    pt_lake_snapshot_release(&snapshot);
+    PT_CHECK(files_in(f.dir, "metadata", ".metadata.json") == 101);
+    avro = files_in(f.dir, "metadata", ".avro");
+    /*
+     * Left are 256 lists, 4 merged manifests (made every 100 commits), and the small ones but the
+     * first 100, which were merged before the oldest snapshot that is kept.
+     */
+    assert_int_equal(avro, 256 + 4 + COMMITS - 100);
+    PT_CHECK_OK(pt_lake_remove_orphans(f.lake, &removed, &err), err);
+    PT_CHECK(removed == 0);
+    PT_CHECK(files_in(f.dir, "metadata", ".avro") == avro); /* commits had left nothing behind */
+    check_table(f.dir, "sum(seq)", "", "80200");
+    teardown(&f);
+}
+
+static void put_file(const char *dir, const char *name)
+{
+    char *path = pt_strf("%s/%s", dir, name);
+
+    PT_CHECK_OK(pt_io_replace(pt_io_posix(), path, pt_span_str("x"), 0, &err), err);
+    pt_free(path);
+}
+
+static void orphans_go_and_nothing_else(void **state)
+{
+    struct fixture f;
+    struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
+    struct pt_buf files;
+    uint64_t removed = 0;
+
+    (void)state;
+    setup(&f);
+    append_rows(f.lake, &row, 1, 1);
+    pt_buf_init(&files, 1u << 20);
+    PT_CHECK_OK(write_rows(f.lake, &row, 1, 2, &files), err); /* never committed */
+    put_file(f.dir, "data/event_time_day=2026-11-01/tmp_x.parquet");
+    put_file(f.dir, "metadata/snap-1.avro");
+    put_file(f.dir, "metadata/new-1.metadata.json");
+    put_file(f.dir, "metadata/note.txt");
+    reopen_lake(&f);
+    PT_CHECK_OK(pt_lake_remove_orphans(f.lake, &removed, &err), err);
+    PT_CHECK(removed == 2);
+    PT_CHECK(files_in(f.dir, "data/event_time_day=2026-11-01", ".parquet") == 1);
+    PT_CHECK(files_in(f.dir, "metadata", ".avro") == 2);
+    PT_CHECK(files_in(f.dir, "metadata", "note.txt") == 1);
+    PT_CHECK(files_in(f.dir, "metadata", ".metadata.json") == 2);
+    check_table(f.dir, "count(*)", "", "1");
+    /* A commit of files that are gone is refused, not made into a table with holes. */
+    PT_CHECK(commit_files(f.lake, &files, 2) == PT_CORRUPT);
+    PT_CHECK(pt_lake_checkpoint(f.lake) == 1);
+    pt_buf_release(&files);
+    teardown(&f);
+}
+
+static void a_moved_table_reads_and_grows(void **state)
+{
+    struct fixture f;
+    struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
+    char *there = NULL;
+
+    (void)state;
+    setup(&f);
+    append_rows(f.lake, &row, 1, 1);
+    there = pt_strf("%s/it's [moved]", f.root);
+    PT_CHECK_OK(pt_io_rename(pt_io_posix(), f.dir, there, &err), err);
+    pt_free(f.dir);
+    f.dir = there;
+    reopen_lake(&f);
+    row = plain_row(2, DAY0 * PT_DAY_US);
+    append_rows(f.lake, &row, 1, 2);
+    check_table(f.dir, "sum(seq)", "", "3");
+    teardown(&f);
+}
+
+static void damage_is_named(void **state)
+{
+    struct fixture f;
+    struct pt_lake *lake = NULL;
+    struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
+    struct pt_lake_snapshot snapshot;
+
+    (void)state;
+    setup(&f);
+    append_rows(f.lake, &row, 1, 1);
+    put_file(f.dir, "metadata/v9.metadata.json");
+    PT_CHECK(pt_lake_open(&lake, pt_io_posix(), pt_clock_system(), f.dir, &err) == PT_CORRUPT);
+    PT_CHECK(strstr(err.text, "v9.metadata.json") != NULL);
+    PT_CHECK(pt_lake_read(pt_io_posix(), f.dir, &snapshot, &err) == PT_CORRUPT);
+    teardown(&f);
+}
+
+/* Every allocation of ours in a write and a commit fails once; afterwards both work. */
+static void no_failed_allocation_harms_the_table(void **state)
+{
+    struct fixture f;
+    struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
+    struct pt_buf files;
+    uint64_t checkpoint = 1;
+    bool fired = true;
+
+    (void)state;
+    setup(&f);
+    pt_buf_init(&files, 1u << 20);
+    append_rows(f.lake, &row, 1, checkpoint);
+    for (unsigned nth = 1; fired; nth++) {
+        enum pt_code code = PT_OK;
+
+        row = plain_row(++checkpoint, DAY0 * PT_DAY_US);
+        pt_mem_fail_after(nth);
+        code = write_rows(f.lake, &row, 1, checkpoint, &files);
+        fired = pt_mem_fault_fired();
+        pt_mem_fail_after(0);
+        if (code) {
+            PT_CHECK(code == PT_NO_MEMORY);
+            PT_CHECK_OK(write_rows(f.lake, &row, 1, checkpoint, &files), err);
+        }
+        PT_CHECK_OK(commit_files(f.lake, &files, checkpoint), err);
+    }
+    fired = true;
+    for (unsigned nth = 1; fired; nth++) {
+        struct pt_json_parser *parser = pt_json_parser_create(1u << 20);
+        struct pt_json root = {0};
+        enum pt_code code = PT_OK;
+
+        row = plain_row(++checkpoint, DAY0 * PT_DAY_US);
+        PT_CHECK_OK(write_rows(f.lake, &row, 1, checkpoint, &files), err);
+        root = parse(parser, &files);
+        pt_mem_fail_after(nth);
+        code = pt_lake_commit(f.lake, root, checkpoint, &err);
+        fired = pt_mem_fault_fired();
+        pt_mem_fail_after(0);
+        PT_CHECK(code == PT_OK || code == PT_NO_MEMORY);
+        PT_CHECK_OK(pt_lake_commit(f.lake, root, checkpoint, &err), err);
+        PT_CHECK(pt_lake_checkpoint(f.lake) == checkpoint);
+        pt_json_parser_destroy(parser);
+    }
+    PT_CHECK(pt_lake_row_count(f.lake) == checkpoint);
+    reopen_lake(&f);
+    PT_CHECK(pt_lake_row_count(f.lake) == checkpoint);
+    pt_buf_release(&files);
+    teardown(&f);
+}
+
+/* ---- every file call fails once ---- */
+
+static unsigned io_calls_left; /* 0: none fails */
+static struct pt_io *real_io;
+
+static bool io_fails(struct pt_error *error)
+{
+    if (io_calls_left && --io_calls_left == 0) {
+        pt_fail(error, PT_IO, "made to fail");
+        return true;
+    }
+    return false;
+}
+
+static enum pt_code faulty_open(void *ctx, const char *path, unsigned flags,
+                                struct pt_file **file_out, struct pt_error *error)
+{
+    *file_out = NULL;
+    return io_fails(error) ? PT_IO : real_io->open(ctx, path, flags, file_out, error);
+}
+
+static enum pt_code faulty_write(void *ctx, struct pt_file *file, uint64_t at, const void *data,
+                                 size_t bytes, struct pt_error *error)
+{
+    return io_fails(error) ? PT_IO : real_io->write(ctx, file, at, data, bytes, error);
+}
+
+static enum pt_code faulty_sync(void *ctx, struct pt_file *file, struct pt_error *error)
+{
+    return io_fails(error) ? PT_IO : real_io->sync(ctx, file, error);
+}
+
+static enum pt_code faulty_sync_dir(void *ctx, const char *path, struct pt_error *error)
+{
+    return io_fails(error) ? PT_IO : real_io->sync_dir(ctx, path, error);
+}
+
+/* The worst of its kind: the rename happens, and an error comes back. */
+static enum pt_code faulty_rename_new(void *ctx, const char *from, const char *to,
+                                      struct pt_error *error)
+{
+    bool fails = io_fails(error);
+    enum pt_code code = real_io->rename_new(ctx, from, to, error);
+
+    return fails ? PT_IO : code;
+}
+
+static void no_failed_file_call_loses_or_doubles_rows(void **state)
+{
+    struct pt_io io = *pt_io_posix();
+    struct fixture f;
+    struct pt_buf files;
+    uint64_t checkpoint = 0;
+    bool fired = true;
+
+    (void)state;
+    real_io = pt_io_posix();
+    io.open = faulty_open;
+    io.write = faulty_write;
+    io.sync = faulty_sync;
+    io.sync_dir = faulty_sync_dir;
+    io.rename_new = faulty_rename_new;
+    setup(&f);
+    pt_lake_close(f.lake);
+    PT_CHECK_OK(pt_lake_open(&f.lake, &io, pt_clock_system(), f.dir, &err), err);
+    pt_buf_init(&files, 1u << 20);
+    for (unsigned nth = 1; fired; nth++) {
+        struct pt_row rows[2] = {plain_row(2 * nth, DAY0 * PT_DAY_US),
+                                 plain_row(2 * nth + 1, (DAY0 + 1) * PT_DAY_US)};
+        enum pt_code code = PT_OK;
+
+        checkpoint++;
+        io_calls_left = nth;
+        code = write_rows(f.lake, rows, 2, checkpoint, &files);
+        if (code) {
+            PT_CHECK_OK(write_rows(f.lake, rows, 2, checkpoint, &files), err);
+        }
+        code = commit_files(f.lake, &files, checkpoint);
+        fired = io_calls_left == 0;
+        io_calls_left = 0;
+        if (code) {
+            files.size = strlen((const char *)files.data);
+            PT_CHECK_OK(commit_files(f.lake, &files, checkpoint), err);
+        }
+        PT_CHECK(pt_lake_row_count(f.lake) == 2 * checkpoint);
+    }
+    PT_CHECK(checkpoint > 15);
+    pt_lake_close(f.lake);
+    open_lake(&f);
+    PT_CHECK(pt_lake_row_count(f.lake) == 2 * checkpoint);
+    pt_buf_release(&files);
+    teardown(&f);
+}
+
+/* A file system of a few pages is not always to be had: /dev/full answers as a full disk does. */
+static void a_full_disk_is_told_apart(void **state)
+{
+    struct fixture f;
+    struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
+    struct pt_buf files;
+    char *day = NULL;
+    char *path = NULL;
+
+    (void)state;
+    setup(&f);
+    day = pt_strf("%s/data/event_time_day=2026-11-01", f.dir);
+    path = pt_strf("%s/ckpt-00000001.parquet", day);
+    PT_CHECK_OK(pt_io_mkdir(pt_io_posix(), day, &err), err);
+    PT_CHECK(symlink("/dev/full", path) == 0);
+    pt_buf_init(&files, 1u << 20);
+    PT_CHECK(write_rows(f.lake, &row, 1, 1, &files) == PT_FULL);
+    PT_CHECK_OK(write_rows(f.lake, &row, 1, 1, &files), err); /* there is space again */
+    PT_CHECK_OK(commit_files(f.lake, &files, 1), err);
+    check_table(f.dir, "count(*)", "", "1");
+    pt_buf_release(&files);
+    pt_free(path);
+    pt_free(day);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_table_is_empty),
+        cmocka_unit_test(rows_read_back_as_given),
+        cmocka_unit_test(many_days_make_many_files_in_order),
+        cmocka_unit_test(committing_twice_changes_nothing),
+        cmocka_unit_test(the_second_writer_is_fenced),
+        cmocka_unit_test(a_long_history_stays_small),
+        cmocka_unit_test(orphans_go_and_nothing_else),
+        cmocka_unit_test(a_moved_table_reads_and_grows),
+        cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(no_failed_allocation_harms_the_table),
+        cmocka_unit_test(no_failed_file_call_loses_or_doubles_rows),
+        cmocka_unit_test(a_full_disk_is_told_apart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
