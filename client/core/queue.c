@@ -257,9 +257,7 @@ bool pt_client_queue_open(struct pt_client_queue *q, const struct playtrace_plat
     if (!is_done(q, platform->dir_list(platform->file_ctx, dir, collect_segment, q))) {
         return false;
     }
-    if (q->segment_count > 0) {
-        read_cursor(q, &cursor_number);
-    }
+    read_cursor(q, &cursor_number); /* also without segments: it says which numbers are used */
     for (size_t i = 0; i < q->segment_count; i++) {
         struct pt_client_segment segment = q->segments[i];
         bool is_head = segment.number == cursor_number;
