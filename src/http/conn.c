@@ -436,6 +436,9 @@ void pt_http_conn_start(struct pt_http_conn *conn)
     }
     /* The registration tells at once what has come already. */
     pt_http_loop_timer(conn, PT_HTTP_TIMER_IDLE);
+    if (loop->has_drained) {
+        pt_http_conn_drain(conn); /* accepted last, and late here */
+    }
 }
 
 void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events)
