@@ -1,0 +1,19 @@
+/*
+ * lock.h - one process a directory
+ */
+#ifndef PT_BASE_LOCK_H
+#define PT_BASE_LOCK_H
+
+#include "base/error.h"
+
+struct pt_lock;
+
+/*
+ * Take the lock file at `path` (created where absent) and write our process id into it. PT_FENCED names the
+ * process that holds it. The lock ends with the process, however it ends.
+ */
+enum pt_code pt_lock_take(struct pt_lock **lock_out, const char *path,
+                          struct pt_error *err) PT_MUST_USE;
+void pt_lock_release(struct pt_lock *lock); /* NULL is fine */
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * lock_posix.c - one process a directory, by flock(2)
+ */
+#include "base/lock.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+struct pt_lock {
+    int fd;
+};
+
+enum pt_code pt_lock_take(struct pt_lock **lock_out, const char *path, struct pt_error *err)
+{
+    struct pt_lock *lock = pt_alloc_zero(sizeof(*lock));
+    char text[32] = "";
+    int length = 0;
+
+    *lock_out = NULL;
+    if (!lock) {
+        return pt_fail(err, PT_NO_MEMORY, "lock %s", path);
+    }
+    lock->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (lock->fd < 0) {
+        enum pt_code code = pt_fail_errno(err, errno, "open the lock %s", path);
+
+        pt_free(lock);
+        return code;
+    }
+    if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t got = pread(lock->fd, text, sizeof(text) - 1, 0);
+        enum pt_code code = PT_OK;
+
+        text[got > 0 ? got : 0] = '\0';
+        text[strcspn(text, "\n")] = '\0';
+        code = errno == EWOULDBLOCK || text[0]
+                   ? pt_fail(err, PT_FENCED,
+                             "%s is held by process %s: one server a data directory; stop that one "
+                             "first, or use another directory",
+                             path, text[0] ? text : "(unknown)")
+                   : pt_fail_errno(err, errno, "lock %s", path);
+        close(lock->fd);
+        pt_free(lock);
+        return code;
+    }
+    length = snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+    if (ftruncate(lock->fd, 0) != 0 || pwrite(lock->fd, text, (size_t)length, 0) != length) {
+        enum pt_code code = pt_fail_errno(err, errno, "write our process id into %s", path);
+
+        pt_lock_release(lock);
+        return code;
+    }
+    *lock_out = lock;
+    return PT_OK;
+}
+
+void pt_lock_release(struct pt_lock *lock)
+{
+    if (lock) {
+        close(lock->fd); /* which unlocks; the file stays, since removing it would race */
+        pt_free(lock);
+    }
+}

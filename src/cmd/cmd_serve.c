@@ -1,0 +1,382 @@
+/*
+ * cmd_serve.c - run everything on one machine
+ *
+ * Opens the rooms in the order in which data flows backwards (table, state, log, front door), so that
+ * nothing accepts before everything behind it stands; closes them in the order in which data flows.
+ */
+#include "base/lock.h"
+#include "cmd/cmd.h"
+#include "cmd/data_dir.h"
+#include "collect/collect.h"
+#include "flag/flag.h"
+#include "stream/stream.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#define FLAGS_CHECK_S 1
+
+struct node {
+    struct pt_data_dir dir;
+    struct pt_config *config;
+    struct pt_lock *lock;
+    struct pt_metrics *metrics;
+    struct pt_pseudonyms *pseudonyms;
+    struct pt_log *log;
+    struct pt_log *dead_letters;
+    struct pt_lake *lake;
+    struct pt_stream *stream;
+    struct pt_collect *collect;
+    struct pt_flags *flags;
+    struct pt_flag_api *flag_api;
+    struct pt_http_server *server;
+    struct pt_metric *http_requests;
+    struct pt_metric *http_connections;
+};
+
+static void handle_health(void *ctx, struct pt_http_request *request)
+{
+    static const char body[] = "{\"status\":\"alive\"}";
+
+    (void)ctx;
+    pt_http_respond(request, 200, "application/json", pt_span_of(body, sizeof(body) - 1), NULL, 0);
+}
+
+static void handle_ready(void *ctx, struct pt_http_request *request)
+{
+    static const char body[] = "{\"status\":\"ready\"}";
+    const struct node *node = ctx;
+    const char *why = pt_collect_unready(node->collect);
+
+    if (why) {
+        pt_http_respond_error(request, 503, "not_ready", "%s", why);
+    } else {
+        pt_http_respond(request, 200, "application/json", pt_span_of(body, sizeof(body) - 1), NULL,
+                        0);
+    }
+}
+
+static void handle_metrics(void *ctx, struct pt_http_request *request)
+{
+    struct node *node = ctx;
+    struct pt_http_stats stats;
+    struct pt_buf text;
+
+    pt_http_server_stats(node->server, &stats);
+    pt_metric_set(node->http_requests, (int64_t)stats.requests);
+    pt_metric_set(node->http_connections, (int64_t)stats.connections_open);
+    pt_buf_init(&text, 16u << 20);
+    pt_metrics_render(node->metrics, &text);
+    if (text.has_failed) {
+        pt_http_respond_error(request, 503, "overloaded", "no memory for the metrics");
+    } else {
+        pt_http_respond(request, 200, "text/plain; version=0.0.4; charset=utf-8",
+                        pt_buf_span(&text), NULL, 0);
+    }
+    pt_buf_release(&text);
+}
+
+static bool is_loopback_address(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0 ||
+           strncmp(address, "localhost:", 10) == 0;
+}
+
+static enum pt_code check_listen(const struct node *node, struct pt_error *err)
+{
+    const char *address = pt_config_string(node->config, PT_CONFIG_server_listen);
+
+    if (pt_config_list_count(node->config, PT_CONFIG_collect_keys) == 0 &&
+        !is_loopback_address(address)) {
+        return pt_fail(err, PT_INVALID,
+                       "%s can be reached from other machines and no key is set: set collect.keys "
+                       "(or PLAYTRACE_COLLECT_KEYS), or listen on 127.0.0.1",
+                       address);
+    }
+    return PT_OK;
+}
+
+static enum pt_code open_logs(struct node *node, struct pt_error *err)
+{
+    struct pt_log_options options;
+    struct pt_checkpoint_summary checkpoint;
+    enum pt_code code =
+        pt_stream_read_checkpoint(pt_io_posix(), node->dir.state, &checkpoint, err);
+
+    if (code) {
+        return code;
+    }
+    pt_log_options_default(&options);
+    options.segment_bytes = (uint64_t)pt_config_int(node->config, PT_CONFIG_log_segment_bytes);
+    options.retention_bytes = (uint64_t)pt_config_int(node->config, PT_CONFIG_log_retention_bytes);
+    options.free_bytes_min = (uint64_t)pt_config_int(node->config, PT_CONFIG_log_free_bytes_min);
+    options.synced_offset = checkpoint.log_offset;
+    code = pt_log_open(&node->log, pt_io_posix(), pt_clock_system(), node->dir.log, &options, err);
+    if (code) {
+        return code;
+    }
+    options.synced_offset = 0;
+    options.retention_bytes = UINT64_MAX; /* dead letters are kept until somebody decides */
+    return pt_log_open(&node->dead_letters, pt_io_posix(), pt_clock_system(), node->dir.dlq,
+                       &options, err);
+}
+
+static enum pt_code open_stores(struct node *node, struct pt_error *err)
+{
+    struct pt_io *io = pt_io_posix();
+    struct pt_file *probe = NULL;
+    bool is_fresh = false;
+    enum pt_code code = pt_io_mkdir(io, node->dir.root, err);
+
+    if (code) {
+        return code;
+    }
+    code = pt_lock_take(&node->lock, node->dir.lock, err);
+    if (code) {
+        return code;
+    }
+    /* The pseudonym key is made once, before the first event. */
+    is_fresh = pt_io_open(io, node->dir.log, PT_OPEN_READ, &probe, NULL) == PT_NOT_FOUND;
+    pt_io_close(io, probe);
+    code = pt_pseudonyms_open(&node->pseudonyms, io, node->dir.keys, is_fresh, err);
+    if (code) {
+        return code;
+    }
+    code = pt_lake_open(&node->lake, io, pt_clock_system(), node->dir.lake, err);
+    if (code) {
+        return code;
+    }
+    code = open_logs(node, err);
+    if (code) {
+        return code;
+    }
+    return pt_io_sync_dir(io, node->dir.root, err);
+}
+
+static enum pt_code open_engines(struct node *node, struct pt_error *err)
+{
+    struct pt_http_limits limits;
+    const char *flags_path = pt_config_string(node->config, PT_CONFIG_flag_file);
+    struct pt_stream_parts stream_parts = {
+        .io = pt_io_posix(),
+        .clock = pt_clock_system(),
+        .config = node->config,
+        .metrics = node->metrics,
+        .log = node->log,
+        .lake = node->lake,
+        .log_dir = node->dir.log,
+        .state_dir = node->dir.state,
+    };
+    struct pt_collect_parts collect_parts = {
+        .clock = pt_clock_system(),
+        .config = node->config,
+        .metrics = node->metrics,
+        .pseudonyms = node->pseudonyms,
+        .log = node->log,
+        .dead_letters = node->dead_letters,
+    };
+    enum pt_code code = pt_stream_open(&node->stream, &stream_parts, err);
+
+    if (code) {
+        return code;
+    }
+    pt_http_limits_default(&limits);
+    limits.threads = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads);
+    limits.connections_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_connections_max);
+    limits.body_bytes_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_body_bytes_max);
+    code = pt_http_server_open(&node->server,
+                               pt_config_string(node->config, PT_CONFIG_server_listen), &limits,
+                               pt_clock_system(), err);
+    if (code) {
+        return code;
+    }
+    code = pt_collect_open(&node->collect, &collect_parts, limits.threads, err);
+    if (code) {
+        return code;
+    }
+    pt_collect_on_commit(node->collect, pt_stream_wake, node->stream);
+    node->flags = pt_flags_create(pt_io_posix());
+    if (!node->flags) {
+        return pt_fail(err, PT_NO_MEMORY, "make the flag set");
+    }
+    code = pt_flags_load_file(node->flags, *flags_path ? flags_path : node->dir.flags, err);
+    /* No file is no flags, and one that appears later is taken; a file that was named must be there. */
+    return code == PT_NOT_FOUND && !*flags_path ? PT_OK : code;
+}
+
+static enum pt_code add_routes(struct node *node, struct pt_error *err)
+{
+    struct pt_http_server *server = node->server;
+    enum pt_code code = pt_http_route(server, "GET", "/healthz", 0, handle_health, node, err);
+
+    if (!code) {
+        code = pt_http_route(server, "GET", "/readyz", 0, handle_ready, node, err);
+    }
+    if (!code) {
+        code = pt_http_route(server, "GET", "/metrics", 0, handle_metrics, node, err);
+    }
+    if (!code) {
+        code = pt_collect_routes(node->collect, server, err);
+    }
+    if (!code) {
+        code = pt_stream_routes(node->stream, server, err);
+    }
+    if (!code) {
+        code = pt_flag_routes(
+            &node->flag_api, server, node->flags,
+            (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads), node->metrics, err);
+    }
+    return code;
+}
+
+static enum pt_code open_node(struct node *node, struct pt_error *err)
+{
+    enum pt_code code = check_listen(node, err);
+
+    if (code) {
+        return code;
+    }
+    node->metrics = pt_metrics_create();
+    if (!node->metrics) {
+        return pt_fail(err, PT_NO_MEMORY, "make the metrics");
+    }
+    node->http_requests = pt_metrics_get(node->metrics, PT_COUNTER, "playtrace_http_requests_total",
+                                         NULL, "HTTP requests since the start");
+    node->http_connections = pt_metrics_get(node->metrics, PT_GAUGE, "playtrace_http_connections",
+                                            NULL, "HTTP connections open");
+    code = open_stores(node, err);
+    if (!code) {
+        code = open_engines(node, err);
+    }
+    if (!code) {
+        code = add_routes(node, err);
+    }
+    if (!code) {
+        code = pt_stream_start(node->stream, err);
+    }
+    if (!code) {
+        code = pt_http_server_start(node->server, err);
+    }
+    return code;
+}
+
+/* Front door first, so that what it accepted still reaches the table. */
+static enum pt_code close_node(struct node *node, struct pt_error *err)
+{
+    enum pt_code code = PT_OK;
+
+    if (node->server) {
+        pt_http_server_drain(node->server,
+                             (uint32_t)pt_config_int(node->config, PT_CONFIG_server_drain_ms));
+    }
+    pt_collect_close(node->collect);
+    if (node->stream) {
+        code = pt_stream_stop(node->stream, err);
+    }
+    pt_http_server_close(node->server);
+    pt_stream_close(node->stream);
+    pt_flag_api_close(node->flag_api);
+    pt_flags_destroy(node->flags);
+    pt_lake_close(node->lake);
+    pt_log_close(node->log);
+    pt_log_close(node->dead_letters);
+    pt_pseudonyms_close(node->pseudonyms);
+    pt_metrics_destroy(node->metrics);
+    pt_lock_release(node->lock);
+    return code;
+}
+
+/* Until SIGTERM or SIGINT; looks after the flag file meanwhile. */
+static void wait_for_signal(struct node *node, const sigset_t *signals)
+{
+    const struct timespec pause = {.tv_sec = FLAGS_CHECK_S};
+
+    while (sigtimedwait(signals, NULL, &pause) < 0) {
+        bool has_changed = false;
+
+        /* What is wrong with a new file is logged where it is found; the old flags stay. */
+        (void)pt_flags_reload(node->flags, &has_changed, NULL);
+    }
+}
+
+static int serve(struct node *node)
+{
+    struct pt_error err = {0};
+    sigset_t signals;
+    enum pt_code code = PT_OK;
+    int status = PT_EXIT_OK;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    /* Before any thread starts, so that all of them inherit it. */
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    code = open_node(node, &err);
+    if (code) {
+        status = pt_cmd_failed("serve", &err);
+    } else {
+        printf("listening on %s\n", pt_http_server_url(node->server));
+        fflush(stdout);
+        wait_for_signal(node, &signals);
+        pt_log_line(PT_LOG_INFO, "serve", NULL, "stopping: what was accepted is committed first");
+    }
+    code = close_node(node, &err);
+    if (code && status == PT_EXIT_OK) {
+        pt_cmd_say("serve: the last commit failed (%s); the log keeps what the table has not got",
+                   err.text);
+        status = PT_EXIT_FAILED;
+    }
+    return status;
+}
+
+int pt_cmd_serve(int argc, char **argv)
+{
+    const char *data = NULL;
+    const char *config_path = NULL;
+    const char *listen = NULL;
+    const struct pt_option options[] = {
+        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data, NULL},
+        {"--config", "FILE", "settings, YAML (`playtrace config reference` lists them)", &config_path,
+         NULL},
+        {"--listen", "ADDR:PORT", "address (default 127.0.0.1:8080; port 0: a free one)", &listen,
+         NULL},
+        {NULL, NULL, NULL, NULL, NULL},
+    };
+    struct pt_command_line line = {
+        .usage = "playtrace serve [--data DIR] [--config FILE] [--listen ADDR:PORT]",
+        .about = "Run collector, log, stream engine, table and flags in one process until SIGTERM.",
+        .options = options,
+    };
+    struct node node = {0};
+    struct pt_error err = {0};
+    enum pt_log_level level = PT_LOG_INFO;
+    int status = pt_command_line_parse(&line, argc, argv);
+
+    if (status >= 0) {
+        return status;
+    }
+    node.config = pt_cmd_config(config_path);
+    if (!node.config) {
+        return PT_EXIT_USAGE;
+    }
+    if (listen && pt_config_set(node.config, "server.listen", listen, "--listen", &err)) {
+        pt_cmd_failed("settings", &err);
+        status = PT_EXIT_USAGE;
+    } else if (!pt_log_level_parse(pt_config_string(node.config, PT_CONFIG_observe_log_level),
+                                   &level)) {
+        pt_cmd_say("settings: observe.log_level is \"%s\"; it may be debug, info, warn or error",
+                   pt_config_string(node.config, PT_CONFIG_observe_log_level));
+        status = PT_EXIT_USAGE;
+    } else if (pt_data_dir_init(&node.dir, pt_cmd_data_dir(data), &err)) {
+        status = pt_cmd_failed("serve", &err);
+    } else {
+        pt_log_set_level(level);
+        status = serve(&node);
+    }
+    pt_data_dir_release(&node.dir);
+    pt_config_destroy(node.config);
+    return status;
+}
