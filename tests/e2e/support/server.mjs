@@ -254,12 +254,13 @@ export function events(count, over = () => ({})) {
     return Array.from({ length: count }, (_, index) => event({ user_id: `player-${index}`, ...over(index) }));
 }
 
-// The value of a Prometheus metric, summed over its labels; undefined where there is none.
-export function metric(text, name) {
+// The value of a Prometheus metric, summed over those of its labels that hold `label`; undefined where
+// there is none.
+export function metric(text, name, label = '') {
     let sum;
     for (const line of text.split('\n')) {
         const found = /^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (\S+)$/.exec(line);
-        if (found && found[1] === name) {
+        if (found && found[1] === name && (found[2] ?? '').includes(label)) {
             sum = (sum ?? 0) + Number(found[3]);
         }
     }
