@@ -1,0 +1,342 @@
+/*
+ * flag.c - the current flag set, its file, and evaluation
+ */
+#include "flag/flag.h"
+
+#include "base/crypto.h"
+#include "flag/definition.h"
+
+#include <pthread.h>
+
+struct pt_flags {
+    struct pt_io *io;
+    pthread_rwlock_t lock;   /* guards `set`; held for reading while a flag is evaluated */
+    struct pt_flag_set *set; /* never NULL */
+    char *path;              /* of the file, or NULL */
+    uint64_t seen_checksum;  /* of the file's bytes at the last look, sound or not */
+    bool has_seen;
+};
+
+const char *pt_flag_reason_name(enum pt_flag_reason reason)
+{
+    static const char *const names[] = {
+        [PT_FLAG_REASON_STATIC] = "STATIC",
+        [PT_FLAG_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
+        [PT_FLAG_REASON_DEFAULT] = "DEFAULT",
+        [PT_FLAG_REASON_DISABLED] = "DISABLED",
+        [PT_FLAG_REASON_ERROR] = "ERROR",
+    };
+
+    pt_assert((unsigned)reason < PT_FLAG_REASON_COUNT);
+    return names[reason];
+}
+
+const char *pt_flag_error_name(enum pt_flag_error error)
+{
+    static const char *const names[] = {
+        [PT_FLAG_ERROR_NONE] = "",
+        [PT_FLAG_ERROR_FLAG_NOT_FOUND] = "FLAG_NOT_FOUND",
+        [PT_FLAG_ERROR_PARSE_ERROR] = "PARSE_ERROR",
+        [PT_FLAG_ERROR_TYPE_MISMATCH] = "TYPE_MISMATCH",
+        [PT_FLAG_ERROR_TARGETING_KEY_MISSING] = "TARGETING_KEY_MISSING",
+        [PT_FLAG_ERROR_INVALID_CONTEXT] = "INVALID_CONTEXT",
+        [PT_FLAG_ERROR_GENERAL] = "GENERAL",
+    };
+
+    pt_assert((unsigned)error < sizeof(names) / sizeof(names[0]));
+    return names[error];
+}
+
+bool pt_flag_type_parse(struct pt_span text, enum pt_flag_type *type_out)
+{
+    static const struct {
+        const char *name;
+        enum pt_flag_type type;
+    } types[] = {
+        {"boolean", PT_FLAG_BOOLEAN}, {"string", PT_FLAG_STRING}, {"integer", PT_FLAG_INTEGER},
+        {"float", PT_FLAG_FLOAT},     {"object", PT_FLAG_OBJECT},
+    };
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        if (pt_span_is(text, types[i].name)) {
+            *type_out = types[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+struct pt_flags *pt_flags_create(struct pt_io *io)
+{
+    struct pt_flags *flags = pt_alloc_zero(sizeof(*flags));
+
+    if (!flags) {
+        return NULL;
+    }
+    flags->io = io;
+    if (pthread_rwlock_init(&flags->lock, NULL)) {
+        pt_free(flags);
+        return NULL;
+    }
+    if (pt_flags_load(flags, pt_span_str("{\"flags\":{}}"), NULL)) {
+        pt_flags_destroy(flags);
+        return NULL;
+    }
+    return flags;
+}
+
+void pt_flags_destroy(struct pt_flags *flags)
+{
+    if (flags) {
+        pt_flag_set_destroy(flags->set);
+        pthread_rwlock_destroy(&flags->lock);
+        pt_free(flags->path);
+        pt_free(flags);
+    }
+}
+
+enum pt_code pt_flags_load(struct pt_flags *flags, struct pt_span json, struct pt_error *err)
+{
+    struct pt_flag_set *set = NULL;
+    struct pt_flag_set *old;
+    bool is_valid = false;
+    enum pt_code code = pt_flag_set_compile(json, &set, NULL, &is_valid, err);
+
+    if (code) {
+        return code;
+    }
+    pthread_rwlock_wrlock(&flags->lock);
+    old = flags->set;
+    flags->set = set;
+    pthread_rwlock_unlock(&flags->lock);
+    pt_flag_set_destroy(old);
+    return PT_OK;
+}
+
+static enum pt_code read_file(struct pt_flags *flags, struct pt_buf *text, struct pt_error *err)
+{
+    struct pt_file *file = NULL;
+    uint64_t bytes = 0;
+    size_t got = 0;
+    enum pt_code code = pt_io_open(flags->io, flags->path, PT_OPEN_READ, &file, err);
+
+    if (code) {
+        return code;
+    }
+    code = pt_io_size(flags->io, file, &bytes, err);
+    if (code) {
+        goto out;
+    }
+    if (bytes > PT_FLAGS_FILE_BYTES_MAX) {
+        code = pt_fail(err, PT_TOO_BIG, "%s: a flag file has at most %u bytes, this has %llu",
+                       flags->path, PT_FLAGS_FILE_BYTES_MAX, (unsigned long long)bytes);
+        goto out;
+    }
+    if (!pt_buf_reserve(text, (size_t)bytes + 1)) {
+        code = pt_fail(err, PT_NO_MEMORY, "%s: no memory for its %llu bytes", flags->path,
+                       (unsigned long long)bytes);
+        goto out;
+    }
+    code = pt_io_read(flags->io, file, 0, text->data, (size_t)bytes, &got, err);
+    text->size = got;
+
+out:
+    pt_io_close(flags->io, file);
+    return code;
+}
+
+/* Load what the file holds now, unless it is what was seen before. */
+static enum pt_code look(struct pt_flags *flags, bool *is_new_out, struct pt_error *err)
+{
+    struct pt_buf text;
+    uint64_t checksum;
+    enum pt_code code;
+
+    *is_new_out = false;
+    pt_buf_init(&text, PT_FLAGS_FILE_BYTES_MAX + 1);
+    code = read_file(flags, &text, err);
+    if (code) {
+        goto out;
+    }
+    checksum = pt_checksum64(text.data, text.size);
+    if (flags->has_seen && checksum == flags->seen_checksum) {
+        goto out;
+    }
+    flags->has_seen = true;
+    flags->seen_checksum = checksum;
+    *is_new_out = true;
+    code = pt_flags_load(flags, pt_buf_span(&text), err);
+    if (code) {
+        code = pt_error_prefix(err, code, "%s", flags->path);
+    }
+
+out:
+    pt_buf_release(&text);
+    return code;
+}
+
+enum pt_code pt_flags_load_file(struct pt_flags *flags, const char *path, struct pt_error *err)
+{
+    char *copy = pt_strdup(path);
+    bool is_new;
+
+    if (!copy) {
+        return pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
+    }
+    pt_free(flags->path);
+    flags->path = copy;
+    flags->has_seen = false;
+    return look(flags, &is_new, err);
+}
+
+enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out, struct pt_error *err)
+{
+    struct pt_error own;
+    bool is_new = false;
+    enum pt_code code;
+
+    *has_changed_out = false;
+    own.text[0] = 0;
+    if (!flags->path) {
+        return pt_fail(err, PT_NOT_FOUND, "no flag file was named");
+    }
+    code = look(flags, &is_new, &own);
+    if (code == PT_OK && is_new) {
+        *has_changed_out = true;
+        pt_log_line(PT_LOG_INFO, "flag", NULL, "flags reloaded: %zu", pt_flags_count(flags));
+    } else if (code && is_new) {
+        pt_log_line(PT_LOG_ERROR, "flag", NULL, "flags not reloaded, the old ones stay: %s",
+                    own.text);
+    }
+    return code ? pt_fail(err, code, "%s", own.text) : PT_OK;
+}
+
+size_t pt_flags_count(struct pt_flags *flags)
+{
+    size_t count;
+
+    pthread_rwlock_rdlock(&flags->lock);
+    count = flags->set->count;
+    pthread_rwlock_unlock(&flags->lock);
+    return count;
+}
+
+static void fail_with(struct pt_flag_evaluation *out, enum pt_flag_error error, const char *detail)
+{
+    out->reason = PT_FLAG_REASON_ERROR;
+    out->error = error;
+    out->has_value = false;
+    out->value = pt_span_of(NULL, 0);
+    out->variant = pt_span_of(NULL, 0);
+    snprintf(out->detail, sizeof(out->detail), "%s", detail);
+}
+
+static bool fits(const struct pt_flag_definition *flag, const struct pt_flag_variant *variant,
+                 enum pt_flag_type type)
+{
+    switch (type) {
+    case PT_FLAG_ANY:
+        return true;
+    case PT_FLAG_BOOLEAN:
+        return flag->kind == PT_FLAG_VALUE_BOOLEAN;
+    case PT_FLAG_STRING:
+        return flag->kind == PT_FLAG_VALUE_STRING;
+    case PT_FLAG_INTEGER:
+        return flag->kind == PT_FLAG_VALUE_NUMBER && variant->is_whole;
+    case PT_FLAG_FLOAT:
+        return flag->kind == PT_FLAG_VALUE_NUMBER;
+    case PT_FLAG_OBJECT:
+        return flag->kind == PT_FLAG_VALUE_OBJECT;
+    }
+    return false;
+}
+
+/* Which variant, and why. False: an error was set. Spans of `out` still point into the set. */
+static bool choose(const struct pt_flag_definition *flag, struct pt_json context,
+                   enum pt_flag_type type, struct pt_buf *scratch, struct pt_flag_evaluation *out)
+{
+    struct pt_error err;
+    uint32_t index = PT_FLAG_NO_VARIANT;
+
+    out->reason = PT_FLAG_REASON_STATIC;
+    if (!flag->is_enabled) {
+        out->reason = PT_FLAG_REASON_DISABLED;
+        return true;
+    }
+    if (flag->fractional) {
+        if (!pt_flag_pick(flag, context, scratch, &index, &out->is_targeting_key_missing, &err)) {
+            fail_with(out, PT_FLAG_ERROR_INVALID_CONTEXT, err.text);
+            return false;
+        }
+        out->reason = index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT
+                                                  : PT_FLAG_REASON_TARGETING_MATCH;
+    }
+    if (index == PT_FLAG_NO_VARIANT) {
+        index = flag->default_variant;
+    }
+    if (index == PT_FLAG_NO_VARIANT) {
+        out->reason = PT_FLAG_REASON_DEFAULT;
+        return true;
+    }
+    if (!fits(flag, &flag->variants[index], type)) {
+        fail_with(out, PT_FLAG_ERROR_TYPE_MISMATCH, "the flag's value has another type");
+        return false;
+    }
+    out->has_value = true;
+    out->value = flag->variants[index].json;
+    out->variant = flag->variants[index].name;
+    return true;
+}
+
+/* Copy what `out` borrows from the set into `scratch`, so that it outlives a reload. */
+static void keep(struct pt_buf *scratch, struct pt_flag_evaluation *out)
+{
+    size_t value_at = 0;
+    size_t variant_at = out->value.size;
+    size_t metadata_at = variant_at + out->variant.size;
+
+    pt_buf_reset(scratch);
+    pt_buf_append(scratch, out->value.data, out->value.size);
+    pt_buf_append(scratch, out->variant.data, out->variant.size);
+    pt_buf_append(scratch, out->metadata.data, out->metadata.size);
+    if (scratch->has_failed) {
+        fail_with(out, PT_FLAG_ERROR_GENERAL, "no memory for the flag's value");
+        out->metadata = pt_span_str("{}");
+        return;
+    }
+    out->value = pt_span_of(scratch->data + value_at, out->value.size);
+    out->variant = pt_span_of(scratch->data + variant_at, out->variant.size);
+    out->metadata = pt_span_of(scratch->data + metadata_at, out->metadata.size);
+}
+
+void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_json context,
+                       enum pt_flag_type type, struct pt_buf *scratch,
+                       struct pt_flag_evaluation *evaluation_out)
+{
+    struct pt_flag_evaluation *out = evaluation_out;
+    const struct pt_flag_definition *flag;
+
+    memset(out, 0, sizeof(*out));
+    pthread_rwlock_rdlock(&flags->lock);
+    flag = pt_flag_set_find(flags->set, key);
+    out->metadata = flag ? flag->metadata : flags->set->metadata;
+    if (!flag) {
+        fail_with(out, PT_FLAG_ERROR_FLAG_NOT_FOUND, "there is no such flag");
+    } else if (pt_json_exists(context) && pt_json_type(context) != PT_JSON_OBJECT) {
+        fail_with(out, PT_FLAG_ERROR_INVALID_CONTEXT, "the context must be a JSON object");
+    } else {
+        (void)choose(flag, context, type, scratch, out);
+    }
+    keep(scratch, out);
+    pthread_rwlock_unlock(&flags->lock);
+}
+
+enum pt_code pt_flags_lint(struct pt_span json, struct pt_jsonw *report, bool *is_valid_out,
+                           struct pt_error *err)
+{
+    struct pt_flag_set *set = NULL;
+    enum pt_code code = pt_flag_set_compile(json, &set, report, is_valid_out, err);
+
+    pt_flag_set_destroy(set);
+    return code;
+}

@@ -1,0 +1,126 @@
+/*
+ * flag.h - feature flags in flagd's format: load, evaluate, serve over OFREP
+ *
+ * A flag set comes from one JSON file, {"flags":{KEY:{state,variants,defaultVariant,targeting,
+ * metadata}},"metadata":{…}}, and is compiled when it is loaded: evaluating parses nothing but the context.
+ * Targeting is absent, {} or one {"fractional":[…]}, bucketed exactly as flagd's current
+ * specification says (MurmurHash3 x86 32-bit, integer buckets); any other rule is an error
+ * of the whole file that names flag, JSON pointer and what is supported, so that no
+ * rule is ever silently left out. A file that does not load leaves the set as it was.
+ *
+ * Any number of threads evaluate while one loads.
+ */
+#ifndef PT_FLAG_FLAG_H
+#define PT_FLAG_FLAG_H
+
+#include "base/error.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "http/http.h"
+#include "observe/observe.h"
+
+#define PT_FLAGS_FILE_BYTES_MAX (16u << 20)
+
+/* OpenFeature's names by pt_flag_type_parse(); ANY checks nothing. */
+enum pt_flag_type {
+    PT_FLAG_ANY,
+    PT_FLAG_BOOLEAN,
+    PT_FLAG_STRING,
+    PT_FLAG_INTEGER, /* a number without a fraction */
+    PT_FLAG_FLOAT,   /* any number */
+    PT_FLAG_OBJECT,
+};
+
+enum pt_flag_reason {
+    PT_FLAG_REASON_STATIC,
+    PT_FLAG_REASON_TARGETING_MATCH,
+    PT_FLAG_REASON_DEFAULT,
+    PT_FLAG_REASON_DISABLED,
+    PT_FLAG_REASON_ERROR,
+    PT_FLAG_REASON_COUNT,
+};
+
+enum pt_flag_error {
+    PT_FLAG_ERROR_NONE,
+    PT_FLAG_ERROR_FLAG_NOT_FOUND,
+    PT_FLAG_ERROR_PARSE_ERROR,
+    PT_FLAG_ERROR_TYPE_MISMATCH,
+    PT_FLAG_ERROR_TARGETING_KEY_MISSING,
+    PT_FLAG_ERROR_INVALID_CONTEXT,
+    PT_FLAG_ERROR_GENERAL,
+};
+
+const char *pt_flag_reason_name(enum pt_flag_reason reason); /* "TARGETING_MATCH"; static storage */
+const char *pt_flag_error_name(enum pt_flag_error error);    /* "FLAG_NOT_FOUND"; static storage */
+/* "boolean", "string", "integer", "float", "object"; false for anything else. */
+bool pt_flag_type_parse(struct pt_span text, enum pt_flag_type *type_out);
+
+struct pt_flag_evaluation {
+    enum pt_flag_reason reason;
+    enum pt_flag_error error; /* not NONE exactly where the reason is ERROR */
+    bool has_value;           /* false: the caller's own default holds */
+    /*
+     * The targeting rule wanted a targetingKey and the context has none. As in flagd that gives the default
+     * variant; OFREP, where a targetingKey is required, answers TARGETING_KEY_MISSING.
+     */
+    bool is_targeting_key_missing;
+    struct pt_span value;    /* JSON */
+    struct pt_span variant;  /* its name; size 0 where there is none */
+    struct pt_span metadata; /* a JSON object: the set's, overridden by the flag's */
+    char detail[256];        /* for people, where there is an error; NUL-terminated */
+};
+
+struct pt_flags;
+
+/* An empty set. `io` is borrowed. NULL without memory. Pair with pt_flags_destroy(). */
+struct pt_flags *pt_flags_create(struct pt_io *io) PT_MUST_USE;
+void pt_flags_destroy(struct pt_flags *flags);
+
+/* Replace the set by that of a file's bytes (copied). PT_INVALID tells the first mistake. */
+enum pt_code pt_flags_load(struct pt_flags *flags, struct pt_span json,
+                           struct pt_error *err) PT_MUST_USE;
+/* The same from a file, whose path is kept for pt_flags_reload(), also where loading fails. */
+enum pt_code pt_flags_load_file(struct pt_flags *flags, const char *path,
+                                struct pt_error *err) PT_MUST_USE;
+/*
+ * Read the file again, and load it if its bytes changed. For a timer: cheap when nothing did. A change
+ * is logged; a broken file is logged once, as long as it stays the same, and the old set
+ * stays. A file that is gone is PT_NOT_FOUND, and the old set stays. One thread at a time.
+ */
+enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out,
+                             struct pt_error *err) PT_MUST_USE;
+size_t pt_flags_count(struct pt_flags *flags);
+
+/*
+ * Evaluate one flag. `context` is a parsed JSON value, or an absent one for no context. Never fails: what
+ * goes wrong is in `evaluation_out`. Its spans point into `scratch`, which is reset, and live as
+ * long as that stays untouched. Any thread, each with its own scratch.
+ */
+void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_json context,
+                       enum pt_flag_type type, struct pt_buf *scratch,
+                       struct pt_flag_evaluation *evaluation_out);
+
+/*
+ * Check a file's bytes: every mistake, not only the first, and what loads but is surely not meant. Writes {"valid":…,
+ * "flags":N,"errors":[{"flag","pointer","detail"}],"warnings":[the same]} to `report`.
+ * False in `is_valid_out` where there is an error.
+ */
+enum pt_code pt_flags_lint(struct pt_span json, struct pt_jsonw *report, bool *is_valid_out,
+                           struct pt_error *err) PT_MUST_USE;
+
+/* ---- OFREP ---- */
+
+struct pt_flag_api;
+
+/*
+ * Register POST /ofrep/v1/evaluate/flags/{key} (OpenFeature Remote Evaluation Protocol 0.3).
+ * `loop_threads` is the server's. `flags` and `metrics` are borrowed (metrics may be NULL). Pair with
+ * pt_flag_api_close() after the server is closed.
+ */
+enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server *server,
+                            struct pt_flags *flags, uint32_t loop_threads,
+                            struct pt_metrics *metrics, struct pt_error *err) PT_MUST_USE;
+void pt_flag_api_close(struct pt_flag_api *api); /* NULL is fine */
+
+#endif

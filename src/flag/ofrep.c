@@ -1,0 +1,242 @@
+/*
+ * ofrep.c - OpenFeature Remote Evaluation Protocol, the single-flag route
+ *
+ * Protocol 0.3, service/openapi.yaml. A body is {"context":{…}}. Answers: 200 {"key","reason","variant","value",
+ * "metadata"}, without "value" where the caller's own default holds; 404 FLAG_NOT_FOUND; 400
+ * with PARSE_ERROR, INVALID_CONTEXT, TARGETING_KEY_MISSING or GENERAL. The protocol's list of
+ * reasons has no DEFAULT: what is DEFAULT inside is UNKNOWN on the wire.
+ *
+ * Handlers run on the loop threads; each thread has a parser and two buffers of its own.
+ */
+#include "flag/flag.h"
+
+#define BODY_BYTES_MAX (64u << 10)
+#define ANSWER_BYTES_MAX (PT_FLAGS_FILE_BYTES_MAX + (64u << 10))
+#define PREFIX "/ofrep/v1/evaluate/flags/"
+
+struct desk {
+    struct pt_json_parser *parser;
+    struct pt_buf scratch;
+    struct pt_buf answer;
+};
+
+struct pt_flag_api {
+    struct pt_flags *flags;
+    struct desk *desks; /* one a loop thread */
+    uint32_t desk_count;
+    struct pt_metric *by_reason[PT_FLAG_REASON_COUNT];
+};
+
+static const char *wire_reason(enum pt_flag_reason reason)
+{
+    return reason == PT_FLAG_REASON_DEFAULT ? "UNKNOWN" : pt_flag_reason_name(reason);
+}
+
+static int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The key in the path, percent-decoded into `key`; false where an escape is broken. */
+static bool decode_key(struct pt_span text, struct pt_buf *key)
+{
+    pt_buf_reset(key);
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t byte = text.data[i];
+
+        if (byte == '%') {
+            int high = i + 2 < text.size ? hex_digit(text.data[i + 1]) : -1;
+            int low = i + 2 < text.size ? hex_digit(text.data[i + 2]) : -1;
+
+            if (high < 0 || low < 0) {
+                return false;
+            }
+            byte = (uint8_t)(high << 4 | low);
+            i += 2;
+        }
+        pt_buf_append_byte(key, byte);
+    }
+    return !key->has_failed;
+}
+
+static void write_failure(struct pt_jsonw *w, struct pt_span key, enum pt_flag_error error,
+                          const char *detail)
+{
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "key");
+    pt_jsonw_string(w, key);
+    pt_jsonw_key(w, "errorCode");
+    pt_jsonw_str(w, pt_flag_error_name(error));
+    pt_jsonw_key(w, "errorDetails");
+    pt_jsonw_str(w, detail);
+    pt_jsonw_object_end(w);
+}
+
+static void write_success(struct pt_jsonw *w, struct pt_span key,
+                          const struct pt_flag_evaluation *evaluation)
+{
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "key");
+    pt_jsonw_string(w, key);
+    pt_jsonw_key(w, "reason");
+    pt_jsonw_str(w, wire_reason(evaluation->reason));
+    if (evaluation->has_value) {
+        pt_jsonw_key(w, "variant");
+        pt_jsonw_string(w, evaluation->variant);
+        pt_jsonw_key(w, "value");
+        pt_jsonw_raw(w, evaluation->value);
+    }
+    pt_jsonw_key(w, "metadata");
+    pt_jsonw_raw(w, evaluation->metadata);
+    pt_jsonw_object_end(w);
+}
+
+/* The context of the body; false after writing the failure. */
+static bool read_context(struct desk *desk, struct pt_http_request *request, struct pt_span key,
+                         struct pt_jsonw *w, struct pt_json *context_out)
+{
+    struct pt_error err;
+    struct pt_json root;
+
+    if (pt_json_parse(desk->parser, pt_http_body(request), &root, NULL, &err)) {
+        write_failure(w, key, PT_FLAG_ERROR_PARSE_ERROR, err.text);
+        return false;
+    }
+    if (pt_json_type(root) != PT_JSON_OBJECT) {
+        write_failure(w, key, PT_FLAG_ERROR_PARSE_ERROR, "the body must be a JSON object");
+        return false;
+    }
+    *context_out = pt_json_member(root, "context");
+    if (!pt_json_exists(*context_out) || pt_json_type(*context_out) != PT_JSON_OBJECT) {
+        write_failure(w, key, PT_FLAG_ERROR_INVALID_CONTEXT,
+                      "the body needs \"context\", an object");
+        return false;
+    }
+    struct pt_json targeting_key = pt_json_member(*context_out, "targetingKey");
+
+    if (pt_json_exists(targeting_key) && pt_json_type(targeting_key) != PT_JSON_STRING) {
+        write_failure(w, key, PT_FLAG_ERROR_INVALID_CONTEXT, "targetingKey must be a string");
+        return false;
+    }
+    return true;
+}
+
+static int evaluate(struct pt_flag_api *api, struct desk *desk, struct pt_span key,
+                    struct pt_json context, struct pt_jsonw *w)
+{
+    struct pt_flag_evaluation evaluation;
+
+    pt_flags_evaluate(api->flags, key, context, PT_FLAG_ANY, &desk->scratch, &evaluation);
+    pt_metric_add(api->by_reason[evaluation.reason], 1);
+    if (evaluation.error) {
+        write_failure(w, key, evaluation.error, evaluation.detail);
+        return evaluation.error == PT_FLAG_ERROR_FLAG_NOT_FOUND ? 404 : 400;
+    }
+    if (evaluation.is_targeting_key_missing) {
+        write_failure(w, key, PT_FLAG_ERROR_TARGETING_KEY_MISSING,
+                      "this flag is targeted and the context has no targetingKey");
+        return 400;
+    }
+    write_success(w, key, &evaluation);
+    return 200;
+}
+
+static void handle(void *ctx, struct pt_http_request *request)
+{
+    struct pt_flag_api *api = ctx;
+    struct desk *desk = &api->desks[pt_http_loop_index(request)];
+    struct pt_buf key;
+    struct pt_jsonw w;
+    struct pt_json context;
+    int status = 400;
+
+    pt_buf_init(&key, BODY_BYTES_MAX);
+    pt_buf_reset(&desk->answer);
+    pt_jsonw_init(&w, &desk->answer);
+    if (!decode_key(pt_http_path_rest(request), &key)) {
+        write_failure(&w, pt_http_path_rest(request), PT_FLAG_ERROR_PARSE_ERROR,
+                      "the key in the path has a broken percent escape");
+    } else if (read_context(desk, request, pt_buf_span(&key), &w, &context)) {
+        status = evaluate(api, desk, pt_buf_span(&key), context, &w);
+    }
+    if (desk->answer.has_failed) {
+        pt_http_respond(request, 500, "application/json",
+                        pt_span_str("{\"errorDetails\":\"no memory for the answer\"}"), NULL, 0);
+    } else {
+        pt_http_respond(request, status, "application/json", pt_buf_span(&desk->answer), NULL, 0);
+    }
+    pt_buf_release(&key);
+}
+
+static void count_reasons(struct pt_flag_api *api, struct pt_metrics *metrics)
+{
+    for (unsigned i = 0; i < PT_FLAG_REASON_COUNT; i++) {
+        char label[64];
+
+        snprintf(label, sizeof(label), "reason=\"%s\"", pt_flag_reason_name((enum pt_flag_reason)i));
+        api->by_reason[i] = pt_metrics_get(metrics, PT_COUNTER, "playtrace_flag_evaluations_total",
+                                           label, "Flags evaluated over OFREP, by reason.");
+    }
+}
+
+enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server *server,
+                            struct pt_flags *flags, uint32_t loop_threads,
+                            struct pt_metrics *metrics, struct pt_error *err)
+{
+    struct pt_flag_api *api = pt_alloc_zero(sizeof(*api));
+    enum pt_code code = PT_OK;
+
+    *api_out = NULL;
+    if (!api) {
+        return pt_fail(err, PT_NO_MEMORY, "no memory for the flag routes");
+    }
+    api->flags = flags;
+    api->desks = pt_alloc_zero(loop_threads * sizeof(*api->desks));
+    if (!api->desks) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for the flag routes");
+        goto out;
+    }
+    api->desk_count = loop_threads;
+    for (uint32_t i = 0; i < loop_threads; i++) {
+        struct desk *desk = &api->desks[i];
+
+        pt_buf_init(&desk->scratch, ANSWER_BYTES_MAX);
+        pt_buf_init(&desk->answer, ANSWER_BYTES_MAX);
+        desk->parser = pt_json_parser_create(BODY_BYTES_MAX);
+        if (!desk->parser) {
+            code = pt_fail(err, PT_NO_MEMORY, "no memory for the flag routes");
+            goto out;
+        }
+    }
+    if (metrics) {
+        count_reasons(api, metrics);
+    }
+    code = pt_http_route(server, "POST", PREFIX "*", BODY_BYTES_MAX, handle, api, err);
+    if (code) {
+        goto out;
+    }
+    *api_out = api;
+    api = NULL;
+
+out:
+    pt_flag_api_close(api);
+    return code;
+}
+
+void pt_flag_api_close(struct pt_flag_api *api)
+{
+    if (!api) {
+        return;
+    }
+    for (uint32_t i = 0; i < api->desk_count; i++) {
+        pt_json_parser_destroy(api->desks[i].parser);
+        pt_buf_release(&api->desks[i].scratch);
+        pt_buf_release(&api->desks[i].answer);
+    }
+    pt_free(api->desks);
+    pt_free(api);
+}
