@@ -22,38 +22,34 @@
 static const char busy_text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
                                 "Retry-After: 1\r\nConnection: close\r\n\r\n";
 
-static void set_peer(struct pt_http_conn *conn, const struct sockaddr_storage *address)
+static void set_peer(struct pt_http_conn *conn, const union pt_http_address *address)
 {
-    if (address->ss_family == AF_INET) {
-        const struct sockaddr_in *in4 = (const struct sockaddr_in *)address;
+    const struct in6_addr *in6 = &address->in6.sin6_addr;
 
-        (void)inet_ntop(AF_INET, &in4->sin_addr, conn->peer, sizeof(conn->peer));
-        conn->is_loopback = (ntohl(in4->sin_addr.s_addr) >> 24) == 127;
-    } else if (address->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
-
-        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-            (void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], conn->peer, sizeof(conn->peer));
-            conn->is_loopback = in6->sin6_addr.s6_addr[12] == 127;
-        } else {
-            (void)inet_ntop(AF_INET6, &in6->sin6_addr, conn->peer, sizeof(conn->peer));
-            conn->is_loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-        }
+    if (address->any.sa_family == AF_INET) {
+        (void)inet_ntop(AF_INET, &address->in4.sin_addr, conn->peer, sizeof(conn->peer));
+        conn->is_loopback = (ntohl(address->in4.sin_addr.s_addr) >> 24) == 127;
+    } else if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6)) {
+        (void)inet_ntop(AF_INET, &in6->s6_addr[12], conn->peer, sizeof(conn->peer));
+        conn->is_loopback = in6->s6_addr[12] == 127;
+    } else if (address->any.sa_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, in6, conn->peer, sizeof(conn->peer));
+        conn->is_loopback = IN6_IS_ADDR_LOOPBACK(in6);
     }
 }
 
 /* The loop with the fewest connections; among equals they take turns. */
 static struct pt_http_loop *idlest_loop(struct pt_http_server *server)
 {
-    struct pt_http_loop *best = NULL;
-    unsigned best_count = 0;
+    struct pt_http_loop *best = &server->loops[server->next_loop];
+    unsigned best_count = atomic_load_explicit(&best->connections, memory_order_relaxed);
 
-    for (uint32_t i = 0; i < server->limits.threads; i++) {
+    for (uint32_t i = 1; i < server->limits.threads; i++) {
         struct pt_http_loop *loop =
             &server->loops[(server->next_loop + i) % server->limits.threads];
         unsigned count = atomic_load_explicit(&loop->connections, memory_order_relaxed);
 
-        if (!best || count < best_count) {
+        if (count < best_count) {
             best = loop;
             best_count = count;
         }
@@ -90,7 +86,7 @@ static void refuse_at_once(int fd)
 
 /* Takes over `fd`. */
 static void take_connection(struct pt_http_server *server, int fd,
-                            const struct sockaddr_storage *address)
+                            const union pt_http_address *address)
 {
     unsigned open = atomic_load_explicit(&server->connections, memory_order_relaxed);
     struct pt_http_conn *conn = NULL;
@@ -124,10 +120,9 @@ static void take_connection(struct pt_http_server *server, int fd,
 void pt_http_accept(struct pt_http_server *server)
 {
     for (unsigned i = 0; i < ACCEPTS_A_TURN && server->listen_fd >= 0; i++) {
-        struct sockaddr_storage address = {0};
+        union pt_http_address address = {0};
         socklen_t bytes = sizeof(address);
-        int fd = accept4(server->listen_fd, (struct sockaddr *)&address, &bytes,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(server->listen_fd, &address.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
             take_connection(server, fd, &address);

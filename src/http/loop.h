@@ -30,6 +30,12 @@
 struct pt_http_conn;
 struct pt_http_loop;
 
+union pt_http_address {
+    struct sockaddr_in6 in6; /* first, and the largest: {0} clears all */
+    struct sockaddr_in in4;
+    struct sockaddr any;
+};
+
 struct pt_http_route {
     char *method;
     char *path; /* of a prefix: with the last '/', without the star */

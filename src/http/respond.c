@@ -13,7 +13,7 @@
 
 #define DATE_BYTES 29  /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 #define HEAD_BYTES 224 /* status line and our own fields, but for the content type */
-#define DETAIL_BYTES 512
+#define DETAIL_BYTES ((size_t)512)
 
 struct date_cache {
     int64_t second;

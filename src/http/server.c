@@ -56,41 +56,30 @@ static enum pt_code parse_port(const char *text, in_port_t *port_out)
 }
 
 /* "127.0.0.1:8080" or "[::1]:8080". */
-static enum pt_code parse_address(const char *address, struct sockaddr_storage *out,
-                                  socklen_t *bytes_out, struct pt_error *err)
+static enum pt_code parse_address(const char *address, union pt_http_address *out,
+                                  struct pt_error *err)
 {
     const char *colon = strrchr(address, ':');
     size_t bytes = colon ? (size_t)(colon - address) : 0;
-    char host[INET6_ADDRSTRLEN];
-    struct sockaddr_in *in4 = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)out;
+    bool is_in6 = bytes > 2 && address[0] == '[' && address[bytes - 1] == ']';
+    char host[INET6_ADDRSTRLEN + 2];
     in_port_t port = 0;
 
-    memset(out, 0, sizeof(*out));
-    if (!colon || parse_port(colon + 1, &port) != PT_OK) {
-        goto invalid;
-    }
-    if (bytes > 2 && address[0] == '[' && address[bytes - 1] == ']' && bytes - 2 < sizeof(host)) {
-        memcpy(host, address + 1, bytes - 2);
-        host[bytes - 2] = '\0';
-        if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
-            in6->sin6_family = AF_INET6;
-            in6->sin6_port = port;
-            *bytes_out = sizeof(*in6);
-            return PT_OK;
-        }
-    } else if (bytes < sizeof(host)) {
+    *out = (union pt_http_address){0};
+    if (colon && bytes < sizeof(host) && parse_port(colon + 1, &port) == PT_OK) {
         memcpy(host, address, bytes);
-        host[bytes] = '\0';
-        if (inet_pton(AF_INET, host, &in4->sin_addr) == 1) {
-            in4->sin_family = AF_INET;
-            in4->sin_port = port;
-            *bytes_out = sizeof(*in4);
+        host[bytes - (is_in6 ? 1 : 0)] = '\0';
+        if (is_in6 && inet_pton(AF_INET6, host + 1, &out->in6.sin6_addr) == 1) {
+            out->in6.sin6_family = AF_INET6;
+            out->in6.sin6_port = port;
+            return PT_OK;
+        }
+        if (!is_in6 && inet_pton(AF_INET, host, &out->in4.sin_addr) == 1) {
+            out->in4.sin_family = AF_INET;
+            out->in4.sin_port = port;
             return PT_OK;
         }
     }
-
-invalid:
     return pt_fail(err, PT_INVALID,
                    "listen on '%s': not an address and port like 127.0.0.1:8080 or [::1]:8080",
                    address);
@@ -99,49 +88,46 @@ invalid:
 /* What was really bound, as a URL. */
 static enum pt_code read_url(struct pt_http_server *server, struct pt_error *err)
 {
-    struct sockaddr_storage address = {0};
+    union pt_http_address address = {0};
     socklen_t bytes = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "";
 
-    if (getsockname(server->listen_fd, (struct sockaddr *)&address, &bytes) != 0) {
+    if (getsockname(server->listen_fd, &address.any, &bytes) != 0) {
         return pt_fail_errno(err, errno, "read the address listened on");
     }
-    if (address.ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-
-        (void)inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+    if (address.any.sa_family == AF_INET6) {
+        (void)inet_ntop(AF_INET6, &address.in6.sin6_addr, host, sizeof(host));
         (void)snprintf(server->url, sizeof(server->url), "http://[%s]:%u", host,
-                       (unsigned)ntohs(in6->sin6_port));
+                       (unsigned)ntohs(address.in6.sin6_port));
     } else {
-        const struct sockaddr_in *in4 = (const struct sockaddr_in *)&address;
-
-        (void)inet_ntop(AF_INET, &in4->sin_addr, host, sizeof(host));
+        (void)inet_ntop(AF_INET, &address.in4.sin_addr, host, sizeof(host));
         (void)snprintf(server->url, sizeof(server->url), "http://%s:%u", host,
-                       (unsigned)ntohs(in4->sin_port));
+                       (unsigned)ntohs(address.in4.sin_port));
     }
     return PT_OK;
 }
 
-static enum pt_code listen_on(struct pt_http_server *server, const char *address,
-                              struct pt_error *err)
+static enum pt_code listen_on(struct pt_http_server *server, const char *text, struct pt_error *err)
 {
-    struct sockaddr_storage storage;
-    socklen_t bytes = 0;
+    union pt_http_address address;
     const int on = 1;
-    enum pt_code code = parse_address(address, &storage, &bytes, err);
+    enum pt_code code = parse_address(text, &address, err);
+    bool is_in6 = address.any.sa_family == AF_INET6;
 
     if (code) {
         return code;
     }
-    server->listen_fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    server->listen_fd =
+        socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* Accepted sockets inherit TCP_NODELAY: one system call less for each. */
     if (server->listen_fd < 0 ||
         setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         setsockopt(server->listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-        bind(server->listen_fd, (struct sockaddr *)&storage, bytes) != 0 ||
+        bind(server->listen_fd, &address.any, is_in6 ? sizeof(address.in6) : sizeof(address.in4)) !=
+            0 ||
         listen(server->listen_fd, BACKLOG) != 0) {
         int errnum = errno;
-        return pt_fail(err, PT_IO, "listen on %s: %s", address, strerror(errnum));
+        return pt_fail(err, PT_IO, "listen on %s: %s", text, strerror(errnum));
     }
     return read_url(server, err);
 }

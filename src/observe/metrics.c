@@ -121,6 +121,8 @@ static struct entry *entry_create(enum pt_metric_kind kind, const char *name, co
     return entry;
 }
 
+static const size_t slot_bytes = sizeof(void *); /* of the array of pointers */
+
 static bool grow(struct pt_metrics *metrics)
 {
     size_t capacity = metrics->capacity ? metrics->capacity * 2 : 64;
@@ -129,7 +131,7 @@ static bool grow(struct pt_metrics *metrics)
     if (metrics->count < metrics->capacity) {
         return true;
     }
-    entries = pt_realloc(metrics->entries, capacity * sizeof(*entries));
+    entries = pt_realloc(metrics->entries, capacity * slot_bytes);
     if (!entries) {
         return false;
     }
@@ -161,8 +163,7 @@ struct pt_metric *pt_metrics_get(struct pt_metrics *metrics, enum pt_metric_kind
     if (!entry) {
         goto out;
     }
-    memmove(metrics->entries + at + 1, metrics->entries + at,
-            (metrics->count - at) * sizeof(*metrics->entries));
+    memmove(metrics->entries + at + 1, metrics->entries + at, (metrics->count - at) * slot_bytes);
     metrics->entries[at] = entry;
     metrics->count++;
     metric = &entry->metric;

@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -883,6 +884,43 @@ static void a_connection_over_the_limit_gets_503(void **state)
     fixture_destroy(f);
 }
 
+/*
+ * Out of descriptors, a connection waits in the kernel and the loop must neither spin nor forget
+ * it. The client's socket is there before the limit falls; connect() needs no other.
+ */
+static void without_descriptors_accepting_waits(void **state)
+{
+    struct fixture *f = fixture_open();
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(f->port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct client *client = pt_alloc_zero(sizeof(*client));
+    struct rlimit before;
+    struct rlimit none;
+    struct answer answer;
+    clock_t used = 0;
+
+    (void)state;
+    assert_non_null(client);
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(client->fd >= 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    used = clock();
+    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    client_send(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n");
+    sleep_ms(350);
+    used = clock() - used;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    PT_CHECK(used < CLOCKS_PER_SEC / 10);
+    client_answer(client, &answer);
+    assert_int_equal(answer.status, 200);
+    client_close(client);
+    fixture_destroy(f);
+}
+
 static void few_connections_are_spread_evenly(void **state)
 {
     struct fixture *f = fixture_create();
@@ -1049,6 +1087,11 @@ static void addresses_are_checked(void **state)
     PT_CHECK_OK(pt_http_route(server, "GET", "/a", 0, echo, NULL, &err), err);
     PT_CHECK(pt_http_route(server, "GET", "/a", 0, echo, NULL, &err) == PT_INVALID);
     pt_http_server_close(server); /* never started */
+    /* Where the machine has IPv6. */
+    if (pt_http_server_open(&server, "[::1]:0", &limits, pt_clock_system(), &err) == PT_OK) {
+        PT_CHECK(strncmp(pt_http_server_url(server), "http://[::1]:", 13) == 0);
+        pt_http_server_close(server);
+    }
     pt_http_server_close(NULL);
 }
 
@@ -1121,6 +1164,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_gets_all_of_a_large_answer),
         cmocka_unit_test(a_reader_that_stops_is_closed),
         cmocka_unit_test(a_connection_over_the_limit_gets_503),
+        cmocka_unit_test(without_descriptors_accepting_waits),
         cmocka_unit_test(few_connections_are_spread_evenly),
         cmocka_unit_test(a_peer_that_leaves_takes_nothing_with_it),
         cmocka_unit_test(a_peer_that_closes_half_still_gets_its_answer),
