@@ -82,13 +82,13 @@ static const struct check checks[] = {
      "(SELECT event_name, count(*) n FROM stored GROUP BY 1) s USING (event_name)"},
     {"retention by cohort and day",
      "WITH days AS (SELECT DISTINCT user_id, event_time_us // 86400000000 d FROM stored), "
-     "firsts AS (SELECT user_id, min(d) first FROM days GROUP BY 1), "
-     "s AS (SELECT first, d - first AS n, count(*) players FROM days JOIN firsts USING (user_id) "
+     "firsts AS (SELECT user_id, min(d) cohort FROM days GROUP BY 1), "
+     "s AS (SELECT cohort, d - cohort AS n, count(*) players FROM days JOIN firsts USING (user_id) "
      "GROUP BY ALL) "
      "SELECT count(*) FILTER (coalesce(t.players, 0) <> coalesce(s.players, 0)), count(*), "
-     "any_value('day ' || n || ' of cohort ' || first) "
+     "any_value('day ' || n || ' of cohort ' || cohort) "
      "FILTER (coalesce(t.players, 0) <> coalesce(s.players, 0)) "
-     "FROM truth_retention t FULL JOIN s USING (first, n) WHERE n <= 30"},
+     "FROM truth_retention t FULL JOIN s USING (cohort, n) WHERE n <= 30"},
     {"purchases and revenue by day, in cents",
      "WITH s AS (SELECT event_time_us // 86400000000 d, count(*) n, "
      "sum(CAST(regexp_extract(attributes, '\"price\":([0-9.]+)', 1) AS DECIMAL(12, 2)) * 100) c "
@@ -98,13 +98,13 @@ static const struct check checks[] = {
      "FROM truth_revenue t FULL JOIN s USING (d)"},
     {"exposed players and converters by variant",
      "WITH e AS (SELECT user_id, arg_min(regexp_extract(attributes, '\"variant\":\"([a-z]+)\"', 1), "
-     "event_time_us) variant, min(event_time_us) at FROM stored "
+     "event_time_us) variant, min(event_time_us) since FROM stored "
      "WHERE event_name = 'experiment_exposure' GROUP BY 1), "
-     "p AS (SELECT e.user_id, min(s.event_time_us) - any_value(e.at) AS after FROM e "
+     "p AS (SELECT e.user_id, min(s.event_time_us) - any_value(e.since) AS waited FROM e "
      "JOIN stored s ON s.user_id = e.user_id AND s.event_name = 'purchase' AND "
-     "s.event_time_us >= e.at GROUP BY 1), "
+     "s.event_time_us >= e.since GROUP BY 1), "
      "s AS (SELECT variant, count(*) users, count(p.user_id) converters, "
-     "count(*) FILTER (p.after < 7 * 86400000000) in_time "
+     "count(*) FILTER (p.waited < 7 * 86400000000) in_time "
      "FROM e LEFT JOIN p USING (user_id) GROUP BY 1) "
      "SELECT count(*) FILTER ((t.users, t.converters, t.in_time) IS DISTINCT FROM "
      "(s.users, s.converters, s.in_time)), count(*), "
@@ -317,7 +317,7 @@ static enum pt_code load_sums(struct verify *verify, struct pt_error *err)
     pt_buf_reset(&verify->sql);
     pt_buf_append_str(&verify->sql,
                       "CREATE TABLE truth_names (event_name VARCHAR, n BIGINT);\n"
-                      "CREATE TABLE truth_retention (first BIGINT, n BIGINT, players BIGINT);\n"
+                      "CREATE TABLE truth_retention (cohort BIGINT, n BIGINT, players BIGINT);\n"
                       "CREATE TABLE truth_revenue (d BIGINT, n BIGINT, c BIGINT);\n"
                       "CREATE TABLE truth_experiment (variant VARCHAR, users BIGINT, "
                       "converters BIGINT, in_time BIGINT);\n");
