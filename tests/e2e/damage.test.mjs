@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -142,14 +143,18 @@ test('a full disk is 507, and the service recovers when there is space again', a
         t.skip('only root may mount a small file system');
         return;
     }
-    const dir = freshDir(t);
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'playtrace-e2e-'));
     try {
         execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', dir], { stdio: 'pipe' });
     } catch (error) {
+        fs.rmdirSync(dir);
         t.skip(`no small file system can be mounted here: ${String(error.stderr).trim()}`);
         return;
     }
-    t.after(() => execFileSync('umount', ['-l', dir]));
+    t.after(() => {
+        execFileSync('umount', ['-l', dir]);
+        fs.rmdirSync(dir);
+    });
     const server = await Server.forTest(t, path.join(dir, 'data'), {
         env: {
             PLAYTRACE_LOG_SEGMENT_BYTES: String(1 << 20),
