@@ -150,10 +150,10 @@ static enum pt_code open_stores(struct node *node, struct pt_error *err)
         return code;
     }
     code = open_logs(node, err);
-    if (code) {
-        return code;
+    if (!code) {
+        code = pt_io_mkdir(io, node->dir.state, err);
     }
-    return pt_io_sync_dir(io, node->dir.root, err);
+    return code ? code : pt_io_sync_dir(io, node->dir.root, err);
 }
 
 static enum pt_code open_engines(struct node *node, struct pt_error *err)
@@ -293,12 +293,19 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
 static void wait_for_signal(struct node *node, const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = FLAGS_CHECK_S};
+    bool was_there = pt_flags_count(node->flags) > 0;
 
     while (sigtimedwait(signals, NULL, &pause) < 0) {
+        struct pt_error err = {0};
         bool has_changed = false;
+        enum pt_code code = pt_flags_reload(node->flags, &has_changed, &err);
 
-        /* What is wrong with a new file is logged where it is found; the old flags stay. */
-        (void)pt_flags_reload(node->flags, &has_changed, NULL);
+        /* A broken file is logged where it is read; a lost one here, once. The old flags stay. */
+        if (code == PT_NOT_FOUND && was_there) {
+            pt_log_line(PT_LOG_WARN, "flag", NULL, "the flag file is gone, the flags stay: %s",
+                        err.text);
+        }
+        was_there = code != PT_NOT_FOUND;
     }
 }
 

@@ -66,9 +66,10 @@ static bool find_body_kind(const struct pt_http_request *request, enum pt_body_k
         *kind_out = PT_BODY_NDJSON;
         return true;
     }
-    /* A browser's beacon can only say text/plain. */
+    /* A browser's beacon can only say text/plain, and curl's -d says it sends a form. */
     return type.size == 0 || is_media_type(type, "application/json") ||
-           is_media_type(type, "text/plain");
+           is_media_type(type, "text/plain") ||
+           is_media_type(type, "application/x-www-form-urlencoded");
 }
 
 /* The body as it was before Content-Encoding. */

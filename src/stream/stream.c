@@ -616,6 +616,9 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
                              err);
     }
     if (!code) {
+        code = pt_io_sync_dir(parts->io, parts->state_dir, err);
+    }
+    if (!code) {
         code = recover(stream, err);
     }
     pt_free(ids_dir);
