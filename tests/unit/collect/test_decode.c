@@ -1,0 +1,201 @@
+/*
+ * test_decode.c - every event of a body is either a record or a dead letter with a receipt
+ *
+ * Method: bodies with known content are decoded; records are read back with the reader of the
+ * stream engine; nothing of what is written may hold a raw id.
+ */
+#include "check.h"
+#include "collect/decode.h"
+
+#include "wire/event.h"
+#include "wire/rfc3339.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NOW INT64_C(1793534400000000) /* 2026-11-01T12:00:00Z */
+#define GOOD                                                                                       \
+    "{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\",\"event_name\":\"a\","                 \
+    "\"occurred_at\":\"2026-11-01T11:59:00Z\",\"user_id\":\"alice@example.com\","                  \
+    "\"session_id\":\"s\",\"install_id\":\"device-1\",\"attributes\":{ \"x\" : [1, 2.50] }}"
+
+static struct pt_decoder *decoder;
+static struct pt_pseudonyms *pseudonyms;
+static const struct pt_decode_limits limits = {
+    .events_max = 5,
+    .record_bytes_max = 1 << 20,
+    .clock_tolerance_us = 5000000,
+    .event_age_us_max = 400 * PT_DAY_US,
+};
+
+static enum pt_code decode(enum pt_body_kind kind, const char *body, struct pt_error *err)
+{
+    static uint8_t padded[65536];
+    size_t size = strlen(body);
+
+    assert_true(size + PT_JSON_PADDING < sizeof(padded));
+    memcpy(padded, body, size);
+    memset(padded + size, 0xff, PT_JSON_PADDING);
+    return pt_decode_body(decoder, kind, pt_span_of(padded, size), NOW, pseudonyms, &limits, err);
+}
+
+static bool holds(const struct pt_buf *buf, const char *text)
+{
+    return memmem(buf->data, buf->size, text, strlen(text)) != NULL;
+}
+
+static void a_good_event_becomes_a_record(void **state)
+{
+    struct pt_error err = {0};
+    struct pt_event event;
+    uint8_t pseudonym[PT_PSEUDONYM_BYTES];
+
+    (void)state;
+    PT_CHECK_OK(decode(PT_BODY_JSON, "{\"events\":[" GOOD "]}", &err), err);
+    assert_int_equal(decoder->record_sizes.count, 1);
+    assert_int_equal(decoder->record_sizes.values[0], decoder->records.size);
+    PT_CHECK(pt_event_decode(decoder->records.data, decoder->records.size, &event));
+    PT_CHECK(event.received_at_us == NOW && event.event_time_us == NOW - 60000000);
+    PT_CHECK(event.clock_skew_us == 0 && event.has_install);
+    PT_CHECK(event.attributes.size == 13 && memcmp(event.attributes.data, "{\"x\":[1,2.5]}", 13) == 0);
+    pt_pseudonym_user(pseudonyms, pt_span_str("alice@example.com"), pseudonym);
+    PT_CHECK(memcmp(event.user, pseudonym, sizeof(pseudonym)) == 0);
+    PT_CHECK(!holds(&decoder->records, "alice") && !holds(&decoder->records, "device-1"));
+    PT_CHECK(holds(&decoder->answer, "\"accepted\":1"));
+}
+
+static void a_bad_event_harms_no_other(void **state)
+{
+    struct pt_error err = {0};
+    struct pt_json_parser *parser = pt_json_parser_create(1 << 20);
+    struct pt_json answer;
+    struct pt_json receipt;
+    int64_t index = 0;
+
+    (void)state;
+    PT_CHECK_OK(decode(PT_BODY_JSON,
+                       "{\"events\":[" GOOD ",{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398e\","
+                       "\"user_id\":\"alice@example.com\",\"email\":\"bob@example.com\","
+                       "\"install_id\":{\"serial\":\"device-1\"}}," GOOD ",17]}",
+                       &err),
+                err);
+    assert_int_equal(decoder->record_sizes.count, 2);
+    assert_int_equal(decoder->dead_sizes.count, 2);
+    assert_int_equal(decoder->dead_sizes.values[0] + decoder->dead_sizes.values[1],
+                     decoder->dead.size);
+    PT_CHECK(!holds(&decoder->dead, "alice") && !holds(&decoder->dead, "bob"));
+    PT_CHECK(!holds(&decoder->dead, "device-1") && !holds(&decoder->dead, "17}"));
+    assert_non_null(pt_buf_reserve(&decoder->answer, PT_JSON_PADDING));
+    PT_CHECK_OK(pt_json_parse(parser, pt_buf_span(&decoder->answer), &answer, NULL, &err), err);
+    PT_CHECK(pt_json_count(pt_json_member(answer, "rejected")) == 2);
+    receipt = pt_json_element(pt_json_member(answer, "rejected"), 0);
+    PT_CHECK(pt_json_member_int(receipt, "index", &index) && index == 1);
+    PT_CHECK(pt_json_type(pt_json_member(receipt, "event_id")) == PT_JSON_STRING);
+    receipt = pt_json_element(pt_json_member(answer, "rejected"), 1);
+    PT_CHECK(pt_json_type(pt_json_member(receipt, "event_id")) == PT_JSON_NULL);
+    pt_json_parser_destroy(parser);
+}
+
+static void a_body_that_cannot_be_read_is_refused_whole(void **state)
+{
+    static const struct {
+        enum pt_body_kind kind;
+        const char *body;
+        const char *says;
+    } cases[] = {
+        {PT_BODY_JSON, "{\"events\":[" GOOD ",", "byte"},
+        {PT_BODY_JSON, "[" GOOD "]", "must be"},
+        {PT_BODY_JSON, "{\"event\":[]}", "/events"},
+        {PT_BODY_JSON, "{\"events\":{}}", "/events"},
+        {PT_BODY_JSON, "{\"sent_at\":1,\"events\":[]}", "/sent_at"},
+        {PT_BODY_JSON, "", "byte 0"},
+        {PT_BODY_NDJSON, GOOD "\n{\"event_id\":\n" GOOD, "line 2"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pt_error err = {0};
+
+        PT_CHECK(decode(cases[i].kind, cases[i].body, &err) == PT_INVALID);
+        if (!strstr(err.text, cases[i].says)) {
+            fail_msg("%s: %s", cases[i].body, err.text);
+        }
+    }
+}
+
+static void lines_are_events(void **state)
+{
+    struct pt_error err = {0};
+
+    (void)state;
+    PT_CHECK_OK(decode(PT_BODY_NDJSON, GOOD "\r\n\n" GOOD "\n[]\n", &err), err);
+    assert_int_equal(decoder->record_sizes.count, 2);
+    assert_int_equal(decoder->dead_sizes.count, 1);
+}
+
+static void too_many_events_are_too_many(void **state)
+{
+    struct pt_error err = {0};
+
+    (void)state;
+    PT_CHECK(decode(PT_BODY_JSON, "{\"events\":[1,2,3,4,5]}", &err) == PT_OK);
+    PT_CHECK(decode(PT_BODY_JSON, "{\"events\":[1,2,3,4,5,6]}", &err) == PT_TOO_BIG);
+}
+
+static void clocks_are_corrected(void **state)
+{
+    const int64_t none = INT64_MIN;
+    const int64_t hour = INT64_C(3600000000);
+    const struct {
+        int64_t occurred;
+        int64_t sent;
+        int64_t time;
+        int64_t skew;
+    } cases[] = {
+        {NOW - hour, NOW - 1000, NOW - hour, 0},              /* a good clock is believed */
+        {NOW - hour, none, NOW - hour, 0},                    /* nothing to compare with */
+        {NOW - 3 * hour, NOW - 2 * hour, NOW - hour, -2 * hour}, /* slow by two hours */
+        {NOW + 47 * hour, NOW + 48 * hour, NOW - hour, 48 * hour}, /* fast by two days */
+        {hour, 2 * hour, NOW - hour, 2 * hour - NOW},         /* 1970, but running */
+        {hour, NOW + hour, NOW, hour},                        /* set between the two: received */
+        {NOW + hour, NOW - hour, NOW, -hour},                 /* occurs after it was sent */
+        {NOW + hour, none, NOW, hour},                        /* the future, unsent */
+        {NOW + 1000000, none, NOW + 1000000, 0},              /* within tolerance */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t time = 0;
+        int64_t skew = 0;
+
+        pt_correct_clock(cases[i].occurred, cases[i].sent, NOW, &limits, &time, &skew);
+        if (time != cases[i].time || skew != cases[i].skew) {
+            fail_msg("case %zu: time off by %lld, skew %lld", i, (long long)(time - cases[i].time),
+                     (long long)skew);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_good_event_becomes_a_record),
+        cmocka_unit_test(a_bad_event_harms_no_other),
+        cmocka_unit_test(a_body_that_cannot_be_read_is_refused_whole),
+        cmocka_unit_test(lines_are_events),
+        cmocka_unit_test(too_many_events_are_too_many),
+        cmocka_unit_test(clocks_are_corrected),
+    };
+    struct pt_error err = {0};
+    char *dir = pt_test_dir_create();
+    int failed = 1;
+
+    decoder = pt_decoder_create(1 << 20, 1 << 20);
+    if (decoder && pt_pseudonyms_open(&pseudonyms, pt_io_posix(), dir, true, &err) == PT_OK) {
+        failed = cmocka_run_group_tests(tests, NULL, NULL);
+    }
+    pt_pseudonyms_close(pseudonyms);
+    pt_decoder_destroy(decoder);
+    pt_test_dir_remove(dir);
+    return failed;
+}
