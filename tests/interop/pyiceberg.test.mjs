@@ -1,0 +1,73 @@
+// pyiceberg.test.mjs - a reader that shares no code with ours sees the same rows
+//
+// The table is made by `serve` over several checkpoints: duplicates, late events, absent fields, many days.
+// PyIceberg (in .venv, see tools/setup.sh test) reads it; counts, sums, bounds of every column and a digest
+// over every value must be those of `playtrace query --sql`, and what it skips by our statistics must be
+// what a full scan would leave out.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+
+import { Server, event, freshDir, root, sql } from '../e2e/support/server.mjs';
+
+const python = path.join(root, '.venv', 'bin', 'python');
+const script = path.join(root, 'tests', 'interop', 'pyiceberg_check.py');
+const run = promisify(execFile);
+
+async function runScript(...args) {
+    try {
+        return (await run(python, [script, ...args], { maxBuffer: 64 << 20 })).stdout;
+    } catch (error) {
+        assert.fail(`pyiceberg_check.py ${args.join(' ')}: ${error.stderr}${error.stdout}`);
+    }
+    return undefined;
+}
+
+function batch(round) {
+    const day = (ago) => new Date(Date.now() - ago * 86400e3).toISOString();
+    return Array.from({ length: 400 }, (_, i) => event({
+        event_name: ['session_start', 'level_end', 'purchase'][i % 3],
+        user_id: `player-${(round * 37 + i) % 150}`,
+        session_id: `session-${round}-${i % 20}`,
+        occurred_at: i % 10 === 0 ? day(1 + (i % 25)) : new Date().toISOString(),
+        seq: i % 4 === 0 ? undefined : i,
+        boot: i % 5 === 0 ? round : undefined,
+        install_id: i % 2 === 0 ? `install-${i}` : undefined,
+        platform: [undefined, 'ios', 'android', 'pc', 'console', 'web'][i % 6],
+        build_id: i % 7 === 0 ? undefined : `1.${i % 3}`,
+        mechanic_version: i % 9 === 0 ? 'm2' : undefined,
+        attributes: i % 8 === 0 ? undefined : { level: i, word: 'größe 日本 🎮', nested: { list: [i, null, 1.5] } },
+    }));
+}
+
+test('PyIceberg reads the same rows as playtrace query', async (t) => {
+    if (!fs.existsSync(python)) {
+        t.skip('there is no .venv: run tools/setup.sh test');
+        return;
+    }
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const first = batch(0);
+    let rows = 0;
+    for (let round = 0; round < 5; round++) {
+        const sent = round === 0 ? first : batch(round);
+        assert.equal((await server.send([...sent, ...first.slice(0, 50)])).status, 202);
+        rows += sent.length;
+        assert.equal(await server.settle(rows), rows);
+    }
+    await server.stop();
+
+    const theirs = JSON.parse(await runScript('--data', dir));
+    const [ours] = await sql(dir, (await runScript('--sql')).trim());
+    assert.equal(theirs.table.rows, rows);
+    assert.deepEqual(theirs.failed, []);
+    for (const [name, value] of Object.entries(theirs.table)) {
+        assert.equal(String(ours[name]), String(value), name);
+    }
+    assert.ok(theirs.filters > 20 && theirs.filters_that_skip_files > 0,
+        `${theirs.filters} filters, of which ${theirs.filters_that_skip_files} skipped files`);
+    t.diagnostic(`${rows} rows; ${theirs.filters} filtered scans, ${theirs.filters_that_skip_files} skipped files`);
+});
