@@ -8,12 +8,12 @@
  */
 #include "cmd/simulate.h"
 
-#include <assert.h>
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
 #include "lake/lake.h"
 #include "log/log.h"
 #include "wire/rfc3339.h"
+#include <assert.h>
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,7 +97,8 @@ static const struct check checks[] = {
      "sum(s.c)::BIGINT || ' cents in all' "
      "FROM truth_revenue t FULL JOIN s USING (d)"},
     {"exposed players and converters by variant",
-     "WITH e AS (SELECT user_id, arg_min(regexp_extract(attributes, '\"variant\":\"([a-z]+)\"', 1), "
+     "WITH e AS (SELECT user_id, arg_min(regexp_extract(attributes, '\"variant\":\"([a-z]+)\"', "
+     "1), "
      "event_time_us) variant, min(event_time_us) since FROM stored "
      "WHERE event_name = 'experiment_exposure' GROUP BY 1), "
      "p AS (SELECT e.user_id, min(s.event_time_us) - any_value(e.since) AS waited FROM e "
@@ -139,8 +140,8 @@ static enum pt_code load_truth(struct verify *verify, struct pt_error *err)
     if (code) {
         goto out;
     }
-    code = pt_json_parse(verify->parser, pt_span_of(verify->truth_text, size), &verify->truth,
-                         NULL, err);
+    code = pt_json_parse(verify->parser, pt_span_of(verify->truth_text, size), &verify->truth, NULL,
+                         err);
     if (!code && pt_json_type(verify->truth) != PT_JSON_OBJECT) {
         code = no_truth(verify, err);
     }
