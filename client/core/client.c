@@ -234,7 +234,7 @@ static bool start_state(struct playtrace *p, bool is_loaded)
         }
         is_changed = true;
     }
-    return !is_changed || pt_client_state_save(&p->platform, p->dir, &p->state, false);
+    return !is_changed || pt_client_state_save(&p->state_file, &p->state, false);
 }
 
 static enum playtrace_status open_dir(struct playtrace *p, struct pt_client_segment *segments)
@@ -254,7 +254,8 @@ static enum playtrace_status open_dir(struct playtrace *p, struct pt_client_segm
         return PLAYTRACE_IO;
     }
     p->random_left = sizeof(p->random);
-    is_loaded = pt_client_state_load(platform, p->dir, &p->state);
+    pt_client_state_file(&p->state_file, platform, p->dir);
+    is_loaded = pt_client_state_load(&p->state_file, &p->state);
     if (!pt_client_queue_open(&p->queue, platform, p->dir, p->options.queue_bytes_max, segments,
                               p->body, PLAYTRACE_BATCH_BYTES_MAX) ||
         !start_state(p, is_loaded)) {

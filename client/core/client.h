@@ -35,6 +35,7 @@ struct playtrace {
 
     /* work */
     struct pt_client_queue queue;
+    struct pt_client_lastframe state_file;
     void *http; /* owned where the platform has http_create */
     bool is_http_owned;
     char *spare; /* frames on their way to the queue */

@@ -52,7 +52,7 @@ static bool save_state(struct playtrace *p)
     state = p->state;
     p->is_state_dirty = false;
     pt_client_unlock(p);
-    is_saved = pt_client_state_save(&p->platform, p->dir, &state, true);
+    is_saved = pt_client_state_save(&p->state_file, &state, true);
     if (!is_saved) {
         pt_client_lock(p);
         p->is_state_dirty = true;

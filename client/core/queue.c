@@ -2,7 +2,7 @@
  * queue.c - the events on disk that the server has not yet answered for
  *
  * FORMAT (docs/formats/queue.md). queue-NNNNNNNN.log is a run of frames (wire/frame.h), each
- * holding one event as JSON text. `cursor` is one frame, put in place by rename:
+ * holding one event as JSON text. The last frame of `cursor` (lastframe.h) holds:
  *
  *     0  u32  segment  number of the oldest segment that is not settled
  *     4  u64  offset   settled bytes of that segment
@@ -25,12 +25,6 @@ static void segment_path(const struct pt_client_queue *q, uint32_t number,
                          char path[PT_CLIENT_PATH_BYTES])
 {
     (void)snprintf(path, PT_CLIENT_PATH_BYTES, "%s/queue-%08u.log", q->dir, (unsigned)number);
-}
-
-static void named_path(const struct pt_client_queue *q, const char *name,
-                       char path[PT_CLIENT_PATH_BYTES])
-{
-    (void)snprintf(path, PT_CLIENT_PATH_BYTES, "%s/%s", q->dir, name);
 }
 
 static bool is_done(struct pt_client_queue *q, int result)
@@ -135,27 +129,16 @@ static void collect_segment(void *arg, const char *name)
 
 static void read_cursor(struct pt_client_queue *q, uint32_t *number_out)
 {
-    uint8_t frame[PT_FRAME_HEADER_BYTES + CURSOR_PAYLOAD_BYTES] = {0};
-    char path[PT_CLIENT_PATH_BYTES];
-    void *file = NULL;
-    uint32_t bytes = 0;
-    int64_t count = 0;
+    uint8_t payload[CURSOR_PAYLOAD_BYTES] = {0};
+    bool is_damaged = false;
 
     *number_out = 0;
-    named_path(q, "cursor", path);
-    if (q->platform->file_open(q->platform->file_ctx, path, PLAYTRACE_FILE_READ, &file) != 0) {
-        return; /* most often there is none */
+    if (pt_client_lastframe_load(&q->cursor_file, payload, &is_damaged)) {
+        *number_out = pt_get_u32(payload);
+        q->cursor_bytes = pt_get_u64(payload + 4);
     }
-    count = q->platform->file_read(q->platform->file_ctx, file, 0, frame, sizeof(frame));
-    close_file(q, &file);
-    if (count != (int64_t)sizeof(frame) || !pt_frame_read(frame, sizeof(frame), &bytes) ||
-        bytes != CURSOR_PAYLOAD_BYTES) {
-        /* Without a cursor everything is sent again, which the server's dedup removes. */
-        q->damaged += count > 0 ? 1 : 0;
-        return;
-    }
-    *number_out = pt_get_u32(frame + PT_FRAME_HEADER_BYTES);
-    q->cursor_bytes = pt_get_u64(frame + PT_FRAME_HEADER_BYTES + 4);
+    /* With an old cursor or none more is sent again, which the server's dedup removes. */
+    q->damaged += is_damaged ? 1 : 0;
     if (*number_out > q->last_number) {
         q->last_number = *number_out;
     }
@@ -248,6 +231,10 @@ bool pt_client_queue_open(struct pt_client_queue *q, const struct playtrace_plat
     memset(q, 0, sizeof(*q));
     q->platform = platform;
     q->dir = dir;
+    q->cursor_file.platform = platform;
+    q->cursor_file.dir = dir;
+    q->cursor_file.name = "cursor";
+    q->cursor_file.payload_bytes = CURSOR_PAYLOAD_BYTES;
     q->segments = segments;
     q->bytes_max = bytes_max;
     q->segment_bytes_max = bytes_max / (PT_CLIENT_SEGMENTS_MAX / 2);
@@ -380,26 +367,15 @@ static void *head_file(struct pt_client_queue *q)
     return *slot;
 }
 
-static bool write_cursor(struct pt_client_queue *q, uint32_t number, uint64_t offset_bytes)
+static void write_cursor(struct pt_client_queue *q, uint32_t number, uint64_t offset_bytes)
 {
-    const struct playtrace_platform *platform = q->platform;
-    uint8_t frame[PT_FRAME_HEADER_BYTES + CURSOR_PAYLOAD_BYTES];
-    char from[PT_CLIENT_PATH_BYTES];
-    char to[PT_CLIENT_PATH_BYTES];
-    void *file = NULL;
-    bool is_sound = false;
+    uint8_t payload[CURSOR_PAYLOAD_BYTES];
 
-    pt_put_u32(frame + PT_FRAME_HEADER_BYTES, number);
-    pt_put_u64(frame + PT_FRAME_HEADER_BYTES + 4, offset_bytes);
-    pt_frame_header(frame + PT_FRAME_HEADER_BYTES, CURSOR_PAYLOAD_BYTES, frame);
-    named_path(q, "cursor.new", from);
-    named_path(q, "cursor", to);
-    if (!is_done(q, platform->file_open(platform->file_ctx, from, PLAYTRACE_FILE_REPLACE, &file))) {
-        return false;
+    pt_put_u32(payload, number);
+    pt_put_u64(payload + 4, offset_bytes);
+    if (!pt_client_lastframe_store(&q->cursor_file, payload, false)) {
+        q->io_failures++;
     }
-    is_sound = is_done(q, platform->file_append(platform->file_ctx, file, frame, sizeof(frame)));
-    close_file(q, &file);
-    return is_sound && is_done(q, platform->file_rename(platform->file_ctx, from, to));
 }
 
 /* The oldest segment is settled as a whole. */
@@ -413,7 +389,7 @@ static void drop_head(struct pt_client_queue *q)
         q->is_sealed = false;
     }
     if (!remove_segment(q, head.number)) {
-        (void)write_cursor(q, head.number, head.bytes);
+        write_cursor(q, head.number, head.bytes);
     }
     q->bytes -= head.bytes;
     q->events -= head.events;
@@ -499,7 +475,7 @@ void pt_client_queue_ack(struct pt_client_queue *q, const struct pt_client_batch
     if (q->cursor_bytes >= head->bytes) {
         drop_head(q);
     } else {
-        (void)write_cursor(q, head->number, q->cursor_bytes);
+        write_cursor(q, head->number, q->cursor_bytes);
     }
 }
 
@@ -519,15 +495,13 @@ bool pt_client_queue_purge(struct pt_client_queue *q)
 {
     const struct playtrace_platform *platform = q->platform;
     uint64_t failures = q->io_failures;
-    char path[PT_CLIENT_PATH_BYTES];
 
     close_file(q, &q->append_file);
     close_file(q, &q->read_file);
     (void)is_done(q, platform->dir_list(platform->file_ctx, q->dir, remove_listed, q));
-    named_path(q, "cursor", path);
-    (void)is_done(q, platform->file_remove(platform->file_ctx, path));
-    named_path(q, "cursor.new", path);
-    (void)is_done(q, platform->file_remove(platform->file_ctx, path));
+    if (!pt_client_lastframe_remove(&q->cursor_file)) {
+        q->io_failures++;
+    }
     q->segment_count = 0;
     q->is_sealed = false;
     q->cursor_bytes = 0;

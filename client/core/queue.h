@@ -8,6 +8,7 @@
 #ifndef PT_CLIENT_QUEUE_H
 #define PT_CLIENT_QUEUE_H
 
+#include "core/lastframe.h"
 #include "playtrace.h"
 
 #define PT_CLIENT_SEGMENTS_MAX 1024
@@ -22,15 +23,16 @@ struct pt_client_segment {
 struct pt_client_queue {
     const struct playtrace_platform *platform; /* borrowed */
     const char *dir;                           /* borrowed */
-    struct pt_client_segment *segments;        /* borrowed: PT_CLIENT_SEGMENTS_MAX of them */
-    size_t segment_count;                      /* oldest first; the last one is appended to */
-    uint64_t cursor_bytes;                     /* acknowledged bytes of the oldest segment */
-    uint32_t last_number;                      /* highest ever used, here or in the cursor file */
-    uint32_t dirty_number;                     /* lowest segment written since sync; 0: none */
-    bool is_sealed;                            /* the last segment takes no more */
-    void *append_file;                         /* the last segment's, or NULL */
-    void *read_file;                           /* the oldest segment's where it is not the last */
-    uint64_t bytes;                            /* of all segments */
+    struct pt_client_lastframe cursor_file;
+    struct pt_client_segment *segments; /* borrowed: PT_CLIENT_SEGMENTS_MAX of them */
+    size_t segment_count;               /* oldest first; the last one is appended to */
+    uint64_t cursor_bytes;              /* acknowledged bytes of the oldest segment */
+    uint32_t last_number;               /* highest ever used, here or in the cursor file */
+    uint32_t dirty_number;              /* lowest segment written since sync; 0: none */
+    bool is_sealed;                     /* the last segment takes no more */
+    void *append_file;                  /* the last segment's, or NULL */
+    void *read_file;                    /* the oldest segment's where it is not the last */
+    uint64_t bytes;                     /* of all segments */
     uint64_t bytes_max;
     uint64_t segment_bytes_max;
     uint64_t events;      /* not yet acknowledged */

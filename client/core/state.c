@@ -1,7 +1,7 @@
 /*
  * state.c - what an install keeps beside its queue: consent, install id, count of opens
  *
- * FORMAT (docs/formats/queue.md): the file `state` is one frame (wire/frame.h) with
+ * FORMAT (docs/formats/queue.md): the last frame of the file `state` (lastframe.h) holds
  *
  *     0   u8   version  1
  *     1   u8   consent  enum playtrace_consent
@@ -15,32 +15,27 @@
 #include "wire/frame.h"
 #include "wire/uuid.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define STATE_VERSION 1
 #define PAYLOAD_BYTES 28
-#define STATE_PATH_BYTES (PLAYTRACE_URL_BYTES_MAX + 64)
 
-bool pt_client_state_load(const struct playtrace_platform *platform, const char *dir,
-                          struct pt_client_state *state_out)
+void pt_client_state_file(struct pt_client_lastframe *file,
+                          const struct playtrace_platform *platform, const char *dir)
 {
-    uint8_t frame[PT_FRAME_HEADER_BYTES + PAYLOAD_BYTES] = {0};
-    const uint8_t *payload = frame + PT_FRAME_HEADER_BYTES;
-    char path[STATE_PATH_BYTES];
-    void *file = NULL;
-    uint32_t bytes = 0;
-    int64_t count = 0;
+    memset(file, 0, sizeof(*file));
+    file->platform = platform;
+    file->dir = dir;
+    file->name = "state";
+    file->payload_bytes = PAYLOAD_BYTES;
+}
+
+bool pt_client_state_load(struct pt_client_lastframe *file, struct pt_client_state *state_out)
+{
+    uint8_t payload[PAYLOAD_BYTES] = {0};
 
     memset(state_out, 0, sizeof(*state_out));
-    (void)snprintf(path, sizeof(path), "%s/state", dir);
-    if (platform->file_open(platform->file_ctx, path, PLAYTRACE_FILE_READ, &file) != 0) {
-        return false;
-    }
-    count = platform->file_read(platform->file_ctx, file, 0, frame, sizeof(frame));
-    platform->file_close(platform->file_ctx, file);
-    if (count != (int64_t)sizeof(frame) || !pt_frame_read(frame, sizeof(frame), &bytes) ||
-        bytes != PAYLOAD_BYTES || payload[0] != STATE_VERSION ||
+    if (!pt_client_lastframe_load(file, payload, NULL) || payload[0] != STATE_VERSION ||
         payload[1] > PLAYTRACE_CONSENT_WITHDRAWN) {
         return false;
     }
@@ -52,15 +47,10 @@ bool pt_client_state_load(const struct playtrace_platform *platform, const char 
     return true;
 }
 
-bool pt_client_state_save(const struct playtrace_platform *platform, const char *dir,
-                          const struct pt_client_state *state, bool is_synced)
+bool pt_client_state_save(struct pt_client_lastframe *file, const struct pt_client_state *state,
+                          bool is_decision)
 {
-    uint8_t frame[PT_FRAME_HEADER_BYTES + PAYLOAD_BYTES] = {0};
-    uint8_t *payload = frame + PT_FRAME_HEADER_BYTES;
-    char from[STATE_PATH_BYTES];
-    char to[STATE_PATH_BYTES];
-    void *file = NULL;
-    int result = 0;
+    uint8_t payload[PAYLOAD_BYTES] = {0};
 
     payload[0] = STATE_VERSION;
     payload[1] = (uint8_t)state->consent;
@@ -68,16 +58,5 @@ bool pt_client_state_save(const struct playtrace_platform *platform, const char 
         payload[2] = 1;
         pt_put_u64(payload + 4, state->boot);
     }
-    pt_frame_header(payload, PAYLOAD_BYTES, frame);
-    (void)snprintf(from, sizeof(from), "%s/state.new", dir);
-    (void)snprintf(to, sizeof(to), "%s/state", dir);
-    if (platform->file_open(platform->file_ctx, from, PLAYTRACE_FILE_REPLACE, &file) != 0) {
-        return false;
-    }
-    result = platform->file_append(platform->file_ctx, file, frame, sizeof(frame));
-    if (result == 0 && is_synced) {
-        result = platform->file_sync(platform->file_ctx, file);
-    }
-    platform->file_close(platform->file_ctx, file);
-    return result == 0 && platform->file_rename(platform->file_ctx, from, to) == 0;
+    return pt_client_lastframe_store(file, payload, is_decision);
 }

@@ -6,6 +6,7 @@
 #ifndef PT_CLIENT_STATE_H
 #define PT_CLIENT_STATE_H
 
+#include "core/lastframe.h"
 #include "playtrace.h"
 
 struct pt_client_state {
@@ -14,12 +15,16 @@ struct pt_client_state {
     uint64_t boot;                            /* opens of this install, from 1 */
 };
 
-/* False, and a state of no consent and no install: there is none, or it is damaged. */
-bool pt_client_state_load(const struct playtrace_platform *platform, const char *dir,
-                          struct pt_client_state *state_out);
+/* Say where the state is kept; `file` borrows both. */
+void pt_client_state_file(struct pt_client_lastframe *file,
+                          const struct playtrace_platform *platform, const char *dir);
 
-/* Replace the file; with `is_synced` it outlives a loss of power. False: failed, the old stays. */
-bool pt_client_state_save(const struct playtrace_platform *platform, const char *dir,
-                          const struct pt_client_state *state, bool is_synced);
+/* False, and a state of no consent and no install: there is none, or it is damaged. */
+bool pt_client_state_load(struct pt_client_lastframe *file, struct pt_client_state *state_out);
+
+/* Keep it; with `is_decision` it outlives a loss of power, and no older state stays readable in
+ * the file. False: a file operation failed; repeat. */
+bool pt_client_state_save(struct pt_client_lastframe *file, const struct pt_client_state *state,
+                          bool is_decision);
 
 #endif

@@ -475,21 +475,23 @@ static void a_full_ring_drops_and_shows_it_in_the_sequence(void **state)
     pt_test_dir_remove(dir);
 }
 
+#define KILL_EVENTS 200
+
 /* One life that dies at the Nth file call, then one that delivers. */
 static bool run_killed_at(unsigned call)
 {
     char *dir = pt_test_dir_create();
     struct fake *fake = fake_create();
     struct playtrace_options options = fake_options(fake, dir);
-    char ids[60][PLAYTRACE_ID_TEXT_BYTES] = {{0}};
-    bool is_written[60] = {false};
+    char ids[KILL_EVENTS][PLAYTRACE_ID_TEXT_BYTES] = {{0}};
+    bool is_written[KILL_EVENTS] = {false};
     struct playtrace *p = NULL;
     bool was_dead = false;
 
     fake_kill_files_at(fake, call);
     options.batch_events_max = 7;
     if (playtrace_open(&p, &options) == PLAYTRACE_OK) {
-        for (unsigned i = 0; i < 60 && !fake->is_dead; i++) {
+        for (unsigned i = 0; i < KILL_EVENTS && !fake->is_dead; i++) {
             PT_CHECK(playtrace_track_id(p, "tick", NULL, ids[i]) == PLAYTRACE_OK);
             if (i % 5 == 4) {
                 (void)playtrace_flush(p, 0);
@@ -509,7 +511,7 @@ static bool run_killed_at(unsigned call)
     fake->file_calls_max = 0;
     p = fake_open(fake, dir);
     PT_CHECK(playtrace_close(p, 10000) == PLAYTRACE_OK);
-    for (unsigned i = 0; i < 60; i++) {
+    for (unsigned i = 0; i < KILL_EVENTS; i++) {
         bool is_taken = false;
 
         for (size_t k = 0; k < fake->taken_count; k++) {
@@ -530,7 +532,7 @@ static void a_kill_at_any_file_call_loses_no_written_event(void **state)
     while (run_killed_at(call)) {
         call++;
     }
-    PT_CHECK(call > 30);
+    PT_CHECK(call > 50);
 }
 
 int main(void)
