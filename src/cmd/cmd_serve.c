@@ -119,6 +119,9 @@ static enum pt_code open_logs(struct node *node, struct pt_error *err)
         return code;
     }
     options.synced_offset = 0;
+    if (options.segment_bytes > PT_LOG_BATCH_BYTES_MAX) {
+        options.segment_bytes = PT_LOG_BATCH_BYTES_MAX; /* few are refused: no need to reserve more */
+    }
     options.retention_bytes = UINT64_MAX; /* dead letters are kept until somebody decides */
     return pt_log_open(&node->dead_letters, pt_io_posix(), pt_clock_system(), node->dir.dlq,
                        &options, err);

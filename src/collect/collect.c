@@ -205,6 +205,10 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
 {
     const struct pt_config *config = parts->config;
     size_t body_bytes_max = (size_t)pt_config_int(config, PT_CONFIG_collect_decompressed_bytes_max);
+    int64_t segment_bytes = pt_config_int(config, PT_CONFIG_log_segment_bytes);
+    size_t batch_bytes_max = segment_bytes < (int64_t)PT_LOG_BATCH_BYTES_MAX
+                                 ? (size_t)segment_bytes
+                                 : PT_LOG_BATCH_BYTES_MAX;
     struct pt_collect *collect = NULL;
     enum pt_code code = cut_unanswered(parts, err);
 
@@ -219,7 +223,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
     collect->parts = *parts;
     collect->limits = (struct pt_decode_limits){
         .events_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_batch_events_max),
-        .record_bytes_max = PT_LOG_BATCH_BYTES_MAX / 2,
+        .record_bytes_max = batch_bytes_max / 2, /* the rest is room for sizes and headers */
         .clock_tolerance_us = pt_config_int(config, PT_CONFIG_collect_clock_tolerance_ms) * 1000,
         .event_age_us_max = pt_config_int(config, PT_CONFIG_collect_event_age_days_max) * PT_DAY_US,
     };
@@ -247,7 +251,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
     }
     code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
                           (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
-                          parts->metrics, err);
+                          batch_bytes_max / 4, parts->metrics, err);
     if (code) {
         pt_collect_close(collect);
         return code;

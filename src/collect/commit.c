@@ -16,9 +16,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* A log batch is closed beyond this, so that a group never outgrows PT_LOG_BATCH_BYTES_MAX. */
-#define BATCH_BYTES_GOAL (4u << 20)
-
 struct waiter {
     struct pt_http_request *request;
     size_t record_bytes;
@@ -42,6 +39,7 @@ struct pt_commit {
     struct pt_log *log;          /* borrowed, the commit thread's */
     struct pt_log *dead_letters; /* borrowed, the commit thread's */
     size_t in_flight_bytes_max;
+    size_t batch_bytes_goal; /* a log batch is closed beyond this, so that it never outgrows a segment */
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
@@ -189,7 +187,7 @@ static const struct waiter *waiter_at(const struct group *group, size_t index)
 }
 
 /* The next slice of whole requests up to the goal; false at the end. */
-static bool next_slice(const struct group *group, struct slice *slice)
+static bool next_slice(const struct group *group, size_t bytes_goal, struct slice *slice)
 {
     size_t count = group->waiters.size / sizeof(struct waiter);
 
@@ -214,7 +212,7 @@ static bool next_slice(const struct group *group, struct slice *slice)
     } while (slice->waiter < count && slice->record_bytes + slice->dead_bytes +
                                               waiter_at(group, slice->waiter)->record_bytes +
                                               waiter_at(group, slice->waiter)->dead_bytes <=
-                                          BATCH_BYTES_GOAL);
+                                          bytes_goal);
     return true;
 }
 
@@ -229,7 +227,7 @@ static enum pt_code append_dead(struct pt_commit *commit, const struct group *gr
     if (group->dead.size == 0) {
         return PT_OK;
     }
-    while (next_slice(group, &slice)) {
+    while (next_slice(group, commit->batch_bytes_goal, &slice)) {
         if (slice.dead_count == 0) {
             continue;
         }
@@ -264,7 +262,7 @@ static enum pt_code append_records(struct pt_commit *commit, const struct group 
     uint64_t offset = 0;
     enum pt_code code = PT_OK;
 
-    while (!code && next_slice(group, &slice)) {
+    while (!code && next_slice(group, commit->batch_bytes_goal, &slice)) {
         struct pt_ledger_note note = {
             .received = commit->received + slice.record_count,
             .dead = pt_log_end(commit->dead_letters),
@@ -393,7 +391,8 @@ static void *run(void *arg)
 
 enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
                             struct pt_log *dead_letters, size_t in_flight_bytes_max,
-                            struct pt_metrics *metrics, struct pt_error *err)
+                            size_t batch_bytes_goal, struct pt_metrics *metrics,
+                            struct pt_error *err)
 {
     struct pt_commit *commit = pt_alloc_zero(sizeof(*commit));
     uint8_t bytes[PT_LOG_NOTE_BYTES];
@@ -407,6 +406,7 @@ enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
     commit->log = log;
     commit->dead_letters = dead_letters;
     commit->in_flight_bytes_max = in_flight_bytes_max;
+    commit->batch_bytes_goal = batch_bytes_goal;
     pt_log_last_note(log, bytes);
     pt_ledger_note_decode(bytes, &note);
     commit->received = note.received;
