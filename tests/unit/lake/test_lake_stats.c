@@ -55,7 +55,7 @@ static void text_bounds_are_cut_to_sixteen_characters(void **state)
 
 static struct pt_row row_of(const char *name, int64_t seq, uint8_t id_first, uint8_t id_ninth)
 {
-    struct pt_row row = {.event = {.event_time_us = 1000 - seq,
+    struct pt_row row = {.event = {.event_time_us = 1000,
                                    .seq = seq,
                                    .boot = PT_EVENT_NO_NUMBER,
                                    .event_name = {name, (uint32_t)strlen(name)},
