@@ -228,7 +228,7 @@ static void fail_with(struct pt_flag_evaluation *out, enum pt_flag_error error, 
     out->has_value = false;
     out->value = pt_span_of(NULL, 0);
     out->variant = pt_span_of(NULL, 0);
-    snprintf(out->detail, sizeof(out->detail), "%s", detail);
+    snprintf(out->detail, sizeof(out->detail), "%.*s", (int)sizeof(out->detail) - 1, detail);
 }
 
 static bool fits(const struct pt_flag_definition *flag, const struct pt_flag_variant *variant,
