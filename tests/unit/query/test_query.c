@@ -412,7 +412,7 @@ static void values_are_written_in_every_format(void **state)
               "170141183460469231731687303715884105727\r\n"
               "2,-1,,-0.05,\"\",,,,,,-5\r\n");
     check_sql(&f,
-              "SELECT * FROM (VALUES ('ä\x1b[2J', 1234567.5::DOUBLE, 3, true), ('b', 0.00012345, NULL, "
+              "SELECT * FROM (VALUES ('ä\x1b[2J', 1234567.5::DOUBLE, 3, true), ('b', 0.00012346, NULL, "
               "NULL)) AS t(name, amount, n, \"a long head\")",
               PT_QUERY_TABLE,
               "name         amount  n  a long head\n"
