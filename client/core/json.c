@@ -367,7 +367,10 @@ size_t pt_client_json_escape(const char *text, size_t bytes, char *out)
             *to++ = '\\';
             *to++ = (char)c;
         } else if (c < 0x20) {
-            memcpy(to, "\\u00", 4);
+            to[0] = '\\';
+            to[1] = 'u';
+            to[2] = '0';
+            to[3] = '0';
             to[4] = hex[c >> 4];
             to[5] = hex[c & 15];
             to += 6;

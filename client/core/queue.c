@@ -19,7 +19,7 @@
 
 #define CURSOR_PAYLOAD_BYTES 12
 #define FRAME_BYTES_MAX (PT_FRAME_HEADER_BYTES + PLAYTRACE_EVENT_BYTES_MAX)
-#define SEGMENT_BYTES_MIN (256u * 1024)
+#define SEGMENT_BYTES_MIN 262144u
 
 static void segment_path(const struct pt_client_queue *q, uint32_t number,
                          char path[PT_CLIENT_PATH_BYTES])

@@ -39,13 +39,13 @@
 extern "C" {
 #endif
 
-#define PLAYTRACE_NAME_BYTES_MAX 64            /* event_name */
-#define PLAYTRACE_TEXT_BYTES_MAX 256           /* user_id, build_id, mechanic_version, api_key */
-#define PLAYTRACE_URL_BYTES_MAX 1024           /* url; also queue_dir */
-#define PLAYTRACE_EVENT_BYTES_MAX (32u * 1024) /* the whole event as JSON */
-#define PLAYTRACE_ATTRIBUTE_DEPTH_MAX 32       /* objects and arrays within attributes */
-#define PLAYTRACE_ID_TEXT_BYTES 37             /* a UUID as text, with the NUL */
-#define PLAYTRACE_BATCH_BYTES_MAX (256u * 1024)
+#define PLAYTRACE_NAME_BYTES_MAX 64      /* event_name */
+#define PLAYTRACE_TEXT_BYTES_MAX 256     /* user_id, build_id, mechanic_version, api_key */
+#define PLAYTRACE_URL_BYTES_MAX 1024     /* url; also queue_dir */
+#define PLAYTRACE_EVENT_BYTES_MAX 32768u /* the whole event as JSON */
+#define PLAYTRACE_ATTRIBUTE_DEPTH_MAX 32 /* objects and arrays within attributes */
+#define PLAYTRACE_ID_TEXT_BYTES 37       /* a UUID as text, with the NUL */
+#define PLAYTRACE_BATCH_BYTES_MAX 262144u
 #define PLAYTRACE_BATCH_EVENTS_MAX 1000 /* highest batch_events_max */
 
 enum playtrace_status {

@@ -18,7 +18,7 @@ struct thread {
 
 static void *mutex_create(void *ctx)
 {
-    pthread_mutex_t *mutex = malloc(sizeof(*mutex));
+    pthread_mutex_t *mutex = malloc(sizeof(pthread_mutex_t));
 
     (void)ctx;
     if (mutex && pthread_mutex_init(mutex, NULL) != 0) {
@@ -49,7 +49,7 @@ static void mutex_unlock(void *ctx, void *mutex)
 
 static void *cond_create(void *ctx)
 {
-    pthread_cond_t *cond = malloc(sizeof(*cond));
+    pthread_cond_t *cond = malloc(sizeof(pthread_cond_t));
     pthread_condattr_t attributes;
 
     (void)ctx;
