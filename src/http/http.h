@@ -63,13 +63,17 @@ const char *pt_http_server_url(const struct pt_http_server *server);
  */
 void pt_http_server_drain(struct pt_http_server *server, uint32_t drain_ms);
 
-/* Every request must have been answered or drained away; frees all. NULL is fine. */
+/*
+ * Every request must have been answered (no thread is inside pt_http_respond() any more) or
+ * drained away (and nobody answers it afterwards); frees all. NULL is fine.
+ */
 void pt_http_server_close(struct pt_http_server *server);
 
 /* ---- inside a handler; the request lives until it is answered ---- */
 
 struct pt_span pt_http_method(const struct pt_http_request *request);
-struct pt_span pt_http_path(const struct pt_http_request *request);  /* without the query */
+/* Without the query; as sent, percent signs and all. */
+struct pt_span pt_http_path(const struct pt_http_request *request);
 struct pt_span pt_http_path_rest(const struct pt_http_request *request); /* behind a prefix route */
 struct pt_span pt_http_query(const struct pt_http_request *request); /* without '?' */
 /* Value of a header, name in any case; several fields joined are not: the first. Empty: absent. */
