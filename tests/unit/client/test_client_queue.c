@@ -408,6 +408,37 @@ static void a_failed_append_can_be_repeated(void **state)
     fake_destroy(fake);
 }
 
+static void a_cursor_written_by_half_does_not_hide_later_ones(void **state)
+{
+    struct bench *b = bench_create();
+    struct fake *fake = fake_create();
+    struct pt_client_batch found;
+
+    (void)state;
+    fake_kill_files_at(fake, 0);
+    b->platform = fake->platform;
+    open_queue(b, BUDGET);
+    for (unsigned i = 0; i < 10; i++) {
+        PT_CHECK(append_one(b, i, 10));
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (i == 1) {
+            fake_kill_files_at(fake, 2); /* the write after the file is opened */
+        }
+        PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 2, &found));
+        pt_client_queue_ack(&b->queue, &found);
+        PT_CHECK(fake->is_dead == (i == 1));
+        fake->is_dead = false;
+        fake->file_calls_max = 0;
+    }
+    pt_client_queue_close(&b->queue);
+    open_queue(b, BUDGET);
+    PT_CHECK(b->queue.events == 4);
+    pt_client_queue_close(&b->queue);
+    fake_destroy(fake);
+    bench_destroy(b);
+}
+
 static void foreign_files_are_left_alone(void **state)
 {
     static const char *const names[] = {"queue-.log",  "queue-0000000x.log",
@@ -448,6 +479,7 @@ int main(void)
         cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(a_kill_at_any_file_call_loses_nothing),
         cmocka_unit_test(a_failed_append_can_be_repeated),
+        cmocka_unit_test(a_cursor_written_by_half_does_not_hide_later_ones),
         cmocka_unit_test(foreign_files_are_left_alone),
     };
 
