@@ -14,9 +14,9 @@ import { Server, cli, cliOk, countRows, event, events, freshDir, patience, sleep
 const segmentHeaderBytes = 4096;
 const batchHeaderBytes = 104;
 
-// The log's newest segment that holds a batch, and where its batches are (docs/formats/log.md).
-function readLog(dir) {
-    const logDir = path.join(dir, 'log');
+// A log's newest segment that holds a batch, and where its batches are (docs/formats/log.md).
+function readLog(dir, room = 'log') {
+    const logDir = path.join(dir, room);
     const names = fs.readdirSync(logDir).sort();
     for (const name of names.reverse()) {
         const file = path.join(logDir, name);
@@ -56,19 +56,6 @@ function writeAt(file, at, bytes) {
     const fd = fs.openSync(file, 'r+');
     fs.writeSync(fd, bytes, 0, bytes.length, at);
     fs.closeSync(fd);
-}
-
-// The first file under `dir` whose name ends so.
-function findFile(dir, ending) {
-    for (const entry of fs.readdirSync(dir, { withFileTypes: true, recursive: false })) {
-        const full = path.join(dir, entry.name);
-        const found = entry.isDirectory() ? findFile(full, ending)
-            : entry.name.endsWith(ending) ? full : undefined;
-        if (found) {
-            return found;
-        }
-    }
-    return undefined;
 }
 
 async function settledDir(t, batches = 3) {
@@ -116,26 +103,47 @@ test('a torn write at the tail is cut, and nothing before it is touched', async 
     await cliOk(['audit', '--data', dir]);
 });
 
-test('audit names a missing data file and a lost dead letter', async (t) => {
-    const dir = await settledDir(t, 1);
-    const data = findFile(path.join(dir, 'lake'), '.parquet');
-    fs.renameSync(data, `${data}.away`);
-    const missing = await cli(['audit', '--data', dir]);
-    assert.equal(missing.code, 1, missing.stdout);
-    assert.ok((missing.stdout + missing.stderr).includes(path.basename(data)), missing.stdout + missing.stderr);
-    fs.renameSync(`${data}.away`, data);
-    await cliOk(['audit', '--data', dir]);
+// Every file under `dir` whose path holds `part`.
+function filesHolding(dir, part) {
+    return fs.readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+        const full = path.join(dir, entry.name);
+        return entry.isDirectory() ? filesHolding(full, part) : full.includes(part) ? [full] : [];
+    });
+}
 
-    const dlq = path.join(dir, 'dlq');
-    const letters = fs.readdirSync(dlq).map((name) => path.join(dlq, name))
-        .filter((file) => fs.statSync(file).isFile() && fs.readFileSync(file).includes('never'));
-    assert.ok(letters.length > 0 || fs.readdirSync(dlq).length > 0, 'there is a dead letter');
-    const victims = letters.length > 0 ? letters : fs.readdirSync(dlq).map((name) => path.join(dlq, name));
-    for (const file of victims) {
-        fs.renameSync(file, path.join(dir, `away-${path.basename(file)}`));
+test('audit notices each planted fault, names it, and balances again when it is mended', async (t) => {
+    const dir = await settledDir(t, 2);
+    const dlqBatch = () => {
+        const { file, batches } = readLog(dir, 'dlq');
+        return { file, at: batches.find((batch) => batch.count > 0).recordsAt + 3 };
+    };
+    const newest = (part) => filesHolding(dir, part).sort().at(-1);
+    const faults = [
+        ['a data file is gone', newest('.parquet'), (file) => fs.rmSync(file)],
+        ['a data file is cut', newest('.parquet'), (file) => fs.truncateSync(file, fs.statSync(file).size - 9)],
+        ['a data file is emptied', newest('.parquet'), (file) => fs.truncateSync(file, 0)],
+        ['an id run is damaged', newest('.ids'), (file) => flipByte(file, fs.statSync(file).size - 3)],
+        ['an id run is gone', newest('.ids'), (file) => fs.rmSync(file)],
+        ['a checkpoint is damaged', newest('checkpoint-'), (file) => flipByte(file, 20)],
+        ['a dead letter is damaged', dlqBatch().file, (file) => flipByte(file, dlqBatch().at)],
+        ['the dead letters are gone', dlqBatch().file, (file) => fs.rmSync(file)],
+        ['a manifest is damaged', newest('.avro'), (file) => flipByte(file, fs.statSync(file).size >> 1)],
+        ['a manifest is gone', newest('.avro'), (file) => fs.rmSync(file)],
+    ];
+    const kept = path.join(dir, 'kept');
+    for (const [what, file, breakIt] of faults) {
+        await t.test(what, async () => {
+            assert.ok(file, 'the file to damage is there');
+            fs.copyFileSync(file, kept);
+            breakIt(file);
+            const audit = await cli(['audit', '--data', dir]);
+            const said = audit.stdout + audit.stderr;
+            fs.copyFileSync(kept, file);
+            assert.equal(audit.code, 1, said);
+            assert.ok(said.includes(path.basename(file)) || said.includes(path.dirname(file)), said);
+            await cliOk(['audit', '--data', dir]);
+        });
     }
-    const lost = await cli(['audit', '--data', dir]);
-    assert.equal(lost.code, 1, lost.stdout);
 });
 
 test('a full disk is 507, and the service recovers when there is space again', async (t) => {
