@@ -74,8 +74,7 @@ static bool parse_as_of(const char *text, struct pt_experiment_request *request)
     }
     snprintf(midnight, sizeof(midnight), "%.10sT00:00:00Z", text);
     if (!pt_rfc3339_parse(text, strlen(text), &request->as_of_us) &&
-        !(strlen(text) == 10 &&
-          pt_rfc3339_parse(midnight, strlen(midnight), &request->as_of_us))) {
+        !(strlen(text) == 10 && pt_rfc3339_parse(midnight, strlen(midnight), &request->as_of_us))) {
         pt_cmd_say("--as-of: \"%s\" is not a time such as 2026-11-01T12:00:00Z, a date, or now",
                    text);
         return false;
@@ -176,14 +175,14 @@ out:
 
 int pt_cmd_experiment(int argc, char **argv)
 {
-    struct given given = {.metric = "retention:1", .ratio = "1:1", .alpha = "0.05",
-                          .format = "table"};
+    struct given given = {
+        .metric = "retention:1", .ratio = "1:1", .alpha = "0.05", .format = "table"};
     struct pt_experiment_request request = {0};
     struct pt_error err = {0};
     const char *words[2] = {NULL, NULL};
     const struct pt_option options[] = {
-        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)",
-         &given.data, NULL},
+        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &given.data,
+         NULL},
         {"--control", "VARIANT", "variant A (default \"control\", else the first by name)",
          &given.control, NULL},
         {"--treatment", "VARIANT", "variant B (default the other one of two)", &given.treatment,

@@ -5,8 +5,10 @@
 #include "cmd/data_dir.h"
 #include "flag/flag.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LINE_BYTES_MAX (1u << 20)
 #define ANSWER_BYTES_MAX (PT_FLAGS_FILE_BYTES_MAX + LINE_BYTES_MAX)
@@ -186,8 +188,7 @@ static bool evaluate_lines(struct desk *desk, struct pt_buf *text, bool is_last)
         if (!end && !is_last) {
             break;
         }
-        line = pt_span_of(text->data + at,
-                          end ? (size_t)(end - text->data) - at : text->size - at);
+        line = pt_span_of(text->data + at, end ? (size_t)(end - text->data) - at : text->size - at);
         at += line.size + (end ? 1 : 0);
         if (!is_blank(line) && !evaluate_line(desk, line)) {
             return false;
@@ -204,17 +205,24 @@ static int evaluate_stdin(struct desk *desk)
     int status = PT_EXIT_OK;
 
     pt_buf_init(&text, LINE_BYTES_MAX + CHUNK_BYTES + PT_JSON_PADDING);
+    /* read(2), not fread(3): a script that waits for each answer before it sends the next line gets
+     * it. */
     for (bool is_last = false; !is_last && status == PT_EXIT_OK;) {
         uint8_t *room = pt_buf_reserve(&text, CHUNK_BYTES);
-        size_t bytes = room ? fread(room, 1, CHUNK_BYTES, stdin) : 0;
+        ssize_t bytes = room ? read(STDIN_FILENO, room, CHUNK_BYTES) : 0;
 
-        text.size += bytes;
-        is_last = room && bytes < CHUNK_BYTES;
-        if (!room || (is_last && ferror(stdin))) {
+        if (bytes < 0 && errno == EINTR) {
+            continue;
+        }
+        if (!room || bytes < 0) {
             pt_cmd_say(room ? "flags eval: standard input cannot be read"
                             : "flags eval: a line is longer than 1 MiB");
             status = PT_EXIT_FAILED;
-        } else if (!evaluate_lines(desk, &text, is_last)) {
+            break;
+        }
+        text.size += (size_t)bytes;
+        is_last = bytes == 0;
+        if (!evaluate_lines(desk, &text, is_last) || fflush(stdout) != 0) {
             status = PT_EXIT_FAILED;
         }
     }
@@ -253,8 +261,8 @@ static int evaluate_key(struct desk *desk, const struct given *given, const char
                                          &default_text, &fallback))) {
         goto out;
     }
-    status = evaluate(desk, pt_span_str(key), context, type, fallback) ? PT_EXIT_OK
-                                                                       : PT_EXIT_FAILED;
+    status =
+        evaluate(desk, pt_span_str(key), context, type, fallback) ? PT_EXIT_OK : PT_EXIT_FAILED;
 
 out:
     pt_buf_release(&context_text);
@@ -332,8 +340,7 @@ static int lint(const char *path)
     pt_buf_init(&text, PT_FLAGS_FILE_BYTES_MAX + 1);
     pt_buf_init(&report, 4 * PT_FLAGS_FILE_BYTES_MAX);
     pt_jsonw_init(&w, &report);
-    if (read_file(path, &text, &err) ||
-        pt_flags_lint(pt_buf_span(&text), &w, &is_valid, &err)) {
+    if (read_file(path, &text, &err) || pt_flags_lint(pt_buf_span(&text), &w, &is_valid, &err)) {
         pt_cmd_failed("flags", &err);
     } else {
         printf("%.*s\n", (int)report.size, (const char *)report.data);
@@ -351,8 +358,8 @@ int pt_cmd_flags(int argc, char **argv)
     const struct pt_option options[] = {
         {"--flags", "FILE", "flag definitions (default flags.json in the data directory)",
          &given.flags, NULL},
-        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)",
-         &given.data, NULL},
+        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &given.data,
+         NULL},
         {"--context", "JSON", "evaluation context, such as {\"targetingKey\":\"u1\"}",
          &given.context, NULL},
         {"--type", "TYPE", "boolean, string, integer, float or object: what the value must be",

@@ -27,8 +27,8 @@ static enum pt_code take_variant(struct pt_experiment_report *report, struct pt_
     struct pt_experiment_variant *variant = &report->variants[report->variant_count];
 
     if (report->variant_count == PT_EXPERIMENT_VARIANTS_MAX) {
-        return pt_fail(err, PT_TOO_BIG, "%s: more than %d variants were seen",
-                       report->request.name, PT_EXPERIMENT_VARIANTS_MAX);
+        return pt_fail(err, PT_TOO_BIG, "%s: more than %d variants were seen", report->request.name,
+                       PT_EXPERIMENT_VARIANTS_MAX);
     }
     variant->name = pt_arena_strdup(&report->arena, name);
     variant->units = units;
@@ -101,8 +101,8 @@ static enum pt_code choose_arms(struct pt_experiment_report *report, struct pt_e
 
     list_variants(report, seen, sizeof(seen));
     if (report->variant_count == 0) {
-        return pt_fail(err, PT_NOT_FOUND,
-                       "%s: no exposure of this experiment is in the table%s", request->name,
+        return pt_fail(err, PT_NOT_FOUND, "%s: no exposure of this experiment is in the table%s",
+                       request->name,
                        report->mixed_units > 0 ? " but of users seen in several variants" : "");
     }
     if (report->variant_count == 1) {
@@ -193,8 +193,8 @@ static enum pt_code read_metric(struct pt_query *query, struct pt_experiment_rep
     }
     pt_duck_result_close(rows);
     result->immature = report->variants[report->control].units +
-                       report->variants[report->treatment].units -
-                       (uint64_t)result->control.size - (uint64_t)result->treatment.size;
+                       report->variants[report->treatment].units - (uint64_t)result->control.size -
+                       (uint64_t)result->treatment.size;
     return PT_OK;
 }
 

@@ -3,9 +3,9 @@
  *
  * Exposures are events named experiment_exposure with attributes {"experiment":NAME,
  * "variant":V}; the unit is the user. A unit's first exposure is its anchor; a unit seen in several
- * variants is counted, excluded and reported. Metrics are yes or no for each unit and count only units whose
- * time has fully passed. Two variants are compared, control (A) and treatment (B); others
- * are named and left out. A sample-ratio mismatch blocks the verdict.
+ * variants is counted, excluded and reported. Metrics are yes or no for each unit and count only
+ * units whose time has fully passed. Two variants are compared, control (A) and treatment (B);
+ * others are named and left out. A sample-ratio mismatch blocks the verdict.
  *
  * The SQL is sql/experiment_*.sql; names of experiments and events reach it as bound
  * parameters, never as SQL text. The mathematics is stats/stats.h. Functions here keep no state.
@@ -21,7 +21,8 @@ struct pt_query;
 
 #define PT_EXPERIMENT_METRICS_MAX 16
 #define PT_EXPERIMENT_VARIANTS_MAX 64
-/* A sample-ratio p-value below it raises the flag (Fabijan et al. 2019: strict, since it is looked at often). */
+/* A sample-ratio p-value below it raises the flag (Fabijan et al. 2019: strict, since it is looked
+ * at often). */
 #define PT_EXPERIMENT_SRM_ALPHA 0.01
 
 enum pt_experiment_metric_kind {
@@ -36,12 +37,12 @@ struct pt_experiment_metric {
 };
 
 /*
- * "retention:N", or "conversion[:EVENT[:Wd]]" (default purchase, 7d), or several of them with commas between.
- * PT_INVALID says what is wrong and what would be right.
+ * "retention:N", or "conversion[:EVENT[:Wd]]" (default purchase, 7d), or several of them with
+ * commas between. PT_INVALID says what is wrong and what would be right.
  */
 enum pt_code pt_experiment_metrics_parse(const char *text,
-                                         struct pt_experiment_metric metrics_out[], size_t *count_out,
-                                         struct pt_error *err) PT_MUST_USE;
+                                         struct pt_experiment_metric metrics_out[],
+                                         size_t *count_out, struct pt_error *err) PT_MUST_USE;
 
 struct pt_experiment_request {
     const char *name;
@@ -64,11 +65,11 @@ enum pt_experiment_decision {
 
 struct pt_experiment_result {
     struct pt_experiment_metric metric;
-    struct pt_proportion control;   /* conversions of mature units */
+    struct pt_proportion control; /* conversions of mature units */
     struct pt_proportion treatment;
-    uint64_t immature;              /* units of both variants whose time has not passed */
-    struct pt_prop_test test;       /* pooled, two-sided */
-    struct pt_interval interval;    /* of the difference, Newcombe */
+    uint64_t immature;           /* units of both variants whose time has not passed */
+    struct pt_prop_test test;    /* pooled, two-sided */
+    struct pt_interval interval; /* of the difference, Newcombe */
     struct pt_uplift uplift;
     struct pt_beta_comparison bayes; /* prior Beta(1, 1) */
 };
@@ -99,8 +100,9 @@ struct pt_experiment_report {
 };
 
 /*
- * Analyse over a session that nobody else uses meanwhile. PT_NOT_FOUND: there is no exposure of that name. PT_INVALID: a named variant was not seen, or which two to
- * compare is not clear; the message lists what there is. Release the report in any case.
+ * Analyse over a session that nobody else uses meanwhile. PT_NOT_FOUND: there is no exposure of
+ * that name. PT_INVALID: a named variant was not seen, or which two to compare is not clear; the
+ * message lists what there is. Release the report in any case.
  */
 enum pt_code pt_experiment_analyze(struct pt_query *query,
                                    const struct pt_experiment_request *request,

@@ -125,7 +125,8 @@ static void table_metric(const struct pt_experiment_report *report,
                    r->treatment.size, r->treatment.successes,
                    percent(rate_of(r->treatment), rates[1], sizeof(rates[1])));
     if (r->immature > 0) {
-        pt_buf_appendf(out, "  not counted yet: %" PRIu64 " users whose time has not fully passed\n",
+        pt_buf_appendf(out,
+                       "  not counted yet: %" PRIu64 " users whose time has not fully passed\n",
                        r->immature);
     }
     if (r->control.size > 0 && r->treatment.size > 0) {
@@ -196,9 +197,10 @@ static void json_variants(const struct pt_experiment_report *report, struct pt_j
     for (size_t i = 0; i < report->variant_count; i++) {
         pt_jsonw_object(w);
         key_str(w, "variant", report->variants[i].name);
-        key_str(w, "role", i == report->control     ? "control"
-                           : i == report->treatment ? "treatment"
-                                                    : "not compared");
+        key_str(w, "role",
+                i == report->control     ? "control"
+                : i == report->treatment ? "treatment"
+                                         : "not compared");
         key_uint(w, "users", report->variants[i].units);
         pt_jsonw_object_end(w);
     }

@@ -499,8 +499,8 @@ static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
     c->set->metadata = merge_metadata(c, metadata, (struct pt_json){0});
     flags = pt_json_member(root, "flags");
     mark = pt_flag_down_str(c, "flags");
-    if (!pt_json_exists(flags) || (pt_json_type(flags) != PT_JSON_OBJECT &&
-                                   pt_json_type(flags) != PT_JSON_ARRAY)) {
+    if (!pt_json_exists(flags) ||
+        (pt_json_type(flags) != PT_JSON_OBJECT && pt_json_type(flags) != PT_JSON_ARRAY)) {
         pt_flag_report(c, "\"flags\" must be an object of flags by key");
     } else {
         compile_flags(c, flags, metadata);
@@ -509,8 +509,7 @@ static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
 }
 
 enum pt_code pt_flag_set_compile(struct pt_span json, struct pt_flag_set **set_out,
-                                 struct pt_jsonw *report, bool *is_valid_out,
-                                 struct pt_error *err)
+                                 struct pt_jsonw *report, bool *is_valid_out, struct pt_error *err)
 {
     struct pt_flag_compiler c = {.first = err};
     struct pt_json_parser *parser = NULL;
@@ -609,8 +608,7 @@ void pt_flag_set_destroy(struct pt_flag_set *set)
     }
 }
 
-const struct pt_flag_definition *pt_flag_set_find(const struct pt_flag_set *set,
-                                                  struct pt_span key)
+const struct pt_flag_definition *pt_flag_set_find(const struct pt_flag_set *set, struct pt_span key)
 {
     size_t low = 0;
     size_t high = set->count;

@@ -75,8 +75,8 @@ struct pt_flag_set {
 
 /*
  * Compile. `report` NULL: stops at nothing, but returns PT_INVALID with the first mistake in `err`.
- * Otherwise every finding goes to `report` as objects in two arrays, "errors" and "warnings", and the
- * return is PT_OK where the file could be judged. `*set_out` is NULL unless it is sound.
+ * Otherwise every finding goes to `report` as objects in two arrays, "errors" and "warnings", and
+ * the return is PT_OK where the file could be judged. `*set_out` is NULL unless it is sound.
  */
 enum pt_code pt_flag_set_compile(struct pt_span json, struct pt_flag_set **set_out,
                                  struct pt_jsonw *report, bool *is_valid_out,
@@ -91,8 +91,8 @@ const struct pt_flag_definition *pt_flag_set_find(const struct pt_flag_set *set,
 
 struct pt_flag_compiler {
     struct pt_flag_set *set;
-    struct pt_span flag;       /* the one being compiled */
-    char pointer[512];         /* where in the document; cut when it is deeper than that */
+    struct pt_span flag; /* the one being compiled */
+    char pointer[512];   /* where in the document; cut when it is deeper than that */
     size_t pointer_bytes;
     unsigned error_count;
     struct pt_error *first;    /* the first error, may be NULL */

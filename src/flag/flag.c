@@ -20,10 +20,8 @@ struct pt_flags {
 const char *pt_flag_reason_name(enum pt_flag_reason reason)
 {
     static const char *const names[] = {
-        [PT_FLAG_REASON_STATIC] = "STATIC",
-        [PT_FLAG_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
-        [PT_FLAG_REASON_DEFAULT] = "DEFAULT",
-        [PT_FLAG_REASON_DISABLED] = "DISABLED",
+        [PT_FLAG_REASON_STATIC] = "STATIC",   [PT_FLAG_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
+        [PT_FLAG_REASON_DEFAULT] = "DEFAULT", [PT_FLAG_REASON_DISABLED] = "DISABLED",
         [PT_FLAG_REASON_ERROR] = "ERROR",
     };
 
@@ -268,8 +266,8 @@ static bool choose(const struct pt_flag_definition *flag, struct pt_json context
             fail_with(out, PT_FLAG_ERROR_INVALID_CONTEXT, err.text);
             return false;
         }
-        out->reason = index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT
-                                                  : PT_FLAG_REASON_TARGETING_MATCH;
+        out->reason =
+            index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT : PT_FLAG_REASON_TARGETING_MATCH;
     }
     if (index == PT_FLAG_NO_VARIANT) {
         index = flag->default_variant;

@@ -2,8 +2,8 @@
  * flag.h - feature flags in flagd's format: load, evaluate, serve over OFREP
  *
  * A flag set comes from one JSON file, {"flags":{KEY:{state,variants,defaultVariant,targeting,
- * metadata}},"metadata":{…}}, and is compiled when it is loaded: evaluating parses nothing but the context.
- * Targeting is absent, {} or one {"fractional":[…]}, bucketed exactly as flagd's current
+ * metadata}},"metadata":{…}}, and is compiled when it is loaded: evaluating parses nothing but the
+ * context. Targeting is absent, {} or one {"fractional":[…]}, bucketed exactly as flagd's current
  * specification says (MurmurHash3 x86 32-bit, integer buckets); any other rule is an error
  * of the whole file that names flag, JSON pointer and what is supported, so that no
  * rule is ever silently left out. A file that does not load leaves the set as it was.
@@ -61,8 +61,8 @@ struct pt_flag_evaluation {
     enum pt_flag_error error; /* not NONE exactly where the reason is ERROR */
     bool has_value;           /* false: the caller's own default holds */
     /*
-     * The targeting rule wanted a targetingKey and the context has none. As in flagd that gives the default
-     * variant; OFREP, where a targetingKey is required, answers TARGETING_KEY_MISSING.
+     * The targeting rule wanted a targetingKey and the context has none. As in flagd that gives the
+     * default variant; OFREP, where a targetingKey is required, answers TARGETING_KEY_MISSING.
      */
     bool is_targeting_key_missing;
     struct pt_span value;    /* JSON */
@@ -84,8 +84,8 @@ enum pt_code pt_flags_load(struct pt_flags *flags, struct pt_span json,
 enum pt_code pt_flags_load_file(struct pt_flags *flags, const char *path,
                                 struct pt_error *err) PT_MUST_USE;
 /*
- * Read the file again, and load it if its bytes changed. For a timer: cheap when nothing did. A change
- * is logged; a broken file is logged once, as long as it stays the same, and the old set
+ * Read the file again, and load it if its bytes changed. For a timer: cheap when nothing did. A
+ * change is logged; a broken file is logged once, as long as it stays the same, and the old set
  * stays. A file that is gone is PT_NOT_FOUND, and the old set stays. One thread at a time.
  */
 enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out,
@@ -93,18 +93,18 @@ enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out,
 size_t pt_flags_count(struct pt_flags *flags);
 
 /*
- * Evaluate one flag. `context` is a parsed JSON value, or an absent one for no context. Never fails: what
- * goes wrong is in `evaluation_out`. Its spans point into `scratch`, which is reset, and live as
- * long as that stays untouched. Any thread, each with its own scratch.
+ * Evaluate one flag. `context` is a parsed JSON value, or an absent one for no context. Never
+ * fails: what goes wrong is in `evaluation_out`. Its spans point into `scratch`, which is reset,
+ * and live as long as that stays untouched. Any thread, each with its own scratch.
  */
 void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_json context,
                        enum pt_flag_type type, struct pt_buf *scratch,
                        struct pt_flag_evaluation *evaluation_out);
 
 /*
- * Check a file's bytes: every mistake, not only the first, and what loads but is surely not meant. Writes {"valid":…,
- * "flags":N,"errors":[{"flag","pointer","detail"}],"warnings":[the same]} to `report`.
- * False in `is_valid_out` where there is an error.
+ * Check a file's bytes: every mistake, not only the first, and what loads but is surely not meant.
+ * Writes {"valid":…, "flags":N,"errors":[{"flag","pointer","detail"}],"warnings":[the same]} to
+ * `report`. False in `is_valid_out` where there is an error.
  */
 enum pt_code pt_flags_lint(struct pt_span json, struct pt_jsonw *report, bool *is_valid_out,
                            struct pt_error *err) PT_MUST_USE;
@@ -115,8 +115,8 @@ struct pt_flag_api;
 
 /*
  * Register POST /ofrep/v1/evaluate/flags/{key} (OpenFeature Remote Evaluation Protocol 0.3).
- * `loop_threads` is the server's. `flags` and `metrics` are borrowed (metrics may be NULL). Pair with
- * pt_flag_api_close() after the server is closed.
+ * `loop_threads` is the server's. `flags` and `metrics` are borrowed (metrics may be NULL). Pair
+ * with pt_flag_api_close() after the server is closed.
  */
 enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server *server,
                             struct pt_flags *flags, uint32_t loop_threads,

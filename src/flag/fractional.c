@@ -1,17 +1,17 @@
 /*
  * fractional.c - flagd's `fractional`: compile the rule, pick a bucket
  *
- * flagd's specification, custom operations, "fractional": the bucketing value is hashed with MurmurHash3
- * x86 32-bit, seed 0; bucket = (hash * total weight) >> 32; the first entry whose cumulative
- * weight is above the bucket wins. A bucketing expression that does not give a string is replaced
- * by the flag's key followed by the targetingKey. A total of 0 gives no variant.
+ * flagd's specification, custom operations, "fractional": the bucketing value is hashed with
+ * MurmurHash3 x86 32-bit, seed 0; bucket = (hash * total weight) >> 32; the first entry whose
+ * cumulative weight is above the bucket wins. A bucketing expression that does not give a string is
+ * replaced by the flag's key followed by the targetingKey. A total of 0 gives no variant.
  */
 #include "flag/definition.h"
 
 #include "flag/murmur3.h"
 
-#define SUPPORTED                                                                                  \
-    "supported here are no targeting, {} and {\"fractional\":[…]} with plain variant names; the "  \
+#define SUPPORTED                                                                                   \
+    "supported here are no targeting, {} and {\"fractional\":[…]} with plain variant names; the " \
     "bucketing key may be a string, {\"var\":…} or {\"cat\":[…]}"
 
 static struct pt_flag_expr *compile_expr(struct pt_flag_compiler *c, struct pt_json json);
@@ -187,8 +187,8 @@ static struct pt_flag_expr *compile_expr(struct pt_flag_compiler *c, struct pt_j
     } else if (pt_span_is(it.key, "cat")) {
         is_ok = compile_cat(c, expr, it.value);
     } else {
-        pt_flag_report(c, "operator \"%.*s\" cannot make a bucketing key; %s",
-                       PT_SPAN_ARG(it.key), SUPPORTED);
+        pt_flag_report(c, "operator \"%.*s\" cannot make a bucketing key; %s", PT_SPAN_ARG(it.key),
+                       SUPPORTED);
     }
     pt_flag_up(c, mark);
     return is_ok ? expr : NULL;
@@ -343,8 +343,7 @@ struct pt_flag_fractional *pt_flag_compile_targeting(struct pt_flag_compiler *c,
     if (pt_span_is(it.key, "fractional")) {
         fractional = compile_fractional(c, flag, it.value);
     } else {
-        pt_flag_report(c, "operator \"%.*s\" is not supported; %s", PT_SPAN_ARG(it.key),
-                       SUPPORTED);
+        pt_flag_report(c, "operator \"%.*s\" is not supported; %s", PT_SPAN_ARG(it.key), SUPPORTED);
     }
     pt_flag_up(c, mark);
     return fractional;
@@ -442,7 +441,8 @@ static bool append_expr(struct evaluation *e, const struct pt_flag_expr *expr, b
     }
     *is_string_out = pt_json_type(value) == PT_JSON_STRING;
     if (!append_scalar(e->buf, value)) {
-        (void)pt_fail(e->err, PT_INVALID, "attribute \"%.*s\" is %s; a bucketing key is made of text",
+        (void)pt_fail(e->err, PT_INVALID,
+                      "attribute \"%.*s\" is %s; a bucketing key is made of text",
                       PT_SPAN_ARG(expr->text), pt_json_type_name(pt_json_type(value)));
         return false;
     }

@@ -21,8 +21,8 @@ uint32_t pt_murmur3_32(struct pt_span data, uint32_t seed)
 
     for (size_t i = 0; i < whole; i += 4) {
         const uint8_t *b = data.data + i;
-        uint32_t block = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
-                         (uint32_t)b[3] << 24;
+        uint32_t block =
+            (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 
         hash = rotate_left(hash ^ scramble(block), 13) * 5 + 0xe6546b64u;
     }

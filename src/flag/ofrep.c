@@ -1,10 +1,11 @@
 /*
  * ofrep.c - OpenFeature Remote Evaluation Protocol, the single-flag route
  *
- * Protocol 0.3, service/openapi.yaml. A body is {"context":{…}}. Answers: 200 {"key","reason","variant","value",
- * "metadata"}, without "value" where the caller's own default holds; 404 FLAG_NOT_FOUND; 400
- * with PARSE_ERROR, INVALID_CONTEXT, TARGETING_KEY_MISSING or GENERAL. The protocol's list of
- * reasons has no DEFAULT: what is DEFAULT inside is UNKNOWN on the wire.
+ * Protocol 0.3, service/openapi.yaml. A body is {"context":{…}}. Answers: 200
+ * {"key","reason","variant","value", "metadata"}, without "value" where the caller's own default
+ * holds; 404 FLAG_NOT_FOUND; 400 with PARSE_ERROR, INVALID_CONTEXT, TARGETING_KEY_MISSING or
+ * GENERAL. The protocol's list of reasons has no DEFAULT: what is DEFAULT inside is UNKNOWN on the
+ * wire.
  *
  * Handlers run on the loop threads; each thread has a parser and two buffers of its own.
  */
@@ -177,7 +178,8 @@ static void count_reasons(struct pt_flag_api *api, struct pt_metrics *metrics)
     for (unsigned i = 0; i < PT_FLAG_REASON_COUNT; i++) {
         char label[64];
 
-        snprintf(label, sizeof(label), "reason=\"%s\"", pt_flag_reason_name((enum pt_flag_reason)i));
+        snprintf(label, sizeof(label), "reason=\"%s\"",
+                 pt_flag_reason_name((enum pt_flag_reason)i));
         api->by_reason[i] = pt_metrics_get(metrics, PT_COUNTER, "playtrace_flag_evaluations_total",
                                            label, "Flags evaluated over OFREP, by reason.");
     }

@@ -8,8 +8,9 @@
  *
  * with density f, distribution function F and S = 1 - F of the logit of a Beta variable.
  * Every factor is positive, so nothing cancels and a probability of 1e-200 keeps its
- * digits; every factor is log-concave in u, so each integrand has one peak. The peak is found first, the ends are put where
- * the integrand has fallen by e^-50, and adaptive quadrature works between.
+ * digits; every factor is log-concave in u, so each integrand has one peak. The peak is found
+ * first, the ends are put where the integrand has fallen by e^-50, and adaptive quadrature works
+ * between.
  */
 #include "stats/stats.h"
 
@@ -20,7 +21,8 @@
 #define LOGIT_MAX 700.0     /* e^-700 is still a normal double */
 #define NEGLIGIBLE_LOG 50.0 /* e^-50 = 2e-22 of the peak: below the rounding of the sum */
 #define PRIOR_MIN 0.1       /* flatter tails than e^(0.1 u) do not end within LOGIT_MAX */
-#define INTEGRAL_ERROR 1e-11 /* estimated, by the difference of two rules; the true one is smaller */
+#define INTEGRAL_ERROR                                                                             \
+    1e-11 /* estimated, by the difference of two rules; the true one is smaller */
 
 enum kind {
     DENSITY_TIMES_SURVIVAL, /* f of `low` times S of `high`: P(high > low) */
@@ -45,7 +47,8 @@ static struct shape shape_of(const struct pt_beta_posterior *posterior)
     double a = posterior->alpha;
     double b = posterior->beta;
 
-    /* The logit's density is x^a (1 - x)^b up to a constant: mode x = a/(a + b), curvature ab/(a + b). */
+    /* The logit's density is x^a (1 - x)^b up to a constant: mode x = a/(a + b), curvature ab/(a +
+     * b). */
     return (struct shape){a, b, log(a / b), sqrt((a + b) / a / b)};
 }
 
@@ -67,7 +70,8 @@ static double integrand(const void *ctx, double u)
     return pt_logit_beta_cdf(u, p->low.alpha, p->low.beta) * survival * slope_factor(u);
 }
 
-/* ln of a tail; where the tail underflows, the density's kernel relative to the mode, which falls alike. */
+/* ln of a tail; where the tail underflows, the density's kernel relative to the mode, which falls
+ * alike. */
 static double log_tail(double tail, double u, const struct shape *shape)
 {
     if (tail > 0) {

@@ -17,7 +17,8 @@ static bool is_proportion(struct pt_proportion arm)
     return isfinite(arm.size) && arm.size > 0 && arm.successes >= 0 && arm.successes <= arm.size;
 }
 
-/* The upper (1 - level)/2 quantile: from the small tail, so that a level near 1 keeps its digits. */
+/* The upper (1 - level)/2 quantile: from the small tail, so that a level near 1 keeps its digits.
+ */
 static double two_sided_z(double level)
 {
     return pt_norm_quantile_upper((1 - level) / 2);

@@ -44,9 +44,9 @@ double pt_logit_beta_cdf(double u, double a, double b);
 double pt_logit_beta_sf(double u, double a, double b);
 
 /*
- * The integral of f from marks[0] to marks[count - 1], in panels that at first end at the marks (finite,
- * not falling) and are halved where the error is largest, by the Gauss-Kronrod rule of 31 points.
- * Stops when the estimated error is below `relative_error` of the sum, or with
+ * The integral of f from marks[0] to marks[count - 1], in panels that at first end at the marks
+ * (finite, not falling) and are halved where the error is largest, by the Gauss-Kronrod rule of 31
+ * points. Stops when the estimated error is below `relative_error` of the sum, or with
  * PT_INTEGRATE_PANELS_MAX panels.
  */
 #define PT_INTEGRATE_PANELS_MAX 256

@@ -3,7 +3,8 @@
  *
  * The policy turns every error into NaN or infinity; try/catch is there for what a policy
  * does not reach (quadrature, memory), because no exception may cross into C.
- * Boost computes doubles in long double by default, which is where the digits beyond 1e-12 come from.
+ * Boost computes doubles in long double by default, which is where the digits beyond 1e-12 come
+ * from.
  */
 #include "stats/special.h"
 
@@ -24,11 +25,12 @@ namespace
 namespace bm = boost::math;
 namespace bp = boost::math::policies;
 
-using quiet = bp::policy<
-    bp::domain_error<bp::ignore_error>, bp::pole_error<bp::ignore_error>,
-    bp::overflow_error<bp::ignore_error>, bp::underflow_error<bp::ignore_error>,
-    bp::denorm_error<bp::ignore_error>, bp::rounding_error<bp::ignore_error>,
-    bp::evaluation_error<bp::ignore_error>, bp::indeterminate_result_error<bp::ignore_error>>;
+using quiet =
+    bp::policy<bp::domain_error<bp::ignore_error>, bp::pole_error<bp::ignore_error>,
+               bp::overflow_error<bp::ignore_error>, bp::underflow_error<bp::ignore_error>,
+               bp::denorm_error<bp::ignore_error>, bp::rounding_error<bp::ignore_error>,
+               bp::evaluation_error<bp::ignore_error>,
+               bp::indeterminate_result_error<bp::ignore_error>>;
 
 const double nan_value = std::numeric_limits<double>::quiet_NaN();
 const double infinity = std::numeric_limits<double>::infinity();
@@ -76,8 +78,8 @@ double pt_norm_sf(double x)
     return guarded([&] {
         /* x / sqrt(2) in long double: its rounding would be magnified x * x times. */
         return static_cast<double>(
-            0.5L * bm::erfc(static_cast<long double>(x) / 1.414213562373095048801688724209698L,
-                            quiet()));
+            0.5L *
+            bm::erfc(static_cast<long double>(x) / 1.414213562373095048801688724209698L, quiet()));
     });
 }
 
@@ -177,8 +179,8 @@ double pt_logit_beta_pdf(double u, double a, double b)
         return nan_value;
     }
     return guarded([&] {
-        double density = u > 0 ? bm::ibeta_derivative(b, a, t, quiet())
-                               : bm::ibeta_derivative(a, b, t, quiet());
+        double density =
+            u > 0 ? bm::ibeta_derivative(b, a, t, quiet()) : bm::ibeta_derivative(a, b, t, quiet());
         return density * t * (1 - t);
     });
 }
@@ -199,9 +201,8 @@ double pt_logit_beta_cdf(double u, double a, double b)
     if (!is_shape(a, b) || std::isnan(u)) {
         return nan_value;
     }
-    return guarded([&] {
-        return u > 0 ? bm::ibetac(b, a, t, quiet()) : bm::ibeta(a, b, t, quiet());
-    });
+    return guarded(
+        [&] { return u > 0 ? bm::ibetac(b, a, t, quiet()) : bm::ibeta(a, b, t, quiet()); });
 }
 
 double pt_logit_beta_sf(double u, double a, double b)
@@ -228,7 +229,8 @@ double pt_integrate(double (*f)(const void *ctx, double x), const void *ctx, con
     size_t used = 0;
     auto apply = [&](double low, double high) {
         double error = 0;
-        double value = rule::integrate([&](double x) { return f(ctx, x); }, low, high, 0, 0, &error);
+        double value =
+            rule::integrate([&](double x) { return f(ctx, x); }, low, high, 0, 0, &error);
         return panel{low, high, value, error};
     };
 

@@ -1,8 +1,8 @@
 /*
  * stats.h - the mathematics of experiments, on sufficient statistics
  *
- * Pure functions: no I/O, no memory, no state; any thread. A is control, B is treatment; an effect is
- * B - A, so a positive statistic favours B. Counts are doubles that hold whole numbers (exact to
+ * Pure functions: no I/O, no memory, no state; any thread. A is control, B is treatment; an effect
+ * is B - A, so a positive statistic favours B. Counts are doubles that hold whole numbers (exact to
  * 2^53). What is undefined is NaN: a standard error of zero gives no z and no p; an input that
  * makes no sense (more successes than units, no unit, a level outside (0, 1), a NaN) makes
  * every field of the result NaN. Nothing is clipped to [0, 1] or [-1, 1] unless it says so.
@@ -46,9 +46,10 @@ struct pt_prop_test pt_prop_ztest(struct pt_proportion a, struct pt_proportion b
                                   enum pt_alternative alternative);
 
 /*
- * Interval for p_b - p_a. WALD: the unpooled normal one. NEWCOMBE: hybrid score from Wilson's limits of each
- * arm, method 10 of Newcombe, Statistics in Medicine 17 (1998) 873-890. AGRESTI_CAFFO: Wald after
- * one success and one failure more in each arm, The American Statistician 54 (2000) 280-288.
+ * Interval for p_b - p_a. WALD: the unpooled normal one. NEWCOMBE: hybrid score from Wilson's
+ * limits of each arm, method 10 of Newcombe, Statistics in Medicine 17 (1998) 873-890.
+ * AGRESTI_CAFFO: Wald after one success and one failure more in each arm, The American Statistician
+ * 54 (2000) 280-288.
  */
 enum pt_diff_method {
     PT_DIFF_WALD,
@@ -78,9 +79,9 @@ struct pt_uplift pt_prop_uplift(struct pt_proportion a, struct pt_proportion b, 
 
 /*
  * Sample-ratio mismatch: do the sizes of `count` >= 2 arms fit the planned weights (> 0)? Pearson's
- * chi-square and the likelihood-ratio G, both with count - 1 degrees of freedom, upper tail. `expected_out` may
- * be NULL, else has room for `count`. All-zero sizes: NaN.
- * Fabijan et al., Diagnosing Sample Ratio Mismatch in Online Controlled Experiments, KDD 2019.
+ * chi-square and the likelihood-ratio G, both with count - 1 degrees of freedom, upper tail.
+ * `expected_out` may be NULL, else has room for `count`. All-zero sizes: NaN. Fabijan et al.,
+ * Diagnosing Sample Ratio Mismatch in Online Controlled Experiments, KDD 2019.
  */
 struct pt_srm {
     double df;
@@ -93,13 +94,13 @@ struct pt_srm pt_srm_test(const double *sizes, const double *weights, size_t cou
                           double *expected_out);
 
 /*
- * Two independent Beta-Binomial arms under one Beta(prior_a, prior_b), each prior parameter at least 0.1:
- * posteriors Beta(prior_a + x, prior_b + n - x), equal-tailed credible intervals, P(B > A) and
- * P(A > B) each computed as it stands, and the expected losses
- * loss_a = E[max(p_b - p_a, 0)] of choosing A, loss_b = E[max(p_a - p_b, 0)] of choosing B.
- * An arm may be empty (size 0): its posterior is the prior. Quadrature in the logit,
- * where all integrands are log-concave; about 1e-12 relative, checked to 1e-10.
- * Stucchio, Bayesian A/B Testing at VWO, 2015; Gelman et al., Bayesian Data Analysis, 3rd ed., 2.4.
+ * Two independent Beta-Binomial arms under one Beta(prior_a, prior_b), each prior parameter at
+ * least 0.1: posteriors Beta(prior_a + x, prior_b + n - x), equal-tailed credible intervals, P(B >
+ * A) and P(A > B) each computed as it stands, and the expected losses loss_a = E[max(p_b - p_a, 0)]
+ * of choosing A, loss_b = E[max(p_a - p_b, 0)] of choosing B. An arm may be empty (size 0): its
+ * posterior is the prior. Quadrature in the logit, where all integrands are log-concave; about
+ * 1e-12 relative, checked to 1e-10. Stucchio, Bayesian A/B Testing at VWO, 2015; Gelman et al.,
+ * Bayesian Data Analysis, 3rd ed., 2.4.
  */
 struct pt_beta_posterior {
     double alpha;

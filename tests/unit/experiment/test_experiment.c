@@ -1,9 +1,10 @@
 /*
  * test_experiment.c - from rows of the table to the readout
  *
- * Promise: sizes, maturity and conversions are those of the rows, users of two variants are excluded
- * and reported, a sample-ratio mismatch blocks the verdict. Method: hand-made rows go through the
- * real table (Parquet, Iceberg) and the real SQL; expected counts are worked out by hand or by the generator.
+ * Promise: sizes, maturity and conversions are those of the rows, users of two variants are
+ * excluded and reported, a sample-ratio mismatch blocks the verdict. Method: hand-made rows go
+ * through the real table (Parquet, Iceberg) and the real SQL; expected counts are worked out by
+ * hand or by the generator.
  */
 #include "check.h"
 
@@ -152,7 +153,8 @@ static void small_table(void **state)
     expose(&f, 3, "a", DAY0);
     event(&f, 3, "purchase", DAY0 - 1, buy); /* before the exposure */
     event(&f, 3, "session_start", DAY0 + 2 * DAY_US, NULL);
-    /* b: 4 is exposed twice, the first time counts; 5 buys exactly when the window ends; 6 is fresh. */
+    /* b: 4 is exposed twice, the first time counts; 5 buys exactly when the window ends; 6 is
+     * fresh. */
     expose(&f, 4, "b", DAY0 + 5 * DAY_US);
     expose(&f, 4, "b", DAY0 + 6 * DAY_US);
     event(&f, 4, "purchase", DAY0 + 6 * DAY_US, buy);
@@ -255,7 +257,8 @@ static void what_cannot_be_compared(void **state)
     teardown(&f);
 }
 
-/* `size` users of a variant from `first` on, of whom `day1` and `day7` return; all received at once. */
+/* `size` users of a variant from `first` on, of whom `day1` and `day7` return; all received at
+ * once. */
 static void cohort(struct fixture *f, uint32_t first, const char *variant, uint32_t size,
                    uint32_t day1, uint32_t day7)
 {
@@ -342,9 +345,23 @@ static void metric_syntax(void **state)
     struct pt_experiment_metric metrics[PT_EXPERIMENT_METRICS_MAX];
     size_t count = 0;
     static const char *const bad[] = {
-        "", "retention", "retention:", "retention:0", "retention:x", "retention:1:2", "retention:-1",
-        "retention:9999", "conversion:", "conversion:buy:", "conversion:buy:7", "conversion:buy:0d",
-        "conversion:buy:7h", "revenue", "retention:1,", ",retention:1", "retention:1 ",
+        "",
+        "retention",
+        "retention:",
+        "retention:0",
+        "retention:x",
+        "retention:1:2",
+        "retention:-1",
+        "retention:9999",
+        "conversion:",
+        "conversion:buy:",
+        "conversion:buy:7",
+        "conversion:buy:0d",
+        "conversion:buy:7h",
+        "revenue",
+        "retention:1,",
+        ",retention:1",
+        "retention:1 ",
         "retention:1,retention:2,retention:3,retention:4,retention:5,retention:6,retention:7,"
         "retention:8,retention:9,retention:1,retention:1,retention:1,retention:1,retention:1,"
         "retention:1,retention:1,retention:1",

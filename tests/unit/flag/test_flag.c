@@ -1,8 +1,8 @@
 /*
  * test_flag.c - flag definitions and their evaluation
  *
- * Promise: a flag file in flagd's format gives the variant that flagd's specification gives, or a clear
- * error; a broken file never replaces a sound one. Method: published hash vectors, flagd's
+ * Promise: a flag file in flagd's format gives the variant that flagd's specification gives, or a
+ * clear error; a broken file never replaces a sound one. Method: published hash vectors, flagd's
  * own evaluator cases where they are there, tables, distributions, nonsense, concurrent reloads.
  */
 #include "check.h"
@@ -84,7 +84,7 @@ static const struct pt_flag_evaluation *eval(struct bench *b, const char *key, c
 }
 
 static void wants(const struct pt_flag_evaluation *got, enum pt_flag_reason reason,
-                         const char *variant, const char *json)
+                  const char *variant, const char *json)
 {
     if (got->reason != reason || !got->has_value || !pt_span_is(got->value, json) ||
         !pt_span_is(got->variant, variant)) {
@@ -94,7 +94,8 @@ static void wants(const struct pt_flag_evaluation *got, enum pt_flag_reason reas
     }
 }
 
-/* Promise: the hash is MurmurHash3 x86 32-bit. Method: vectors of several public implementations. */
+/* Promise: the hash is MurmurHash3 x86 32-bit. Method: vectors of several public implementations.
+ */
 static void murmur_vectors(void **state)
 {
     (void)state;
@@ -136,8 +137,7 @@ static void evaluation_table(void **state)
     wants(eval(&b, "ten", "{}", PT_FLAG_INTEGER), PT_FLAG_REASON_STATIC, "ten", "10");
     wants(eval(&b, "ten", "{}", PT_FLAG_FLOAT), PT_FLAG_REASON_STATIC, "ten", "10");
     wants(eval(&b, "half", "{}", PT_FLAG_FLOAT), PT_FLAG_REASON_STATIC, "h", "0.5");
-    wants(eval(&b, "box", "{}", PT_FLAG_OBJECT), PT_FLAG_REASON_STATIC, "b",
-                 "{\"x\":[1,2]}");
+    wants(eval(&b, "box", "{}", PT_FLAG_OBJECT), PT_FLAG_REASON_STATIC, "b", "{\"x\":[1,2]}");
     got = eval(&b, "off", "{}", PT_FLAG_BOOLEAN);
     assert_true(got->reason == PT_FLAG_REASON_DISABLED && !got->has_value && !got->error);
     got = eval(&b, "none", "{}", PT_FLAG_INTEGER);
@@ -203,10 +203,11 @@ static void default_bucketing_key(void **state)
         for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
             char file[600];
 
-            snprintf(file, sizeof(file),
-                     "{\"flags\":{\"f\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2,\"w\":3},"
-                     "\"defaultVariant\":\"w\",\"targeting\":{\"fractional\":%s}}}}",
-                     rules[i]);
+            snprintf(
+                file, sizeof(file),
+                "{\"flags\":{\"f\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2,\"w\":3},"
+                "\"defaultVariant\":\"w\",\"targeting\":{\"fractional\":%s}}}}",
+                rules[i]);
             load(&b, file);
             got = eval(&b, "f", context, PT_FLAG_ANY);
             assert_int_equal(got->reason, PT_FLAG_REASON_TARGETING_MATCH);
@@ -230,8 +231,9 @@ static void default_bucketing_key(void **state)
 }
 
 /*
- * Promise: 100,000 users fall into the buckets in proportion to the weights, and two flags divide the
- * same users independently. Method: chi-square against its 1e-6 quantile (3 df: 30.66; 9 df: 45.1).
+ * Promise: 100,000 users fall into the buckets in proportion to the weights, and two flags divide
+ * the same users independently. Method: chi-square against its 1e-6 quantile (3 df: 30.66; 9
+ * df: 45.1).
  */
 static void distribution(void **state)
 {
@@ -283,35 +285,33 @@ static void weights(void **state)
     struct bench b;
 
     bench_open(&b);
-    load(&b, "{\"flags\":{"
-             "\"zero\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},\"defaultVariant\":\"b\","
-             "\"targeting\":{\"fractional\":[[\"a\",0],[\"a\",0]]}},"
-             "\"never\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},"
-             "\"targeting\":{\"fractional\":[[\"a\",0],[\"b\",7]]}},"
-             "\"minus\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},"
-             "\"targeting\":{\"fractional\":[[\"a\",-50],[\"b\",100]]}},"
-             "\"max\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},"
-             "\"targeting\":{\"fractional\":[[\"a\",2147483646],[\"b\",1]]}},"
-             "\"one\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1},"
-             "\"targeting\":{\"fractional\":[[\"a\",1]]}}}}");
+    load(&b,
+         "{\"flags\":{"
+         "\"zero\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},\"defaultVariant\":\"b\","
+         "\"targeting\":{\"fractional\":[[\"a\",0],[\"a\",0]]}},"
+         "\"never\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},"
+         "\"targeting\":{\"fractional\":[[\"a\",0],[\"b\",7]]}},"
+         "\"minus\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},"
+         "\"targeting\":{\"fractional\":[[\"a\",-50],[\"b\",100]]}},"
+         "\"max\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1,\"b\":2},"
+         "\"targeting\":{\"fractional\":[[\"a\",2147483646],[\"b\",1]]}},"
+         "\"one\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1},"
+         "\"targeting\":{\"fractional\":[[\"a\",1]]}}}}");
     for (int user = 0; user < 1000; user++) {
         char context[64];
 
         snprintf(context, sizeof(context), "{\"targetingKey\":\"%d\"}", user);
         wants(eval(&b, "zero", context, PT_FLAG_ANY), PT_FLAG_REASON_DEFAULT, "b", "2");
-        wants(eval(&b, "never", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "b",
-                     "2");
-        wants(eval(&b, "minus", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "b",
-                     "2");
-        wants(eval(&b, "max", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "a",
-                     "1");
-        wants(eval(&b, "one", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "a",
-                     "1");
+        wants(eval(&b, "never", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "b", "2");
+        wants(eval(&b, "minus", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "b", "2");
+        wants(eval(&b, "max", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "a", "1");
+        wants(eval(&b, "one", context, PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "a", "1");
     }
     bench_close(&b);
 }
 
-#define FLAG_OF(rest) "{\"flags\":{\"k/1~\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1}" rest "}}}"
+#define FLAG_OF(rest)                                                                              \
+    "{\"flags\":{\"k/1~\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1}" rest "}}}"
 
 /* Promise: a file that is wrong names flag, place and what would be right, and changes nothing. */
 static void broken_files(void **state)
@@ -351,7 +351,8 @@ static void broken_files(void **state)
         {FLAG_OF(",\"targeting\":{\"fractional\":[[\"a\",\"1\"]]}"), "a weight is a whole number"},
         {FLAG_OF(",\"targeting\":{\"fractional\":[[\"a\",2147483648]]}"), "at most 2147483647"},
         {FLAG_OF(",\"targeting\":{\"fractional\":[[\"a\",2147483647],[\"a\",1]]}"), "sum to"},
-        {FLAG_OF(",\"targeting\":{\"fractional\":[[\"a\",{\"if\":[]}]]}"), "computed weights are not"},
+        {FLAG_OF(",\"targeting\":{\"fractional\":[[\"a\",{\"if\":[]}]]}"),
+         "computed weights are not"},
         {FLAG_OF(",\"targeting\":{\"fractional\":[[{\"var\":\"x\"},1]]}"), "named by a string"},
         {FLAG_OF(",\"targeting\":{\"fractional\":[[\"a\",1,2]]}"), "an entry of"},
         {FLAG_OF(",\"targeting\":{\"fractional\":[{\"if\":[]},[\"a\",1]]}"),
@@ -390,7 +391,8 @@ static void broken_files(void **state)
     bench_close(&b);
 }
 
-/* Promise: any prefix and any damaged byte of a file loads or is refused, nothing else (sanitizers watch). */
+/* Promise: any prefix and any damaged byte of a file loads or is refused, nothing else (sanitizers
+ * watch). */
 static void damaged_files(void **state)
 {
     (void)state;
@@ -422,7 +424,8 @@ static void lint_tells_all(void **state)
     bool is_valid = true;
     static const char file[] =
         "{\"flags\":{\"f\":{\"state\":\"ENABLED\",\"variants\":{\"a\":1},\"defaultVarient\":\"a\","
-        "\"targeting\":{\"fractional\":[[\"a\",-1],[\"q\",1]]}},\"g\":{\"state\":1,\"variants\":[]}}}";
+        "\"targeting\":{\"fractional\":[[\"a\",-1],[\"q\",1]]}},\"g\":{\"state\":1,\"variants\":[]}"
+        "}}";
 
     pt_buf_init(&buf, 1u << 20);
     pt_jsonw_init(&w, &buf);
@@ -508,15 +511,16 @@ static void *read_flags(void *arg)
     while (!atomic_load(r->stop)) {
         pt_flags_evaluate(r->flags, pt_span_str("on"), (struct pt_json){0}, PT_FLAG_ANY, &scratch,
                           &got);
-        r->is_wrong = r->is_wrong || !pt_span_is(got.value, "true") ||
-                      !pt_span_is(got.variant, "yes");
+        r->is_wrong =
+            r->is_wrong || !pt_span_is(got.value, "true") || !pt_span_is(got.variant, "yes");
         r->evaluations++;
     }
     pt_buf_release(&scratch);
     return NULL;
 }
 
-/* Promise: readers see one whole set or another while it is replaced. Method: three readers, 500 loads. */
+/* Promise: readers see one whole set or another while it is replaced. Method: three readers, 500
+ * loads. */
 static void readers_beside_a_writer(void **state)
 {
     (void)state;
@@ -627,7 +631,8 @@ static bool is_same_json(struct pt_span got, struct pt_json want, struct pt_buf 
     return pt_span_equal(got, pt_buf_span(buf));
 }
 
-/* One case against a file that holds its flag alone; false where that flag's rule is not supported. */
+/* One case against a file that holds its flag alone; false where that flag's rule is not supported.
+ */
 static bool run_case(struct bench *b, struct pt_json testkit, struct pt_json test)
 {
     struct pt_json flag = pt_json_member(test, "flag");
@@ -688,7 +693,8 @@ static bool run_case(struct bench *b, struct pt_json testkit, struct pt_json tes
         pt_buf_release(&other);
     }
     want = pt_json_member(expect, "reason");
-    if (pt_json_exists(want) && !pt_span_is(pt_json_string(want), pt_flag_reason_name(got.reason))) {
+    if (pt_json_exists(want) &&
+        !pt_span_is(pt_json_string(want), pt_flag_reason_name(got.reason))) {
         fail_msg("%.*s: reason %s", PT_SPAN_ARG(id), pt_flag_reason_name(got.reason));
     }
     want = pt_json_member(expect, "errorCode");
@@ -758,12 +764,18 @@ static void flagd_evaluator_cases(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(murmur_vectors),        cmocka_unit_test(evaluation_table),
-        cmocka_unit_test(default_bucketing_key), cmocka_unit_test(distribution),
-        cmocka_unit_test(weights),               cmocka_unit_test(broken_files),
-        cmocka_unit_test(damaged_files),         cmocka_unit_test(lint_tells_all),
-        cmocka_unit_test(reload_keeps_the_old),  cmocka_unit_test(readers_beside_a_writer),
-        cmocka_unit_test(no_memory),             cmocka_unit_test(flagd_evaluator_cases),
+        cmocka_unit_test(murmur_vectors),
+        cmocka_unit_test(evaluation_table),
+        cmocka_unit_test(default_bucketing_key),
+        cmocka_unit_test(distribution),
+        cmocka_unit_test(weights),
+        cmocka_unit_test(broken_files),
+        cmocka_unit_test(damaged_files),
+        cmocka_unit_test(lint_tells_all),
+        cmocka_unit_test(reload_keeps_the_old),
+        cmocka_unit_test(readers_beside_a_writer),
+        cmocka_unit_test(no_memory),
+        cmocka_unit_test(flagd_evaluator_cases),
     };
 
     pt_log_set_level(PT_LOG_ERROR);

@@ -2,8 +2,8 @@
  * test_stats.c - the statistics against reference values
  *
  * Promise: every function of stats.h and special.h gives what high-precision arithmetic gives.
- * Method: the records of the shared golden files for the functions that exist here, each field within its
- * own tolerance, with counts and the worst error printed; and a handful of values in
+ * Method: the records of the shared golden files for the functions that exist here, each field
+ * within its own tolerance, with counts and the worst error printed; and a handful of values in
  * this file, so that the test still bites where those files are absent.
  */
 #include "check.h"
@@ -235,11 +235,11 @@ static void call_cookie_ztest(struct pt_json in, struct result *out)
 
     assert_true(pt_json_member_bool(in, "pooled", &is_pooled));
     if (cookie_arms(in, &a, &b)) {
-        struct pt_prop_test test = pt_prop_ztest(
-            a, b, is_pooled,
-            text_is(in, "alternative", "larger")    ? PT_LARGER
-            : text_is(in, "alternative", "smaller") ? PT_SMALLER
-                                                    : PT_TWO_SIDED);
+        struct pt_prop_test test =
+            pt_prop_ztest(a, b, is_pooled,
+                          text_is(in, "alternative", "larger")    ? PT_LARGER
+                          : text_is(in, "alternative", "smaller") ? PT_SMALLER
+                                                                  : PT_TWO_SIDED);
 
         put(out, "diff", test.difference);
         put(out, "se", test.se);
@@ -543,11 +543,12 @@ static void bayes_closed_forms(void **state)
     struct pt_proportion none = {0, 0};
     struct pt_beta_comparison c = pt_beta_binomial(none, none, 1, 1, 0.9);
 
-    near(c.prob_b_gt_a, 0.5, 1e-12);           /* two uniform variables */
-    near(c.expected_loss_a, 1.0 / 6, 1e-12);   /* E[max(b - a, 0)] on the unit square */
+    near(c.prob_b_gt_a, 0.5, 1e-12);         /* two uniform variables */
+    near(c.expected_loss_a, 1.0 / 6, 1e-12); /* E[max(b - a, 0)] on the unit square */
     near(c.a.interval.low, 0.05, 1e-12);
 
-    /* Against an empty arm under Beta(1, 1): P(B > A) = 1 - E[b'] with b uniform, that is E[b] of the other. */
+    /* Against an empty arm under Beta(1, 1): P(B > A) = 1 - E[b'] with b uniform, that is E[b] of
+     * the other. */
     struct pt_proportion big = {450000, 1000000};
 
     c = pt_beta_binomial(none, big, 1, 1, 0.95);
@@ -558,7 +559,8 @@ static void bayes_closed_forms(void **state)
     c = pt_beta_binomial(big, none, 1, 1, 0.95);
     near(c.prob_a_gt_b, c.a.mean, 1e-11);
 
-    /* a ~ Beta(1, n + 1), b ~ Beta(n + 1, 1): P(a > b) = B(n + 1, n + 2) (n + 1), about 1e-59 for n = 97. */
+    /* a ~ Beta(1, n + 1), b ~ Beta(n + 1, 1): P(a > b) = B(n + 1, n + 2) (n + 1), about 1e-59 for n
+     * = 97. */
     struct pt_proportion all = {97, 97};
     struct pt_proportion nothing = {0, 97};
 
@@ -601,18 +603,18 @@ static void nonsense_gives_nan(void **state)
     assert_true(isnan(pt_srm_test((double[]){5, 5}, (double[]){1, 0}, 2, NULL).p_value));
     assert_true(isnan(pt_srm_test((double[]){5, -5}, (double[]){1, 1}, 2, NULL).p_value));
     assert_true(isnan(pt_srm_test((double[]){5}, (double[]){1}, 1, NULL).p_value));
-    assert_true(isnan(pt_prop_ztest((struct pt_proportion){0, 9}, (struct pt_proportion){0, 8}, true,
-                                    PT_TWO_SIDED)
+    assert_true(isnan(pt_prop_ztest((struct pt_proportion){0, 9}, (struct pt_proportion){0, 8},
+                                    true, PT_TWO_SIDED)
                           .z));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(golden_special),     cmocka_unit_test(golden_two_sample),
-        cmocka_unit_test(golden_bayes),       cmocka_unit_test(golden_cookie_cats),
+        cmocka_unit_test(golden_special),       cmocka_unit_test(golden_two_sample),
+        cmocka_unit_test(golden_bayes),         cmocka_unit_test(golden_cookie_cats),
         cmocka_unit_test(known_special_values), cmocka_unit_test(known_cookie_cats),
-        cmocka_unit_test(bayes_closed_forms), cmocka_unit_test(nonsense_gives_nan),
+        cmocka_unit_test(bayes_closed_forms),   cmocka_unit_test(nonsense_gives_nan),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
