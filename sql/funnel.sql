@@ -12,37 +12,39 @@
 --
 -- Method: pass K gives every event of step K the latest time at which a chain that ends there can have
 -- begun: the latest of all begins of step K - 1 before it. The latest is enough, for it leaves
--- most time. So each step costs one sort, not a join of events with events.
+-- most time. So each step costs one sort, not a join of events with events. Times are whole
+-- microseconds here: differences of timestamps were measured at half of the cost.
 WITH RECURSIVE step AS (
-    SELECT step, trim(event_name) AS event_name
+    SELECT step, trim(event_name) AS event_name,
+        epoch_us(CAST($within AS INTERVAL)) AS within_us
     FROM (SELECT generate_subscripts(string_split($steps, ','), 1) AS step,
         unnest(string_split($steps, ',')) AS event_name)
 ),
 relevant AS (
-    SELECT user_id, event_time, coalesce(seq, -1) AS seq, event_id, event_name
+    SELECT user_id, epoch_us(event_time) AS at_us, coalesce(seq, -1) AS seq, event_id, event_name
     FROM events
     WHERE event_name IN (SELECT event_name FROM step)
 ),
 chain AS (
     SELECT 1 AS step, r.*,
-        CASE WHEN r.event_name = s.event_name THEN r.event_time END AS begun
+        CASE WHEN r.event_name = s.event_name THEN r.at_us END AS begun_us
     FROM relevant r JOIN step s ON s.step = 1
     UNION ALL
-    SELECT p.step, p.user_id, p.event_time, p.seq, p.event_id, p.event_name,
-        CASE WHEN p.event_name = s.event_name
-            AND p.event_time - p.begun_before <= CAST($within AS INTERVAL)
-            THEN p.begun_before END AS begun
+    SELECT p.step, p.user_id, p.at_us, p.seq, p.event_id, p.event_name,
+        CASE WHEN p.event_name = s.event_name AND p.at_us - p.before_us <= s.within_us
+            THEN p.before_us END AS begun_us
     FROM (
-        SELECT step + 1 AS step, user_id, event_time, seq, event_id, event_name,
-            max(begun) OVER (PARTITION BY user_id ORDER BY event_time, seq, event_id
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS begun_before
+        SELECT step + 1 AS step, user_id, at_us, seq, event_id, event_name,
+            max(begun_us) OVER (PARTITION BY user_id ORDER BY at_us, seq, event_id
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_us
         FROM chain
+        WHERE step < (SELECT max(step) FROM step)
     ) p JOIN step s ON s.step = p.step
 ),
 reached AS (
     SELECT step, count(DISTINCT user_id) AS users
     FROM chain
-    WHERE begun IS NOT NULL
+    WHERE begun_us IS NOT NULL
     GROUP BY step
 ),
 counted AS (

@@ -36,7 +36,7 @@ static void list_metrics(FILE *out)
         struct pt_metric metric;
 
         if (!pt_metric_load(&metric, file->name, NULL)) {
-            fprintf(out, "  %-12s %s\n", metric.name, metric.help);
+            fprintf(out, "  %-22s %s\n", metric.name, metric.help);
         }
         pt_metric_release(&metric);
     }

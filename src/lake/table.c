@@ -532,9 +532,10 @@ static enum pt_code make_dirs(struct pt_table *table, struct pt_error *err)
     char *metadata = pt_table_local(table, "metadata");
     char *data = pt_table_local(table, "data");
     char *parent = pt_table_local(table, "..");
+    char *grandparent = pt_table_local(table, "../..");
     enum pt_code code = PT_OK;
 
-    if (!metadata || !data || !parent) {
+    if (!metadata || !data || !parent || !grandparent) {
         code = pt_fail(err, PT_NO_MEMORY, "create table %s", table->dir);
         goto out;
     }
@@ -548,8 +549,13 @@ static enum pt_code make_dirs(struct pt_table *table, struct pt_error *err)
     if (!code) {
         code = pt_io_sync_dir(table->io, parent, err);
     }
+    if (!code) {
+        /* DATA/lake/events: `lake` may be new too. */
+        code = pt_io_sync_dir(table->io, grandparent, err);
+    }
 
 out:
+    pt_free(grandparent);
     pt_free(parent);
     pt_free(data);
     pt_free(metadata);
