@@ -3,7 +3,6 @@
  */
 #include "cmd/audit.h"
 
-#include "stream/idset.h"
 #include "wire/event.h"
 
 #include <inttypes.h>
@@ -233,54 +232,22 @@ enum pt_code pt_audit_dead_letters(struct pt_audit *audit, struct pt_error *err)
 
 /* ---- id runs ---- */
 
-struct runs {
-    struct pt_audit *audit;
-    uint64_t files;
-    uint64_t ids;
-    uint64_t damaged;
-};
-
-static void verify_run(void *ctx, const char *name, bool is_dir)
+static void note_damaged_run(void *ctx, const char *reason)
 {
-    struct runs *runs = ctx;
-    struct pt_error err = {0};
-    uint64_t count = 0;
-    char *path = NULL;
-    enum pt_code code = PT_OK;
-
-    if (is_dir) {
-        return;
-    }
-    path = pt_strf("%s/ids/%s", runs->audit->dir->state, name);
-    code = path ? pt_idset_verify_run(pt_io_posix(), path, &count, &err)
-                : pt_fail(&err, PT_NO_MEMORY, "no memory");
-    pt_free(path);
-    if (code == PT_NOT_FOUND) {
-        return; /* merged away by a running server */
-    }
-    if (code) {
-        pt_audit_check(runs->audit, false, "id runs", "%s", err.text);
-        runs->damaged++;
-        return;
-    }
-    runs->files++;
-    runs->ids += count;
+    pt_audit_check(ctx, false, "id runs", "%s", reason);
 }
 
 enum pt_code pt_audit_id_runs(struct pt_audit *audit, struct pt_error *err)
 {
-    struct runs runs = {.audit = audit};
-    char *path = pt_strf("%s/ids", audit->dir->state);
-    enum pt_code code = path ? pt_io_list(pt_io_posix(), path, verify_run, &runs, err)
-                             : pt_fail(err, PT_NO_MEMORY, "list the id runs");
+    unsigned differences = audit->differences;
+    uint64_t runs = 0;
+    uint64_t ids = 0;
+    enum pt_code code = pt_stream_verify_runs(pt_io_posix(), audit->dir->state, note_damaged_run,
+                                              audit, &runs, &ids, err);
 
-    pt_free(path);
-    if (code == PT_NOT_FOUND) {
-        code = PT_OK;
-    }
-    if (!code && !runs.damaged) {
+    if (!code && audit->differences == differences) {
         pt_audit_check(audit, true, "id runs", "%" PRIu64 " runs hold %" PRIu64 " ids, all sound",
-                       runs.files, runs.ids);
+                       runs, ids);
     }
     return code;
 }

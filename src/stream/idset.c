@@ -10,6 +10,7 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "stream/run.h"
+#include "stream/stream.h"
 
 #include <stdlib.h>
 
@@ -469,21 +470,45 @@ void pt_idset_stats(const struct pt_idset *set, struct pt_idset_stats *stats_out
     }
 }
 
-enum pt_code pt_idset_verify_run(struct pt_io *io, const char *path, uint64_t *count_out,
-                                 struct pt_error *err)
-{
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? pt_strndup(path, (size_t)(slash - path)) : pt_strdup(".");
-    struct pt_run *run = NULL;
-    enum pt_code code = PT_OK;
+/* ---- audits ---- */
 
-    *count_out = 0;
-    code = dir ? pt_run_open(&run, io, dir, slash ? slash + 1 : path, err)
-               : pt_fail(err, PT_NO_MEMORY, "verify %s", path);
+struct verify {
+    struct pt_io *io;
+    const char *dir;
+    void (*damaged)(void *ctx, const char *reason);
+    void *ctx;
+    uint64_t runs;
+    uint64_t ids;
+};
+
+static void verify_run(void *ctx, const char *name, bool is_dir)
+{
+    struct verify *verify = ctx;
+    struct pt_run *run = NULL;
+    struct pt_error err = {0};
+    enum pt_code code = is_dir ? PT_NOT_FOUND
+                               : pt_run_open(&run, verify->io, verify->dir, name, &err);
+
     if (!code) {
-        *count_out = run->count;
+        verify->runs++;
+        verify->ids += run->count;
+    } else if (code != PT_NOT_FOUND) {
+        verify->damaged(verify->ctx, err.text);
     }
     pt_run_close(run);
+}
+
+enum pt_code pt_stream_verify_runs(struct pt_io *io, const char *state_dir,
+                                   void (*damaged)(void *ctx, const char *reason), void *ctx,
+                                   uint64_t *runs_out, uint64_t *ids_out, struct pt_error *err)
+{
+    char *dir = pt_strf("%s/ids", state_dir);
+    struct verify verify = {.io = io, .dir = dir, .damaged = damaged, .ctx = ctx};
+    enum pt_code code = dir ? pt_io_list(io, dir, verify_run, &verify, err)
+                            : pt_fail(err, PT_NO_MEMORY, "verify the id runs");
+
+    *runs_out = verify.runs;
+    *ids_out = verify.ids;
     pt_free(dir);
-    return code;
+    return code == PT_NOT_FOUND ? PT_OK : code;
 }

@@ -64,8 +64,4 @@ struct pt_idset_stats {
 };
 void pt_idset_stats(const struct pt_idset *set, struct pt_idset_stats *stats_out);
 
-/* Verify a run file wholly: header, checksum, order. For audits. */
-enum pt_code pt_idset_verify_run(struct pt_io *io, const char *path, uint64_t *count_out,
-                                 struct pt_error *err) PT_MUST_USE;
-
 #endif

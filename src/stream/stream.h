@@ -51,6 +51,15 @@ enum pt_code pt_stream_read_checkpoint(struct pt_io *io, const char *state_dir,
                                        struct pt_error *err) PT_MUST_USE;
 
 /*
+ * Verify each id run in `state_dir` wholly (header, checksum, order). `damaged` is called with the reason for
+ * each that is not sound; a run that a running engine removes meanwhile is passed over. Any process.
+ */
+enum pt_code pt_stream_verify_runs(struct pt_io *io, const char *state_dir,
+                                   void (*damaged)(void *ctx, const char *reason), void *ctx,
+                                   uint64_t *runs_out, uint64_t *ids_out,
+                                   struct pt_error *err) PT_MUST_USE;
+
+/*
  * Recover: load the newest whole checkpoint, commit its files if the table has not got them, remove
  * what no checkpoint names. PT_CORRUPT, with an explanation, where state and table disagree.
  */
