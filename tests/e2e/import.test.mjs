@@ -75,19 +75,38 @@ test('Cookie Cats: 90,189 real players, and the figures of the published A/B tes
     await cliOk(['audit', '--data', dir]);
 });
 
+// One cohort of all; day 7 has fully passed only when one looks back from later.
 async function checkRetention(dir) {
-    const { stdout } = await cliOk(['query', 'retention', '--data', dir, '--format', 'json']);
-    const rows = JSON.parse(stdout);
-    const one = rows.find((row) => Number(row.players ?? row.cohort_size ?? row.installs) === 90189);
-    assert.ok(one, `one cohort of 90,189: ${stdout.slice(0, 500)}`);
+    const ask = async (...args) => {
+        const { stdout } = await cliOk(['query', 'retention', '--data', dir, '--format', 'json', ...args]);
+        return JSON.parse(stdout).filter((row) => row.cohort_day === 'all')
+            .map((row) => [row.day, row.cohort_size, row.retained].map(Number));
+    };
+    assert.deepEqual(await ask('--as-of', '2026-01-10'), [[1, 90189, 40153], [7, 90189, 16781]]);
+    assert.deepEqual(await ask(), [[1, 90189, 40153]], 'a day 7 that has not passed is left out');
 }
 
 async function checkReadout(dir) {
-    for (const [metric, rates, p] of [['retention_d1', [44.82, 44.23], 0.0744], ['retention_d7', [19.02, 18.20], 0.0016]]) {
-        const { stdout } = await cliOk(['experiment', 'analyze', 'gate', '--data', dir, '--metric', metric,
-            '--format', 'json']);
-        const readout = JSON.parse(stdout);
-        assert.ok(readout, `${metric} ${rates} ${p}`);
+    const args = ['experiment', 'analyze', 'gate', '--data', dir, '--control', 'gate_30',
+        '--metric', 'retention:1,retention:7'];
+    const readout = JSON.parse((await cliOk([...args, '--format', 'json'])).stdout);
+    assert.deepEqual(readout.variants.map((one) => [one.variant, one.users]), [['gate_30', 44700], ['gate_40', 45489]]);
+    close(readout.sample_ratio.chi2, 6.9024, 5e-5, 'chi-square of the sample ratio');
+    close(readout.sample_ratio.p_value, 0.0086, 5e-5, 'p of the sample ratio');
+    assert.equal(readout.sample_ratio.mismatch, true);
+    const expected = { 'retention:1': [44.82, 44.23, 0.0744], 'retention:7': [19.02, 18.20, 0.0016] };
+    for (const metric of readout.metrics) {
+        const [control, treatment, p] = expected[metric.metric];
+        close(100 * metric.control.rate, control, 0.005, `${metric.metric} of gate_30`);
+        close(100 * metric.treatment.rate, treatment, 0.005, `${metric.metric} of gate_40`);
+        close(metric.p_value, p, 5e-5, `p of ${metric.metric}`);
+    }
+    assert.equal(readout.metrics.length, 2);
+    assert.match(readout.decision, /sample ratio mismatch/, 'no winner is named over broken groups');
+    const page = (await cliOk(args)).stdout;
+    for (const figure of ['44.82 %', '44.23 %', '19.02 %', '18.20 %', 'p = 0.0744', 'p = 0.0016',
+        'chi-square 6.90', 'p = 0.0086']) {
+        assert.ok(page.includes(figure), `${figure} is not in\n${page}`);
     }
 }
 
