@@ -61,7 +61,7 @@ heading "Retention: of the players who installed on a day, who came back"
 "$program" query retention --data "$data"
 
 heading "Funnel: how far players come"
-"$program" query funnel --data "$data" --param steps=tutorial_start,tutorial_complete,level_end,purchase
+"$program" query funnel --data "$data" --steps tutorial_start,tutorial_complete,level_end,purchase
 
 heading "Revenue by day"
 "$program" query revenue --data "$data"
@@ -76,6 +76,7 @@ stop_server || say_failed "serve did not stop cleanly: $(tail -n 1 "$dir/serve.l
 
 heading "Audit: every event accounted for"
 "$program" audit --data "$data"
+echo "(Late is what came behind the live windows' watermark: here two weeks went by in seconds.)"
 
 cat <<END
 

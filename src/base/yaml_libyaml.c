@@ -45,17 +45,15 @@ static enum pt_code parser_failed(struct builder *b)
                    parser->context ? parser->context : "");
 }
 
-static enum pt_code node_create(struct builder *b, const yaml_event_t *event,
-                                enum pt_yaml_kind kind, struct pt_yaml **node_out)
+static struct pt_yaml *node_create(struct builder *b, const yaml_event_t *event,
+                                   enum pt_yaml_kind kind)
 {
     struct pt_yaml *node = pt_arena_alloc(b->arena, sizeof(*node));
 
-    if (!node) {
-        return pt_fail(b->err, PT_NO_MEMORY, "read %s", b->name);
+    if (node) {
+        *node = (struct pt_yaml){.kind = kind, .line = line_of(event->start_mark)};
     }
-    *node = (struct pt_yaml){.kind = kind, .line = line_of(event->start_mark)};
-    *node_out = node;
-    return PT_OK;
+    return node;
 }
 
 static enum pt_code scalar_text(struct builder *b, const yaml_event_t *event, const char **text_out)
@@ -140,9 +138,9 @@ static enum pt_code take_value(struct builder *b, struct tree *tree, const yaml_
         level->key_line = line_of(event->start_mark);
         return scalar_text(b, event, &level->key);
     }
-    code = node_create(b, event, kind, &node);
-    if (code) {
-        return code;
+    node = node_create(b, event, kind);
+    if (!node) {
+        return pt_fail(b->err, PT_NO_MEMORY, "read %s", b->name);
     }
     if (kind == PT_YAML_SCALAR) {
         node->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
@@ -240,7 +238,7 @@ const struct pt_yaml *pt_yaml_member(const struct pt_yaml *map, const char *key)
 bool pt_yaml_is_null(const struct pt_yaml *node)
 {
     return !node || (node->kind == PT_YAML_SCALAR && !node->is_quoted &&
-                     (node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
+                     (!node->text || node->text[0] == '\0' || strcmp(node->text, "~") == 0 ||
                       strcmp(node->text, "null") == 0));
 }
 

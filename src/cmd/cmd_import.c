@@ -11,6 +11,7 @@
 
 #define FILES_MAX 1024
 #define UUID_VERSION_8 0x80
+#define SCRATCH_BYTES_MAX ((size_t)4 * PT_IMPORT_ROW_BYTES_MAX)
 
 struct import {
     struct pt_import_sender *sender;
@@ -128,7 +129,7 @@ static enum pt_code import_table(struct import *import, const char *path,
     struct pt_buf scratch;
     enum pt_code code = read_header(import, delimiter, &columns, err);
 
-    pt_buf_init(&scratch, 4 * PT_IMPORT_ROW_BYTES_MAX);
+    pt_buf_init(&scratch, SCRATCH_BYTES_MAX);
     while (!code) {
         uint8_t digest[PT_SHA256_BYTES];
 
@@ -198,7 +199,7 @@ static enum pt_code import_ndjson(struct import *import, struct pt_import_counts
     struct pt_buf scratch;
     enum pt_code code = PT_OK;
 
-    pt_buf_init(&scratch, 4 * PT_IMPORT_ROW_BYTES_MAX);
+    pt_buf_init(&scratch, SCRATCH_BYTES_MAX);
     while (!code) {
         code = pt_import_next_line(import->reader, err);
         if (code == PT_NOT_FOUND) {

@@ -850,6 +850,7 @@ static bool text_to_int(struct pt_buf *text, int64_t *number_out)
 static bool text_to_time(struct pt_span text, int64_t *time_us_out)
 {
     enum { DATE = 10, TIME = 19, ROOM = 64 };
+    static const char midnight[TIME - DATE] = {'T', '0', '0', ':', '0', '0', ':', '0', '0'};
     char whole[ROOM];
     size_t size = text.size;
     size_t at = TIME;
@@ -859,7 +860,7 @@ static bool text_to_time(struct pt_span text, int64_t *time_us_out)
     }
     memcpy(whole, text.data, size);
     if (size == DATE) {
-        memcpy(whole + DATE, "T00:00:00", sizeof("T00:00:00") - 1);
+        memcpy(whole + DATE, midnight, sizeof(midnight));
         size = TIME;
     }
     if (whole[DATE] == ' ') {

@@ -236,6 +236,21 @@ int pt_sim_post(struct pt_sim_worker *worker, const char *url, struct pt_span bo
 enum pt_code pt_sim_play_modded(struct pt_sim_worker *worker, const struct pt_sim_session *session,
                                 int64_t true_us);
 
+/* ---- comparing ---- */
+
+struct pt_query;
+struct pt_sim_finding {
+    uint64_t differing;
+    uint64_t total;
+    char example[128]; /* of a difference, or "" */
+};
+
+/* Do the metrics of sql/, as `playtrace query` has them, say what truth.json says? */
+enum pt_code pt_sim_verify_retention(struct pt_query *query, struct pt_json truth,
+                                     struct pt_sim_finding *finding, struct pt_error *err);
+enum pt_code pt_sim_verify_revenue(struct pt_query *query, struct pt_json truth,
+                                   struct pt_sim_finding *finding, struct pt_error *err);
+
 /* `playtrace simulate verify` */
 int pt_sim_verify(const char *truth_dir, const char *data_dir);
 

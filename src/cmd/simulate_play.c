@@ -17,8 +17,9 @@
 #define DELIVER_TRIES 5
 
 /* The game: chances in 1000. */
-#define TUTORIAL_PERMILLE 900
-#define WIN_PERMILLE_FIRST 800 /* on level 1; 15 less on each further one, down to 350 */
+#define TUTORIAL_PERMILLE 900       /* completed in the first session */
+#define TUTORIAL_AGAIN_PERMILLE 250 /* by those who come back to it */
+#define WIN_PERMILLE_FIRST 800      /* on level 1; 15 less on each further one, down to 350 */
 #define WIN_PERMILLE_STEP 15
 #define WIN_PERMILLE_LAST 350
 #define PURCHASE_PERMILLE_A 22 /* a session */
@@ -52,7 +53,8 @@ static bool draw(struct play *play, uint32_t permille)
 
 static void pass_time(struct play *play, uint32_t least_s, uint32_t most_s)
 {
-    uint64_t ms = least_s * 1000 + pt_rng_below(&play->rng, (most_s - least_s) * 1000);
+    uint64_t ms =
+        UINT64_C(1000) * least_s + pt_rng_below(&play->rng, UINT64_C(1000) * (most_s - least_s));
 
     play->device.now_us += (int64_t)ms * MILLISECOND_US;
 }
@@ -203,7 +205,7 @@ static void play_tutorial(struct play *play)
     pass_time(play, 1, 5);
     track(play, PT_SIM_TUTORIAL_START, 0, NULL);
     pass_time(play, 30, 90);
-    if (draw(play, TUTORIAL_PERMILLE)) {
+    if (draw(play, play->session->number == 0 ? TUTORIAL_PERMILLE : TUTORIAL_AGAIN_PERMILLE)) {
         play->player->has_tutorial = true;
         track(play, PT_SIM_TUTORIAL_COMPLETE, 0, NULL);
     }

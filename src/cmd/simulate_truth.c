@@ -260,6 +260,13 @@ static void write_day(struct pt_jsonw *w, int64_t day)
 static void write_revenue(struct pt_jsonw *w, const struct pt_sim_world *world,
                           const struct pt_sim_tally *tally)
 {
+    uint64_t active[PT_SIM_DAYS_MAX] = {0};
+
+    for (size_t i = 0; i < world->player_count; i++) {
+        for (uint32_t day = 0; day < world->days; day++) {
+            active[day] += world->players[i].active_days >> day & 1;
+        }
+    }
     pt_jsonw_key(w, "revenue");
     pt_jsonw_array(w);
     for (uint32_t day = 0; day < world->days; day++) {
@@ -269,6 +276,8 @@ static void write_revenue(struct pt_jsonw *w, const struct pt_sim_world *world,
         pt_jsonw_uint(w, tally->purchases[day]);
         pt_jsonw_key(w, "cents");
         pt_jsonw_uint(w, tally->cents[day]);
+        pt_jsonw_key(w, "active_users");
+        pt_jsonw_uint(w, active[day]);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);

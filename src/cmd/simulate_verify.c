@@ -12,6 +12,7 @@
 #include "cmd/data_dir.h"
 #include "lake/lake.h"
 #include "log/log.h"
+#include "query/query.h"
 #include "wire/rfc3339.h"
 #include <assert.h>
 
@@ -93,7 +94,8 @@ static const struct check checks[] = {
      "WITH s AS (SELECT event_time_us // 86400000000 d, count(*) n, "
      "sum(CAST(regexp_extract(attributes, '\"price\":([0-9.]+)', 1) AS DECIMAL(12, 2)) * 100) c "
      "FROM stored WHERE event_name = 'purchase' GROUP BY 1) "
-     "SELECT count(*) FILTER (t.n <> coalesce(s.n, 0) OR t.c <> coalesce(s.c, 0)), count(*), "
+     "SELECT count(*) FILTER (coalesce(t.n, 0) <> coalesce(s.n, 0) OR coalesce(t.c, 0) <> "
+     "coalesce(s.c, 0)), count(*), "
      "sum(s.c)::BIGINT || ' cents in all' "
      "FROM truth_revenue t FULL JOIN s USING (d)"},
     {"exposed players and converters by variant",
@@ -463,6 +465,33 @@ static enum pt_code check_dead_letters(struct verify *verify, struct pt_error *e
     return PT_OK;
 }
 
+/* The metrics that people see, from a session as `playtrace query` opens it. */
+static enum pt_code check_metrics(struct verify *verify, struct pt_error *err)
+{
+    static const struct {
+        const char *name;
+        enum pt_code (*run)(struct pt_query *query, struct pt_json truth,
+                            struct pt_sim_finding *finding, struct pt_error *err);
+    } metrics[] = {
+        {"`query retention` says the same, in rows", pt_sim_verify_retention},
+        {"`query revenue` says the same, in rows", pt_sim_verify_revenue},
+    };
+    struct pt_query *query = NULL;
+    enum pt_code code = pt_query_open(&query, pt_io_posix(), verify->dir.lake, NULL, err);
+
+    for (size_t i = 0; !code && i < sizeof(metrics) / sizeof(metrics[0]); i++) {
+        struct pt_sim_finding finding = {0};
+
+        code = metrics[i].run(query, verify->truth, &finding, err);
+        if (!code) {
+            say(verify, metrics[i].name, (int64_t)finding.differing, (int64_t)finding.total,
+                pt_span_str(finding.example));
+        }
+    }
+    pt_query_close(query);
+    return code;
+}
+
 static enum pt_code verify_all(struct verify *verify, const char *data_dir, struct pt_error *err)
 {
     enum pt_code code = pt_data_dir_init(&verify->dir, data_dir, err);
@@ -484,6 +513,9 @@ static enum pt_code verify_all(struct verify *verify, const char *data_dir, stru
     }
     for (size_t i = 0; !code && i < sizeof(checks) / sizeof(checks[0]); i++) {
         code = run_check(verify, &checks[i], err);
+    }
+    if (!code) {
+        code = check_metrics(verify, err);
     }
     return code ? code : check_dead_letters(verify, err);
 }

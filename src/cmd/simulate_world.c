@@ -15,11 +15,11 @@
 #define PURPOSE_PLAN UINT32_MAX
 #define SECOND_US INT64_C(1000000)
 #define MINUTE_US (60 * SECOND_US)
-#define WINDOW_START_US (15 * MINUTE_US) /* first session of a day */
-#define WINDOW_US (23 * 60 * MINUTE_US)  /* the last one begins by 23:15 */
-#define SESSION_ROOM_US (30 * MINUTE_US) /* a session is over by then */
+#define WINDOW_START_US (15 * MINUTE_US)         /* first session of a day */
+#define WINDOW_US (INT64_C(23) * 60 * MINUTE_US) /* the last one begins by 23:15 */
+#define SESSION_ROOM_US (30 * MINUTE_US)         /* a session is over by then */
 #define SKEW_MIN_US (1 * MINUTE_US)
-#define SKEW_MAX_US (3 * 24 * 60 * MINUTE_US)
+#define SKEW_MAX_US (INT64_C(3) * 24 * 60 * MINUTE_US)
 
 /* Of 1000 devices, players, sessions. */
 #define SKEWED_PERMILLE 50
