@@ -146,6 +146,7 @@ static bool take_fields(struct pt_json root, struct pt_checkpoint *out)
         return false;
     }
     s->pending_files = pt_json_count(out->files);
+    s->id_runs = pt_json_count(out->runs);
     return true;
 }
 

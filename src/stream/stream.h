@@ -43,6 +43,7 @@ struct pt_checkpoint_summary {
     uint64_t lake_checkpoint; /* number of the newest checkpoint that added rows */
     int64_t max_event_time_us; /* INT64_MIN where there is none */
     uint64_t pending_files;    /* files that this checkpoint adds to the table */
+    uint64_t id_runs;          /* files of event ids that it stands on */
 };
 
 /* Any process; PT_CORRUPT where files are there but none is whole; absent gives number 0. */
