@@ -20,6 +20,9 @@ const struct pt_column pt_columns[PT_COLUMN_COUNT] = {
     [PT_COLUMN_ATTRIBUTES] = {"attributes", PT_COLUMN_TEXT, false},
     [PT_COLUMN_CLOCK_SKEW_US] = {"clock_skew_us", PT_COLUMN_LONG, false},
     [PT_COLUMN_IS_LATE] = {"is_late", PT_COLUMN_BOOL, true},
+    [PT_COLUMN_COUNTRY] = {"country", PT_COLUMN_TEXT, false},
+    [PT_COLUMN_REGION] = {"region", PT_COLUMN_TEXT, false},
+    [PT_COLUMN_CITY] = {"city", PT_COLUMN_TEXT, false},
 };
 
 const char *pt_column_iceberg_type(enum pt_column_kind kind)
@@ -115,6 +118,13 @@ struct pt_cell pt_row_cell(const struct pt_row *row, unsigned column)
         return integer_cell(event->clock_skew_us, 0);
     case PT_COLUMN_IS_LATE:
         return (struct pt_cell){.integer = row->is_late};
+    case PT_COLUMN_COUNTRY:
+        return (struct pt_cell){.is_null = event->country[0] == '\0',
+                                .bytes = pt_span_of(event->country, sizeof(event->country))};
+    case PT_COLUMN_REGION:
+        return optional_text(event->region);
+    case PT_COLUMN_CITY:
+        return optional_text(event->city);
     case PT_COLUMN_COUNT:
         break;
     }

@@ -17,8 +17,11 @@
  *     72  i64  clock_skew_us
  *     80  i64  seq   (INT64_MIN: none)
  *     88  i64  boot  (INT64_MIN: none)
- *     96  16   install pseudonym, only with flag bit 0
- *          …   event_name, session_id, build_id, mechanic_version, attributes
+ *     96  2    country, ISO 3166-1 alpha-2, or zeros
+ *     98  u16  region, 100 city: bytes of each
+ *    102  u16  0
+ *    104  16   install pseudonym, only with flag bit 0
+ *          …   event_name, session_id, build_id, mechanic_version, attributes, region, city
  */
 #include "wire/event.h"
 
@@ -28,7 +31,7 @@
 
 #define EVENT_VERSION 1
 #define FLAG_INSTALL 1u
-#define FIXED_BYTES 96u
+#define FIXED_BYTES 104u
 
 static const char *const platform_names[] = {NULL, "ios", "android", "pc", "console", "web"};
 
@@ -51,7 +54,8 @@ size_t pt_event_encoded_bytes(const struct pt_event *event)
 {
     return FIXED_BYTES + (event->has_install ? PT_PSEUDONYM_BYTES : 0) +
            (size_t)event->event_name.size + event->session_id.size + event->build_id.size +
-           event->mechanic_version.size + event->attributes.size;
+           event->mechanic_version.size + event->attributes.size + event->region.size +
+           event->city.size;
 }
 
 static uint8_t *put_text(uint8_t *at, struct pt_text text)
@@ -83,6 +87,10 @@ size_t pt_event_encode(const struct pt_event *event, uint8_t *record_out)
     pt_put_u64(record_out + 72, (uint64_t)event->clock_skew_us);
     pt_put_u64(record_out + 80, (uint64_t)event->seq);
     pt_put_u64(record_out + 88, (uint64_t)event->boot);
+    memcpy(record_out + 96, event->country, sizeof(event->country));
+    pt_put_u16(record_out + 98, (uint16_t)event->region.size);
+    pt_put_u16(record_out + 100, (uint16_t)event->city.size);
+    pt_put_u16(record_out + 102, 0);
     if (event->has_install) {
         memcpy(at, event->install, PT_PSEUDONYM_BYTES);
         at += PT_PSEUDONYM_BYTES;
@@ -92,6 +100,8 @@ size_t pt_event_encode(const struct pt_event *event, uint8_t *record_out)
     at = put_text(at, event->build_id);
     at = put_text(at, event->mechanic_version);
     at = put_text(at, event->attributes);
+    at = put_text(at, event->region);
+    at = put_text(at, event->city);
     return (size_t)(at - record_out);
 }
 
@@ -125,6 +135,7 @@ bool pt_event_decode(const uint8_t *record, size_t bytes, struct pt_event *event
     event_out->clock_skew_us = (int64_t)pt_get_u64(record + 72);
     event_out->seq = (int64_t)pt_get_u64(record + 80);
     event_out->boot = (int64_t)pt_get_u64(record + 88);
+    memcpy(event_out->country, record + 96, sizeof(event_out->country));
     memset(event_out->install, 0, sizeof(event_out->install));
     if (event_out->has_install) {
         if ((size_t)(end - at) < PT_PSEUDONYM_BYTES) {
@@ -138,5 +149,7 @@ bool pt_event_decode(const uint8_t *record, size_t bytes, struct pt_event *event
     at = get_text(at, end, pt_get_u16(record + 12), &event_out->build_id);
     at = get_text(at, end, pt_get_u16(record + 14), &event_out->mechanic_version);
     at = get_text(at, end, pt_get_u32(record + 4), &event_out->attributes);
+    at = get_text(at, end, pt_get_u16(record + 98), &event_out->region);
+    at = get_text(at, end, pt_get_u16(record + 100), &event_out->city);
     return at == end;
 }

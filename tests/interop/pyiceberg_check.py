@@ -21,12 +21,12 @@ import uuid
 UUIDS = ["event_id"]
 TIMES = ["event_time", "occurred_at", "received_at"]
 TEXTS = ["event_name", "user_id", "session_id", "install_id", "build_id", "platform",
-         "mechanic_version", "attributes"]
+         "mechanic_version", "attributes", "country", "region", "city"]
 LONGS = ["seq", "boot", "clock_skew_us"]
 BOOLS = ["is_late"]
 COLUMNS = ["event_id", "event_name", "event_time", "occurred_at", "received_at", "user_id",
            "session_id", "seq", "install_id", "boot", "build_id", "platform",
-           "mechanic_version", "attributes", "clock_skew_us", "is_late"]
+           "mechanic_version", "attributes", "clock_skew_us", "is_late", "country", "region", "city"]
 
 
 def sql_text(column):

@@ -130,6 +130,8 @@ static void events(void **state)
         .session_id = text_of("s-1"),
         .mechanic_version = text_of("2"),
         .attributes = text_of("{\"level\":3}"),
+        .country = {'S', 'E'},
+        .city = text_of("Link\xc3\xb6ping"),
     };
     struct pt_event back;
     size_t size = 0;
@@ -152,7 +154,8 @@ static void events(void **state)
     PT_CHECK(back.seq == PT_EVENT_NO_NUMBER && back.boot == 3);
     PT_CHECK(back.event_name.size == 9 && memcmp(back.event_name.data, "level_end", 9) == 0);
     PT_CHECK(back.build_id.size == 0 && back.attributes.size == 11);
-    PT_CHECK(back.attributes.data + 11 == (const char *)record + size);
+    PT_CHECK(memcmp(back.country, "SE", 2) == 0 && back.region.size == 0);
+    PT_CHECK(back.city.size == 10 && back.city.data + 10 == (const char *)record + size);
     for (size_t cut = 0; cut < size; cut++) {
         uint8_t *copy = pt_alloc(cut); /* exact size: a read past the end is an ASan report */
 
