@@ -236,8 +236,8 @@ static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
     }
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
         file->columns[i].file_bytes = sizes.column_bytes[i];
-        pt_column_stats_take(&file->columns[i], i, rows, order, count);
     }
+    pt_file_stats_take(file->columns, rows, order, count);
     pt_data_file_write(file, files);
 
 out:

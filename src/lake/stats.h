@@ -33,9 +33,9 @@ struct pt_data_file {
     struct pt_column_stats columns[PT_COLUMN_COUNT];
 };
 
-/* Null count and bounds of `column` over rows[order[0..count-1]]; file_bytes is left as it is. */
-void pt_column_stats_take(struct pt_column_stats *stats, unsigned column,
-                          const struct pt_row *rows, const uint32_t *order, size_t count);
+/* Null counts and bounds of all columns over rows[order[0..count-1]]; file_bytes are left as they are. */
+void pt_file_stats_take(struct pt_column_stats stats[PT_COLUMN_COUNT], const struct pt_row *rows,
+                        const uint32_t *order, size_t count);
 
 /* The bounds alone, of a text; `upper` false gives the lower one. */
 struct pt_bound pt_text_bound(struct pt_span text, bool upper);

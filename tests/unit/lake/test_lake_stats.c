@@ -67,6 +67,16 @@ static struct pt_row row_of(const char *name, int64_t seq, uint8_t id_first, uin
     return row;
 }
 
+static struct pt_column_stats column_stats(unsigned column, const struct pt_row *rows,
+                                           const uint32_t *order, size_t count)
+{
+    struct pt_column_stats stats[PT_COLUMN_COUNT];
+
+    memset(stats, 0, sizeof(stats));
+    pt_file_stats_take(stats, rows, order, count);
+    return stats[column];
+}
+
 static void columns_are_counted_and_bounded(void **state)
 {
     const struct pt_row rows[] = {row_of("b", 7, 1, 0x80), row_of("a", PT_EVENT_NO_NUMBER, 2, 0x80),
@@ -75,20 +85,46 @@ static void columns_are_counted_and_bounded(void **state)
     struct pt_column_stats stats = {0};
 
     (void)state;
-    pt_column_stats_take(&stats, PT_COLUMN_EVENT_NAME, rows, order, 3);
+    stats = column_stats(PT_COLUMN_EVENT_NAME, rows, order, 3);
     PT_CHECK(stats.null_count == 0 && bound_is(stats.lower, "a") && bound_is(stats.upper, "c"));
-    pt_column_stats_take(&stats, PT_COLUMN_SEQ, rows, order, 3);
+    stats = column_stats(PT_COLUMN_SEQ, rows, order, 3);
     PT_CHECK(stats.null_count == 1);
     PT_CHECK(stats.lower.size == 8 && !memcmp(stats.lower.data, "\xfd\xff\xff\xff\xff\xff\xff\xff", 8));
     PT_CHECK(stats.upper.size == 8 && !memcmp(stats.upper.data, "\x07\0\0\0\0\0\0\0", 8));
-    pt_column_stats_take(&stats, PT_COLUMN_BOOT, rows, order, 3);
+    stats = column_stats(PT_COLUMN_BOOT, rows, order, 3);
     PT_CHECK(stats.null_count == 3 && !stats.lower.is_set && !stats.upper.is_set);
-    pt_column_stats_take(&stats, PT_COLUMN_USER_ID, rows, order, 3);
+    stats = column_stats(PT_COLUMN_USER_ID, rows, order, 3);
     PT_CHECK(bound_is(stats.lower, "0100000000000000") && bound_is(stats.upper, "0300000000000001"));
-    pt_column_stats_take(&stats, PT_COLUMN_IS_LATE, rows, order, 3);
+    stats = column_stats(PT_COLUMN_IS_LATE, rows, order, 3);
     PT_CHECK(stats.lower.size == 1 && stats.lower.data[0] == 0);
-    pt_column_stats_take(&stats, PT_COLUMN_EVENT_ID, rows, order, 3);
+    stats = column_stats(PT_COLUMN_EVENT_ID, rows, order, 3);
     PT_CHECK(stats.lower.size == 16 && stats.lower.data[0] == 1 && stats.upper.data[0] == 3);
+}
+
+/* The extremes stand in the last and the first of many rows, nulls all over. */
+static void many_rows_are_all_counted(void **state)
+{
+    enum { COUNT = 5000 };
+    struct pt_row *rows = pt_alloc(COUNT * sizeof(*rows));
+    uint32_t *order = pt_alloc(COUNT * sizeof(*order));
+    struct pt_column_stats stats = {0};
+
+    (void)state;
+    assert_non_null(rows);
+    assert_non_null(order);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        rows[i] = row_of(i == COUNT - 1 ? "a" : i == 0 ? "z" : "m",
+                         i % 5 == 2 ? PT_EVENT_NO_NUMBER : (int64_t)COUNT - i, 1, 0x80);
+        order[i] = i;
+    }
+    stats = column_stats(PT_COLUMN_EVENT_NAME, rows, order, COUNT);
+    PT_CHECK(bound_is(stats.lower, "a") && bound_is(stats.upper, "z") && stats.null_count == 0);
+    stats = column_stats(PT_COLUMN_SEQ, rows, order, COUNT);
+    PT_CHECK(stats.null_count == COUNT / 5);
+    PT_CHECK(!memcmp(stats.lower.data, "\x01\0\0\0\0\0\0\0", 8)); /* the last row */
+    PT_CHECK(!memcmp(stats.upper.data, "\x88\x13\0\0\0\0\0\0", 8)); /* 5000, the first */
+    pt_free(order);
+    pt_free(rows);
 }
 
 /* Java orders UUIDs by signed halves: bounds that it would read otherwise are left out. */
@@ -100,9 +136,9 @@ static void uuids_of_mixed_sign_have_no_bounds(void **state)
     struct pt_column_stats stats = {0};
 
     (void)state;
-    pt_column_stats_take(&stats, PT_COLUMN_EVENT_ID, high, order, 2);
+    stats = column_stats(PT_COLUMN_EVENT_ID, high, order, 2);
     PT_CHECK(!stats.lower.is_set && !stats.upper.is_set);
-    pt_column_stats_take(&stats, PT_COLUMN_EVENT_ID, low, order, 2);
+    stats = column_stats(PT_COLUMN_EVENT_ID, low, order, 2);
     PT_CHECK(!stats.lower.is_set && !stats.upper.is_set);
 }
 
@@ -150,8 +186,8 @@ static void a_description_reads_back(void **state)
     pt_buf_init(&buf, 1u << 20);
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
         file.columns[i].file_bytes = 100 + i;
-        pt_column_stats_take(&file.columns[i], i, rows, order, 1);
     }
+    pt_file_stats_take(file.columns, rows, order, 1);
     pt_jsonw_init(&w, &buf);
     pt_data_file_write(&file, &w);
     PT_CHECK(parse_description(&buf, &read) == PT_OK);
@@ -184,6 +220,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_bounds_are_cut_to_sixteen_characters),
         cmocka_unit_test(columns_are_counted_and_bounded),
+        cmocka_unit_test(many_rows_are_all_counted),
         cmocka_unit_test(uuids_of_mixed_sign_have_no_bounds),
         cmocka_unit_test(a_description_reads_back),
     };
