@@ -241,6 +241,7 @@ static enum pt_code take_root(struct pt_table *table, struct pt_error *err)
     int64_t version = 0;
     int64_t schema_id = 0;
     int64_t spec_id = 0;
+    int64_t columns = 0;
 
     if (pt_json_type(root) != PT_JSON_OBJECT ||
         !pt_json_member_int(root, "format-version", &version) ||
@@ -248,14 +249,15 @@ static enum pt_code take_root(struct pt_table *table, struct pt_error *err)
         !pt_json_member_int(root, "last-sequence-number", &table->last_sequence) ||
         !pt_json_member_int(root, "last-updated-ms", &table->last_updated_ms) ||
         !pt_json_member_int(root, "current-schema-id", &schema_id) ||
-        !pt_json_member_int(root, "default-spec-id", &spec_id)) {
+        !pt_json_member_int(root, "default-spec-id", &spec_id) ||
+        !pt_json_member_int(root, "last-column-id", &columns)) {
         return pt_fail(err, PT_CORRUPT, "not Iceberg table metadata of version 2");
     }
-    if (version != 2 || schema_id != 0 || spec_id != 0) {
+    if (version != 2 || schema_id != 0 || spec_id != 0 || columns != PT_COLUMN_COUNT) {
         return pt_fail(err, PT_INVALID,
                        "format version %" PRId64 ", schema %" PRId64 ", partition spec %" PRId64
-                       ": this program knows 2, 0, 0",
-                       version, schema_id, spec_id);
+                       ", %" PRId64 " columns: this program knows 2, 0, 0 and %d",
+                       version, schema_id, spec_id, columns, PT_COLUMN_COUNT);
     }
     if (!pt_json_member_int(root, "current-snapshot-id", &table->snapshot_id) ||
         table->snapshot_id == -1) {

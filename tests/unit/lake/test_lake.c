@@ -483,6 +483,31 @@ static void a_moved_table_reads_and_grows(void **state)
     teardown(&f);
 }
 
+/* A table of other columns is refused before a file of ours gets into it. */
+static void another_schema_is_refused(void **state)
+{
+    struct fixture f;
+    struct pt_lake *lake = NULL;
+    uint8_t *text_read = NULL;
+    char *path = NULL;
+    char *member = NULL;
+    size_t size = 0;
+
+    (void)state;
+    setup(&f);
+    path = pt_strf("%s/metadata/v1.metadata.json", f.dir);
+    PT_CHECK_OK(pt_io_read_all(pt_io_posix(), path, 1u << 20, 1, &text_read, &size, &err), err);
+    member = strstr((char *)text_read, "\"last-column-id\":");
+    assert_non_null(member);
+    member[strlen("\"last-column-id\":")] = '7';
+    PT_CHECK_OK(pt_io_replace(pt_io_posix(), path, pt_span_of(text_read, size), 0, &err), err);
+    PT_CHECK(pt_lake_open(&lake, pt_io_posix(), pt_clock_system(), f.dir, &err) == PT_INVALID);
+    PT_CHECK(strstr(err.text, "columns") != NULL && lake == NULL);
+    pt_free(text_read);
+    pt_free(path);
+    teardown(&f);
+}
+
 static void damage_is_named(void **state)
 {
     struct fixture f;
@@ -683,6 +708,7 @@ int main(void)
         cmocka_unit_test(a_long_history_stays_small),
         cmocka_unit_test(orphans_go_and_nothing_else),
         cmocka_unit_test(a_moved_table_reads_and_grows),
+        cmocka_unit_test(another_schema_is_refused),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(no_failed_allocation_harms_the_table),
         cmocka_unit_test(no_failed_file_call_loses_or_doubles_rows),
