@@ -44,6 +44,7 @@ find_missing() {
     need_command ninja-build ninja
     need_command pkg-config pkg-config
     need_library libsimdjson-dev simdjson
+    need_library libmaxminddb-dev libmaxminddb
     need_library libssl-dev openssl
     need_library libcurl4-openssl-dev libcurl
     need_library libzstd-dev libzstd

@@ -30,6 +30,18 @@
       "a device clock nearer than this to ours is believed")                                       \
     X(collect, event_age_days_max, INT, "400", 1, 36500,                                           \
       "an event that waited longer on a device with a wrong clock is dated at its receipt")        \
+    X(collect, attributes_max, INT, "64", 1, 10000, "attributes of one event, top level")           \
+    X(collect, attribute_depth_max, INT, "8", 1, 64, "how deep attributes may nest")               \
+    X(collect, attribute_key_bytes_max, INT, "64", 1, 65536, "longest attribute key, bytes")       \
+    X(collect, attribute_value_bytes_max, INT, "4096", 1, 65536, "longest text value, bytes")      \
+    X(collect, attribute_keys_max, INT, "200", 1, 16384,                                           \
+      "different attribute keys of one event name since the start; over it dead letters")          \
+    X(collect, attribute_values_warn, INT, "10000", 1, 1000000000,                                 \
+      "different text values of one attribute that are worth a warning")                           \
+    X(collect, location_database, STRING, "", 0, 0,                                                \
+      "MaxMind DB file that turns the sender's address into country, region, city")                \
+    X(collect, trusted_proxies, LIST, "", 0, 0,                                                    \
+      "addresses or CIDR blocks whose X-Forwarded-For is believed")                                \
     X(collect, in_flight_bytes_max, INT, "67108864", 1048576, 4294967296,                          \
       "bytes waiting for the disk; over it requests get 503")                                      \
     X(log, segment_bytes, INT, "67108864", 1048576, 4294967296, "size of a log segment")           \

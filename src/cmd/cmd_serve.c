@@ -309,6 +309,7 @@ static void wait_for_signal(struct node *node, const sigset_t *signals)
                         err.text);
         }
         was_there = code != PT_NOT_FOUND;
+        pt_collect_tick(node->collect);
     }
 }
 

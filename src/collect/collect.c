@@ -23,7 +23,10 @@ struct pt_collect {
     uint32_t decoder_count;
     uint8_t (*key_digests)[DIGEST];
     size_t key_count;
-    struct pt_decode_limits limits;
+    struct pt_decode_env env;
+    struct pt_locator *locator;
+    const char **trusted; /* addresses and blocks; the texts are the settings' */
+    size_t trusted_count;
     struct pt_metric *refused_total; /* whole requests */
 };
 
@@ -136,12 +139,24 @@ static void refuse(struct pt_collect *collect, struct pt_http_request *request, 
     }
 }
 
+/* Where the request came from; the address itself goes no further. */
+static void find_place(struct pt_collect *collect, const struct pt_http_request *request,
+                       struct pt_place *place_out)
+{
+    char address[64];
+
+    pt_client_address(pt_http_peer(request), pt_http_header(request, "X-Forwarded-For"),
+                      collect->trusted, collect->trusted_count, address);
+    pt_locate(collect->locator, address, place_out);
+}
+
 static void handle_events(void *ctx, struct pt_http_request *request)
 {
     struct pt_collect *collect = ctx;
     struct pt_decoder *decoder = collect->decoders[pt_http_loop_index(request)];
     enum pt_body_kind kind = PT_BODY_JSON;
     struct pt_span body;
+    struct pt_place place;
     struct pt_error err = {0};
     enum pt_code code = PT_OK;
 
@@ -166,8 +181,9 @@ static void handle_events(void *ctx, struct pt_http_request *request)
         refuse(collect, request, code, "invalid_encoding", &err);
         return;
     }
-    code = pt_decode_body(decoder, kind, body, pt_clock_wall_us(collect->parts.clock),
-                          collect->parts.pseudonyms, &collect->limits, &err);
+    find_place(collect, request, &place);
+    code = pt_decode_body(decoder, kind, body, pt_clock_wall_us(collect->parts.clock), &place,
+                          &collect->env, &err);
     if (code) {
         refuse(collect, request, code, "invalid_body", &err);
         return;
@@ -200,6 +216,46 @@ static enum pt_code cut_unanswered(const struct pt_collect_parts *parts, struct 
     return end > note.dead ? pt_log_cut(parts->dead_letters, note.dead, err) : PT_OK;
 }
 
+static void set_limits(struct pt_collect *collect, size_t batch_bytes_max)
+{
+    const struct pt_config *config = collect->parts.config;
+
+    collect->env.limits = (struct pt_decode_limits){
+        .events_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_batch_events_max),
+        .record_bytes_max = batch_bytes_max / 2, /* the rest is room for sizes and headers */
+        .clock_tolerance_us = pt_config_int(config, PT_CONFIG_collect_clock_tolerance_ms) * 1000,
+        .event_age_us_max = pt_config_int(config, PT_CONFIG_collect_event_age_days_max) * PT_DAY_US,
+        .attributes_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_attributes_max),
+        .depth_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_depth_max),
+        .key_bytes_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_key_bytes_max),
+        .value_bytes_max =
+            (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_value_bytes_max),
+    };
+}
+
+/* Location database and trusted proxies. */
+static enum pt_code open_locator(struct pt_collect *collect, struct pt_error *err)
+{
+    const struct pt_config *config = collect->parts.config;
+
+    collect->trusted_count = pt_config_list_count(config, PT_CONFIG_collect_trusted_proxies);
+    collect->trusted = pt_alloc_zero((collect->trusted_count + 1) * sizeof(char *));
+    if (!collect->trusted) {
+        return pt_fail(err, PT_NO_MEMORY, "open the collector");
+    }
+    for (size_t i = 0; i < collect->trusted_count; i++) {
+        collect->trusted[i] = pt_config_list_item(config, PT_CONFIG_collect_trusted_proxies, i);
+        if (!pt_is_network(collect->trusted[i])) {
+            return pt_fail(err, PT_INVALID,
+                           "collect.trusted_proxies: \"%s\" is neither an address nor a CIDR block "
+                           "such as 10.0.0.0/8",
+                           collect->trusted[i]);
+        }
+    }
+    return pt_locator_open(&collect->locator,
+                           pt_config_string(config, PT_CONFIG_collect_location_database), err);
+}
+
 enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
                              uint32_t loop_threads, struct pt_error *err)
 {
@@ -221,19 +277,18 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
         goto no_memory;
     }
     collect->parts = *parts;
-    collect->limits = (struct pt_decode_limits){
-        .events_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_batch_events_max),
-        .record_bytes_max = batch_bytes_max / 2, /* the rest is room for sizes and headers */
-        .clock_tolerance_us = pt_config_int(config, PT_CONFIG_collect_clock_tolerance_ms) * 1000,
-        .event_age_us_max = pt_config_int(config, PT_CONFIG_collect_event_age_days_max) * PT_DAY_US,
-    };
+    collect->env.pseudonyms = parts->pseudonyms;
+    set_limits(collect, batch_bytes_max);
+    collect->env.cardinality = pt_cardinality_create(
+        (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_keys_max),
+        (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_values_warn), parts->metrics);
     collect->refused_total =
         pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_collect_refused_requests_total", NULL,
                        "requests of which nothing was taken");
     collect->key_count = pt_config_list_count(config, PT_CONFIG_collect_keys);
     collect->key_digests = pt_alloc_zero(collect->key_count * DIGEST);
     collect->decoders = pt_alloc_zero(loop_threads * sizeof(struct pt_decoder *));
-    if (!collect->key_digests || !collect->decoders) {
+    if (!collect->key_digests || !collect->decoders || !collect->env.cardinality) {
         goto no_memory;
     }
     for (size_t i = 0; i < collect->key_count; i++) {
@@ -242,12 +297,17 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
     }
     for (; collect->decoder_count < loop_threads; collect->decoder_count++) {
         struct pt_decoder *decoder =
-            pt_decoder_create(body_bytes_max, collect->limits.record_bytes_max);
+            pt_decoder_create(body_bytes_max, collect->env.limits.record_bytes_max);
 
         if (!decoder) {
             goto no_memory;
         }
         collect->decoders[collect->decoder_count] = decoder;
+    }
+    code = open_locator(collect, err);
+    if (code) {
+        pt_collect_close(collect);
+        return code;
     }
     code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
                           (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
@@ -273,6 +333,11 @@ enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server
     return pt_http_route(server, "POST", "/v1/events", body_bytes_max, handle_events, collect, err);
 }
 
+void pt_collect_tick(struct pt_collect *collect)
+{
+    pt_locator_reload(collect->locator);
+}
+
 const char *pt_collect_unready(const struct pt_collect *collect)
 {
     return pt_commit_unready(collect->commit);
@@ -292,6 +357,9 @@ void pt_collect_close(struct pt_collect *collect)
     for (uint32_t i = 0; i < collect->decoder_count; i++) {
         pt_decoder_destroy(collect->decoders[i]);
     }
+    pt_cardinality_destroy(collect->env.cardinality);
+    pt_locator_close(collect->locator);
+    pt_free(collect->trusted);
     pt_free(collect->decoders);
     pt_free(collect->key_digests);
     pt_free(collect);

@@ -15,13 +15,16 @@
 #include "schema/schema.h"
 #include "wire/rfc3339.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #define ANSWER_BYTES_MAX (64u << 20)
 #define NO_TIME INT64_MIN
 
 struct batch {
     struct pt_decoder *decoder;
-    const struct pt_pseudonyms *pseudonyms;
-    const struct pt_decode_limits *limits;
+    const struct pt_decode_env *env;
+    const struct pt_place *place;
     int64_t sent_at_us; /* or NO_TIME */
     int64_t received_at_us;
     uint32_t index; /* of the event at hand */
@@ -113,7 +116,7 @@ static void user_pseudonym(struct batch *batch, struct pt_span user_id, uint8_t 
     struct pt_decoder *d = batch->decoder;
 
     if (!d->last_user.data || !pt_span_equal(d->last_user, user_id)) {
-        pt_pseudonym_user(batch->pseudonyms, user_id, d->last_pseudonym);
+        pt_pseudonym_user(batch->env->pseudonyms, user_id, d->last_pseudonym);
         d->last_user = (struct pt_span){0};
         if (user_id.size <= sizeof(d->last_user_text)) {
             memcpy(d->last_user_text, user_id.data, user_id.size);
@@ -139,21 +142,24 @@ static enum pt_code append_record(struct batch *batch, const struct pt_event_fie
         .build_id = text_of(fields->build_id),
         .mechanic_version = text_of(fields->mechanic_version),
         .attributes = text_of(pt_buf_span(&d->scratch)),
+        .region = text_of(pt_span_str(batch->place->region)),
+        .city = text_of(pt_span_str(batch->place->city)),
     };
     size_t bytes = 0;
     uint8_t *at = NULL;
 
     memcpy(event.event_id, fields->event_id, sizeof(event.event_id));
+    memcpy(event.country, batch->place->country, sizeof(event.country));
     user_pseudonym(batch, fields->user_id, event.user);
     if (event.has_install) {
-        pt_pseudonym_install(batch->pseudonyms, fields->install_id, event.install);
+        pt_pseudonym_install(batch->env->pseudonyms, fields->install_id, event.install);
     }
     pt_correct_clock(fields->occurred_at_us, batch->sent_at_us, batch->received_at_us,
-                     batch->limits, &event.event_time_us, &event.clock_skew_us);
+                     &batch->env->limits, &event.event_time_us, &event.clock_skew_us);
     bytes = pt_event_encoded_bytes(&event);
-    if (d->records.size + bytes > batch->limits->record_bytes_max) {
+    if (d->records.size + bytes > batch->env->limits.record_bytes_max) {
         return pt_fail(err, PT_TOO_BIG, "the events of one request take more than %zu bytes",
-                       batch->limits->record_bytes_max);
+                       batch->env->limits.record_bytes_max);
     }
     at = pt_buf_reserve(&d->records, bytes);
     if (!at || !add_size(&d->record_sizes, bytes)) {
@@ -181,9 +187,9 @@ static void write_pseudonym(struct batch *batch, struct pt_jsonw *w, struct pt_j
         id = pt_buf_span(&batch->decoder->scratch);
     }
     if (is_install) {
-        pt_pseudonym_install(batch->pseudonyms, id, pseudonym);
+        pt_pseudonym_install(batch->env->pseudonyms, id, pseudonym);
     } else {
-        pt_pseudonym_user(batch->pseudonyms, id, pseudonym);
+        pt_pseudonym_user(batch->env->pseudonyms, id, pseudonym);
     }
     pt_hex_encode(pseudonym, sizeof(pseudonym), hex);
     pt_jsonw_str(w, hex);
@@ -275,11 +281,128 @@ static enum pt_code append_dead_letter(struct batch *batch, struct pt_json event
         !add_size(&d->dead_sizes, d->dead.size - before)) {
         return pt_fail(err, PT_NO_MEMORY, "decode a request");
     }
-    if (d->records.size + d->dead.size > batch->limits->record_bytes_max) {
+    if (d->records.size + d->dead.size > batch->env->limits.record_bytes_max) {
         return pt_fail(err, PT_TOO_BIG, "the events of one request take more than %zu bytes",
-                       batch->limits->record_bytes_max);
+                       batch->env->limits.record_bytes_max);
     }
     return PT_OK;
+}
+
+/* ---- attributes: written minified into the scratch buffer, and checked on the way ---- */
+
+static bool refuse_attribute(struct pt_problem *problem, const char *code, struct pt_span key,
+                             const char *detail_format, ...) PT_PRINTF(4, 5);
+
+static bool refuse_attribute(struct pt_problem *problem, const char *code, struct pt_span key,
+                             const char *detail_format, ...)
+{
+    bool is_plain = key.size > 0 && key.size <= 40;
+    va_list args;
+
+    /* A key that is long or odd may be personal: the pointer then stops above it. */
+    for (size_t i = 0; i < key.size && is_plain; i++) {
+        uint8_t c = key.data[i];
+
+        is_plain = ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+                   c == '-' || c == '.';
+    }
+    problem->code = code;
+    snprintf(problem->pointer, sizeof(problem->pointer), "/attributes%s%.*s", is_plain ? "/" : "",
+             is_plain ? (int)key.size : 0, (const char *)key.data);
+    va_start(args, detail_format);
+    vsnprintf(problem->detail, sizeof(problem->detail), detail_format, args);
+    va_end(args);
+    return false;
+}
+
+/* One value and all in it; `depth` counts the objects and arrays around it. `top` is the attribute's key. */
+static bool take_value(struct batch *batch, struct pt_jsonw *w, struct pt_json value,
+                       struct pt_span top, uint32_t depth, struct pt_problem *problem)
+{
+    const struct pt_decode_limits *limits = &batch->env->limits;
+    enum pt_json_type type = pt_json_type(value);
+
+    if (type == PT_JSON_STRING && pt_json_string(value).size > limits->value_bytes_max) {
+        return refuse_attribute(problem, "too_long", top,
+                                "a text value has %zu bytes; at most %u are taken",
+                                pt_json_string(value).size, limits->value_bytes_max);
+    }
+    if (type != PT_JSON_OBJECT && type != PT_JSON_ARRAY) {
+        pt_jsonw_value(w, value);
+        return true;
+    }
+    if (depth == limits->depth_max) {
+        return refuse_attribute(problem, "too_deep", top, "attributes nest deeper than %u",
+                                limits->depth_max);
+    }
+    if (type == PT_JSON_OBJECT) {
+        pt_jsonw_object(w);
+    } else {
+        pt_jsonw_array(w);
+    }
+    for (struct pt_json_iter it = pt_json_iterate(value); pt_json_next(&it);) {
+        if (type == PT_JSON_OBJECT) {
+            if (it.key.size > limits->key_bytes_max) {
+                return refuse_attribute(problem, "too_long", top,
+                                        "a key has %zu bytes; at most %u are taken", it.key.size,
+                                        limits->key_bytes_max);
+            }
+            pt_jsonw_key_span(w, it.key);
+        }
+        if (!take_value(batch, w, it.value, top, depth + 1, problem)) {
+            return false;
+        }
+    }
+    if (type == PT_JSON_OBJECT) {
+        pt_jsonw_object_end(w);
+    } else {
+        pt_jsonw_array_end(w);
+    }
+    return true;
+}
+
+static bool take_attributes(struct batch *batch, const struct pt_event_fields *fields,
+                            struct pt_problem *problem)
+{
+    const struct pt_decode_limits *limits = &batch->env->limits;
+    struct pt_cardinality *cardinality = batch->env->cardinality;
+    const struct pt_span none = {0};
+    struct pt_jsonw w;
+    uint32_t count = pt_json_count(fields->attributes);
+
+    if (count > limits->attributes_max) {
+        return refuse_attribute(problem, "too_many", none, "%u attributes; at most %u are taken",
+                                count, limits->attributes_max);
+    }
+    pt_jsonw_init(&w, &batch->decoder->scratch);
+    pt_jsonw_object(&w);
+    for (struct pt_json_iter it = pt_json_iterate(fields->attributes); pt_json_next(&it);) {
+        if (it.key.size > limits->key_bytes_max) {
+            return refuse_attribute(problem, "too_long", none,
+                                    "a key has %zu bytes; at most %u are taken", it.key.size,
+                                    limits->key_bytes_max);
+        }
+        if (!pt_cardinality_key(cardinality, fields->event_name, it.key)) {
+            return refuse_attribute(problem, "too_many_keys", it.key,
+                                    "events of this name have used too many different attribute "
+                                    "keys (collect.attribute_keys_max): is a key made from data?");
+        }
+        if (pt_json_type(it.value) == PT_JSON_STRING) {
+            pt_cardinality_value(cardinality, fields->event_name, it.key,
+                                 pt_json_string(it.value));
+        }
+        pt_jsonw_key_span(&w, it.key);
+        if (!take_value(batch, &w, it.value, it.key, 1, problem)) {
+            return false;
+        }
+    }
+    pt_jsonw_object_end(&w);
+    if (batch->decoder->scratch.has_failed ||
+        batch->decoder->scratch.size > PT_ATTRIBUTES_BYTES_MAX) {
+        return refuse_attribute(problem, "too_long", none, "attributes take more than %d bytes",
+                                PT_ATTRIBUTES_BYTES_MAX);
+    }
+    return true;
 }
 
 static enum pt_code take_event(struct batch *batch, struct pt_json event, struct pt_error *err)
@@ -290,25 +413,14 @@ static enum pt_code take_event(struct batch *batch, struct pt_json event, struct
     enum pt_code code = PT_OK;
     bool ok = pt_schema_check_event(event, &fields, &problem);
 
-    if (batch->index >= batch->limits->events_max) {
+    if (batch->index >= batch->env->limits.events_max) {
         return pt_fail(err, PT_TOO_BIG, "a request may hold %u events; send more requests",
-                       batch->limits->events_max);
+                       batch->env->limits.events_max);
     }
     pt_buf_reset(&d->scratch);
-    if (ok && pt_json_exists(fields.attributes)) {
-        struct pt_jsonw w;
-
-        pt_jsonw_init(&w, &d->scratch);
-        pt_jsonw_value(&w, fields.attributes);
-        if (d->scratch.has_failed || d->scratch.size > PT_ATTRIBUTES_BYTES_MAX) {
-            problem = (struct pt_problem){
-                .code = "too_long",
-                .pointer = "/attributes",
-                .detail = "attributes take more than 65536 bytes",
-            };
-            ok = false;
-            pt_buf_reset(&d->scratch);
-        }
+    ok = ok && (!pt_json_exists(fields.attributes) || take_attributes(batch, &fields, &problem));
+    if (!ok) {
+        pt_buf_reset(&d->scratch);
     }
     if (ok) {
         code = append_record(batch, &fields, err);
@@ -395,13 +507,13 @@ static enum pt_code take_ndjson_body(struct batch *batch, struct pt_span body, s
 }
 
 enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,
-                            int64_t received_at_us, const struct pt_pseudonyms *pseudonyms,
-                            const struct pt_decode_limits *limits, struct pt_error *err)
+                            int64_t received_at_us, const struct pt_place *place,
+                            const struct pt_decode_env *env, struct pt_error *err)
 {
     struct batch batch = {
         .decoder = decoder,
-        .pseudonyms = pseudonyms,
-        .limits = limits,
+        .env = env,
+        .place = place,
         .sent_at_us = NO_TIME,
         .received_at_us = received_at_us,
     };

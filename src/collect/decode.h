@@ -6,6 +6,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "collect/cardinality.h"
+#include "collect/locate.h"
 #include "privacy/privacy.h"
 
 /* Limits of one request. */
@@ -14,6 +16,17 @@ struct pt_decode_limits {
     size_t record_bytes_max; /* of all records together */
     int64_t clock_tolerance_us;
     int64_t event_age_us_max;
+    uint32_t attributes_max;
+    uint32_t depth_max;
+    uint32_t key_bytes_max;
+    uint32_t value_bytes_max;
+};
+
+/* What decoding asks; all borrowed. */
+struct pt_decode_env {
+    const struct pt_pseudonyms *pseudonyms;
+    struct pt_cardinality *cardinality;
+    struct pt_decode_limits limits;
 };
 
 /* Growing array of sizes. */
@@ -50,14 +63,14 @@ struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_
 void pt_decoder_destroy(struct pt_decoder *decoder);
 
 /*
- * Decode `body` (PT_JSON_PADDING readable bytes follow it), received at `received_at_us`.
+ * Decode `body` (PT_JSON_PADDING readable bytes follow it), received at `received_at_us` from
+ * `place`.
  * PT_INVALID: the body as a whole is not readable: nothing is taken, `err` says where.
  * PT_TOO_BIG: too many events, or records over the limit. PT_NO_MEMORY.
  */
 enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,
-                            int64_t received_at_us, const struct pt_pseudonyms *pseudonyms,
-                            const struct pt_decode_limits *limits,
-                            struct pt_error *err) PT_MUST_USE;
+                            int64_t received_at_us, const struct pt_place *place,
+                            const struct pt_decode_env *env, struct pt_error *err) PT_MUST_USE;
 
 /*
  * When did it happen? `sent_at_us` is INT64_MIN where the batch has none. Sets event_time

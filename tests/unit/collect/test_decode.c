@@ -21,11 +21,19 @@
 
 static struct pt_decoder *decoder;
 static struct pt_pseudonyms *pseudonyms;
-static const struct pt_decode_limits limits = {
-    .events_max = 5,
-    .record_bytes_max = 1 << 20,
-    .clock_tolerance_us = 5000000,
-    .event_age_us_max = 400 * PT_DAY_US,
+static const struct pt_place place = {.country = {'S', 'E'}, .city = "Boxholm"};
+static struct pt_decode_env env = {
+    .limits =
+        {
+            .events_max = 5,
+            .record_bytes_max = 1 << 20,
+            .clock_tolerance_us = 5000000,
+            .event_age_us_max = 400 * PT_DAY_US,
+            .attributes_max = 3,
+            .depth_max = 2,
+            .key_bytes_max = 8,
+            .value_bytes_max = 10,
+        },
 };
 
 static enum pt_code decode(enum pt_body_kind kind, const char *body, struct pt_error *err)
@@ -36,7 +44,7 @@ static enum pt_code decode(enum pt_body_kind kind, const char *body, struct pt_e
     assert_true(size + PT_JSON_PADDING < sizeof(padded));
     memcpy(padded, body, size);
     memset(padded + size, 0xff, PT_JSON_PADDING);
-    return pt_decode_body(decoder, kind, pt_span_of(padded, size), NOW, pseudonyms, &limits, err);
+    return pt_decode_body(decoder, kind, pt_span_of(padded, size), NOW, &place, &env, err);
 }
 
 static bool holds(const struct pt_buf *buf, const char *text)
@@ -60,6 +68,7 @@ static void a_good_event_becomes_a_record(void **state)
     PT_CHECK(event.attributes.size == 13 && memcmp(event.attributes.data, "{\"x\":[1,2.5]}", 13) == 0);
     pt_pseudonym_user(pseudonyms, pt_span_str("alice@example.com"), pseudonym);
     PT_CHECK(memcmp(event.user, pseudonym, sizeof(pseudonym)) == 0);
+    PT_CHECK(memcmp(event.country, "SE", 2) == 0 && event.city.size == 7 && event.region.size == 0);
     PT_CHECK(!holds(&decoder->records, "alice") && !holds(&decoder->records, "device-1"));
     PT_CHECK(holds(&decoder->answer, "\"accepted\":1"));
 }
@@ -168,12 +177,83 @@ static void clocks_are_corrected(void **state)
         int64_t time = 0;
         int64_t skew = 0;
 
-        pt_correct_clock(cases[i].occurred, cases[i].sent, NOW, &limits, &time, &skew);
+        pt_correct_clock(cases[i].occurred, cases[i].sent, NOW, &env.limits, &time, &skew);
         if (time != cases[i].time || skew != cases[i].skew) {
             fail_msg("case %zu: time off by %lld, skew %lld", i, (long long)(time - cases[i].time),
                      (long long)skew);
         }
     }
+}
+
+static void attributes_are_bounded(void **state)
+{
+    static const struct {
+        const char *attributes;
+        const char *code; /* NULL: taken */
+        const char *pointer;
+    } cases[] = {
+        {"{}", NULL, NULL},
+        {"{\"a\":1,\"b\":[1,2],\"c\":\"0123456789\"}", NULL, NULL},
+        {"{\"a\":1,\"b\":2,\"c\":3,\"d\":4}", "too_many", "\"/attributes\""},
+        {"{\"b\":[[1]]}", "too_deep", "\"/attributes/b\""},
+        {"{\"b\":[[]]}", "too_deep", "\"/attributes/b\""},
+        {"{\"123456789\":1}", "too_long", "\"/attributes\""},
+        {"{\"a\":{\"123456789\":1}}", "too_long", "\"/attributes/a\""},
+        {"{\"a\":\"01234567890\"}", "too_long", "\"/attributes/a\""},
+        {"{\"o o\":\"01234567890\"}", "too_long", "\"/attributes\""},
+        {"{\"k1\":1,\"k2\":1}", "too_many_keys", "\"/attributes/k2\""}, /* a, b, c, o o, k1 */
+        {"{\"k1\":1,\"a\":2}", NULL, NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char body[1024];
+        struct pt_error err = {0};
+
+        snprintf(body, sizeof(body),
+                 "{\"events\":[{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\","
+                 "\"event_name\":\"bounded\",\"occurred_at\":\"2026-11-01T11:59:00Z\","
+                 "\"user_id\":\"u\",\"session_id\":\"s\",\"attributes\":%s}]}",
+                 cases[i].attributes);
+        PT_CHECK_OK(decode(PT_BODY_JSON, body, &err), err);
+        PT_CHECK(decoder->record_sizes.count + decoder->dead_sizes.count == 1);
+        if (decoder->record_sizes.count != (cases[i].code ? 0u : 1u) ||
+            (cases[i].code && (!holds(&decoder->answer, cases[i].code) ||
+                               !holds(&decoder->answer, cases[i].pointer)))) {
+            fail_msg("%s: %.*s", cases[i].attributes, PT_SPAN_ARG(pt_buf_span(&decoder->answer)));
+        }
+    }
+}
+
+static void many_values_are_estimated_and_warned_of(void **state)
+{
+    struct pt_metrics *metrics = pt_metrics_create();
+    struct pt_cardinality *cardinality = pt_cardinality_create(2, 1000, metrics);
+    struct pt_span name = pt_span_str("n");
+    struct pt_span key = pt_span_str("k");
+    double values = 0;
+
+    (void)state;
+    PT_CHECK(pt_cardinality_key(cardinality, name, key));
+    PT_CHECK(pt_cardinality_key(cardinality, name, pt_span_str("k2")));
+    PT_CHECK(!pt_cardinality_key(cardinality, name, pt_span_str("k3")));
+    PT_CHECK(pt_cardinality_key(cardinality, pt_span_str("m"), pt_span_str("k3")));
+    pt_log_set_level(PT_LOG_ERROR);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 20000; i++) {
+            char text[16];
+            int size = snprintf(text, sizeof(text), "v%d", i);
+
+            pt_cardinality_value(cardinality, name, key, pt_span_of(text, (size_t)size));
+        }
+    }
+    pt_log_set_level(PT_LOG_INFO);
+    values = pt_cardinality_estimate(cardinality, name, key);
+    PT_CHECK(values > 18000 && values < 22000); /* three standard errors */
+    PT_CHECK(pt_metric_read(pt_metrics_get(metrics, PT_GAUGE, "playtrace_collect_wide_attributes",
+                                           NULL, "")) == 1);
+    pt_cardinality_destroy(cardinality);
+    pt_metrics_destroy(metrics);
 }
 
 int main(void)
@@ -185,15 +265,20 @@ int main(void)
         cmocka_unit_test(lines_are_events),
         cmocka_unit_test(too_many_events_are_too_many),
         cmocka_unit_test(clocks_are_corrected),
+        cmocka_unit_test(attributes_are_bounded),
+        cmocka_unit_test(many_values_are_estimated_and_warned_of),
     };
     struct pt_error err = {0};
     char *dir = pt_test_dir_create();
     int failed = 1;
 
     decoder = pt_decoder_create(1 << 20, 1 << 20);
+    env.cardinality = pt_cardinality_create(5, 1000, NULL);
     if (decoder && pt_pseudonyms_open(&pseudonyms, pt_io_posix(), dir, true, &err) == PT_OK) {
+        env.pseudonyms = pseudonyms;
         failed = cmocka_run_group_tests(tests, NULL, NULL);
     }
+    pt_cardinality_destroy(env.cardinality);
     pt_pseudonyms_close(pseudonyms);
     pt_decoder_destroy(decoder);
     pt_test_dir_remove(dir);
