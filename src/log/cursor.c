@@ -96,11 +96,16 @@ enum pt_code pt_cursor_is_same_life(struct pt_cursor *cursor, bool *is_same_out,
                                     struct pt_error *err)
 {
     struct pt_segment_info info = {0};
-    enum pt_code code = read_info(cursor->io, cursor->file, cursor->path, &info, err);
+    struct pt_file *file = NULL;
+    enum pt_code code = pt_io_open(cursor->io, cursor->path, PT_OPEN_READ, &file, err);
 
     *is_same_out = false;
-    if (code == PT_CORRUPT || code == PT_INVALID) {
-        return PT_OK; /* a header that is being written anew */
+    if (!code) {
+        code = read_info(cursor->io, file, cursor->path, &info, err);
+    }
+    pt_io_close(cursor->io, file);
+    if (code == PT_NOT_FOUND || code == PT_CORRUPT || code == PT_INVALID) {
+        return PT_OK; /* recycled, or a header that is being written anew */
     }
     *is_same_out = !code && info.checksum == cursor->info.checksum;
     return code;
@@ -212,7 +217,8 @@ void pt_cursor_pass(struct pt_cursor *cursor, const struct pt_batch_header *head
     memcpy(cursor->note, header->note, sizeof(cursor->note));
 }
 
-/* The next position from `at` on where a batch's header may stand; the file's end where none does. */
+/* The next position from `at` on where a batch's header may stand; the file's end where none does.
+ */
 static enum pt_code find_candidate(struct pt_cursor *cursor, uint64_t at, uint64_t *at_out,
                                    struct pt_error *err)
 {

@@ -15,9 +15,9 @@ struct pt_cursor {
     struct pt_file *file; /* owned; NULL when not open */
     char *path;           /* owned */
     struct pt_segment_info info;
-    uint64_t position; /* of the next batch */
-    uint64_t offset;   /* of the next record */
-    uint64_t chain;    /* what the next batch must name as its previous */
+    uint64_t position;               /* of the next batch */
+    uint64_t offset;                 /* of the next record */
+    uint64_t chain;                  /* what the next batch must name as its previous */
     uint8_t note[PT_LOG_NOTE_BYTES]; /* of the newest batch passed, or the segment's */
     uint8_t *buffer;                 /* owned; holds bytes of the file from buffer_at on */
     size_t buffer_capacity;
@@ -36,7 +36,7 @@ void pt_cursor_release(struct pt_cursor *cursor);
 enum pt_code pt_cursor_open(struct pt_cursor *cursor, const char *dir, uint64_t sequence,
                             unsigned flags, struct pt_error *err) PT_MUST_USE;
 
-/* Read the header again: whether the file still is the life that was opened. */
+/* Whether the file of that name still is the life that was opened; the open file cannot tell. */
 enum pt_code pt_cursor_is_same_life(struct pt_cursor *cursor, bool *is_same_out,
                                     struct pt_error *err) PT_MUST_USE;
 

@@ -134,8 +134,8 @@ static enum pt_code take_file(struct pt_log *log, struct pt_file **file_out, cha
         code = pt_fail(err, PT_NO_MEMORY, "log %s: start a segment", log->dir);
         goto out;
     }
-    code = pt_io_open(log->io, name, PT_OPEN_WRITE | (*is_spare_out ? 0 : PT_OPEN_CREATE), &file,
-                      err);
+    code =
+        pt_io_open(log->io, name, PT_OPEN_WRITE | (*is_spare_out ? 0 : PT_OPEN_CREATE), &file, err);
     if (code) {
         goto out;
     }
@@ -256,7 +256,7 @@ out:
 struct found {
     struct pt_log *log;
     bool has_new_file;
-    bool has_failed; /* no memory */
+    bool has_failed;  /* no memory */
     uint64_t *excess; /* spares over the bound, or of another size */
     size_t excess_count;
 };
@@ -389,7 +389,8 @@ static enum pt_code read_headers(struct pt_log *log, struct pt_error *err)
         segment->base_offset = log->last.info.base_offset;
         segment->bytes = log->last.info.bytes;
         if (i > 0 && segment->base_offset < segment[-1].base_offset) {
-            return pt_fail(err, PT_CORRUPT, "%s: byte 24: starts at offset %llu, before segment %llu",
+            return pt_fail(err, PT_CORRUPT,
+                           "%s: byte 24: starts at offset %llu, before segment %llu",
                            log->last.path, (unsigned long long)segment->base_offset,
                            (unsigned long long)segment[-1].sequence);
         }
@@ -426,23 +427,23 @@ static enum pt_code recover_last(struct pt_log *log, struct pt_error *err)
         return code;
     }
     if (last->offset < log->options.synced_offset) {
-        return pt_fail(err, PT_CORRUPT,
-                       "%s: byte %llu: a batch is damaged: the readable part ends at offset %llu, but "
-                       "records below offset %llu were synced",
-                       last->path, (unsigned long long)last->position,
-                       (unsigned long long)last->offset,
-                       (unsigned long long)log->options.synced_offset);
+        return pt_fail(
+            err, PT_CORRUPT,
+            "%s: byte %llu: a batch is damaged: the readable part ends at offset %llu, but "
+            "records below offset %llu were synced",
+            last->path, (unsigned long long)last->position, (unsigned long long)last->offset,
+            (unsigned long long)log->options.synced_offset);
     }
     code = pt_cursor_is_damage_proven(last, &is_proven, err);
     if (code) {
         return code;
     }
     if (is_proven) {
-        return pt_fail(err, PT_CORRUPT,
-                       "%s: byte %llu: the batch at offset %llu is damaged: a later batch shows that "
-                       "it was synced",
-                       last->path, (unsigned long long)last->position,
-                       (unsigned long long)last->offset);
+        return pt_fail(
+            err, PT_CORRUPT,
+            "%s: byte %llu: the batch at offset %llu is damaged: a later batch shows that "
+            "it was synced",
+            last->path, (unsigned long long)last->position, (unsigned long long)last->offset);
     }
     code = pt_io_size(log->io, last->file, &file_bytes, err);
     if (code) {
@@ -502,8 +503,10 @@ static enum pt_code open_directory(struct pt_log *log, struct pt_error *err)
         return code ? code : recover_last(log, err);
     }
     if (log->options.synced_offset > 0) {
-        return pt_fail(err, PT_CORRUPT, "log %s: holds no segment, but records below offset %llu were "
-                       "synced", log->dir, (unsigned long long)log->options.synced_offset);
+        return pt_fail(err, PT_CORRUPT,
+                       "log %s: holds no segment, but records below offset %llu were "
+                       "synced",
+                       log->dir, (unsigned long long)log->options.synced_offset);
     }
     code = sync_parent(log->io, log->dir, err);
     return code ? code : start_segment(log, 0, 0, err);
@@ -651,8 +654,9 @@ static enum pt_code check_batch(const struct pt_log *log, struct pt_span records
 
     room_bytes = room_bytes < PT_LOG_BATCH_BYTES_MAX ? room_bytes : PT_LOG_BATCH_BYTES_MAX;
     if (records.size > room_bytes || pt_batch_bytes(count, records.size) > room_bytes) {
-        return pt_fail(err, PT_TOO_BIG, "log %s: a batch of %zu bytes in %u records; at most %llu bytes",
-                       log->dir, records.size, count, (unsigned long long)room_bytes);
+        return pt_fail(err, PT_TOO_BIG,
+                       "log %s: a batch of %zu bytes in %u records; at most %llu bytes", log->dir,
+                       records.size, count, (unsigned long long)room_bytes);
     }
     for (uint32_t i = 0; i < count; i++) {
         sum_bytes += sizes[i];
@@ -671,9 +675,10 @@ static enum pt_code check_free_space(const struct pt_log *log, struct pt_error *
     }
     code = pt_io_free_bytes(log->io, log->dir, &free_bytes, err);
     if (!code && free_bytes < log->options.free_bytes_min) {
-        code = pt_fail(err, PT_FULL, "log %s: %llu bytes are free on the device; %llu must stay free",
-                       log->dir, (unsigned long long)free_bytes,
-                       (unsigned long long)log->options.free_bytes_min);
+        code =
+            pt_fail(err, PT_FULL, "log %s: %llu bytes are free on the device; %llu must stay free",
+                    log->dir, (unsigned long long)free_bytes,
+                    (unsigned long long)log->options.free_bytes_min);
     }
     return code;
 }

@@ -81,13 +81,13 @@ void pt_log_release(struct pt_log *log, uint64_t offset);
 struct pt_log_reader;
 
 struct pt_log_batch {
-    uint64_t offset;          /* of the first record */
-    uint32_t count;           /* records */
-    int64_t appended_at_us;   /* the writer's wall clock */
-    const uint8_t *note;      /* PT_LOG_NOTE_BYTES */
-    const uint8_t *records;   /* count records, one after another */
-    const uint32_t *sizes;    /* bytes of each */
-    size_t records_bytes;     /* their sum */
+    uint64_t offset;        /* of the first record */
+    uint32_t count;         /* records */
+    int64_t appended_at_us; /* the writer's wall clock */
+    const uint8_t *note;    /* PT_LOG_NOTE_BYTES */
+    const uint8_t *records; /* count records, one after another */
+    const uint32_t *sizes;  /* bytes of each */
+    size_t records_bytes;   /* their sum */
 };
 
 /*
@@ -103,7 +103,8 @@ uint64_t pt_log_reader_start(struct pt_log_reader *reader);
 
 /*
  * Put the reader at the batch that holds `offset` (or at the note-only batches before it), or the
- * end. PT_NOT_FOUND: it was recycled. PT_INVALID: past the end. A failure leaves the reader where it was.
+ * end. PT_NOT_FOUND: it was recycled. PT_INVALID: past the end. A failure leaves the reader where
+ * it was.
  */
 enum pt_code pt_log_reader_seek(struct pt_log_reader *reader, uint64_t offset,
                                 struct pt_error *err) PT_MUST_USE;
@@ -118,7 +119,6 @@ enum pt_code pt_log_reader_seek(struct pt_log_reader *reader, uint64_t offset,
  * The batch is borrowed until the next call.
  */
 enum pt_code pt_log_reader_next(struct pt_log_reader *reader, uint64_t limit,
-                                struct pt_log_batch *batch_out,
-                                struct pt_error *err) PT_MUST_USE;
+                                struct pt_log_batch *batch_out, struct pt_error *err) PT_MUST_USE;
 
 #endif

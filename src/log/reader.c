@@ -165,28 +165,6 @@ static enum pt_code report_damage(const struct pt_cursor *cursor, struct pt_erro
                    (unsigned long long)cursor->offset);
 }
 
-/* Whether the cursor's file is no longer the segment that it was opened as. */
-static enum pt_code is_gone(struct pt_log_reader *reader, struct pt_cursor *cursor,
-                            bool *is_gone_out, struct pt_error *err)
-{
-    struct range range;
-    bool is_same = false;
-    enum pt_code code = list_range(reader, &range, err);
-
-    *is_gone_out = false;
-    if (code) {
-        return code;
-    }
-    if (range.is_empty || cursor->info.sequence < range.first ||
-        cursor->info.sequence > range.last) {
-        *is_gone_out = true;
-        return PT_OK;
-    }
-    code = pt_cursor_is_same_life(cursor, &is_same, err);
-    *is_gone_out = !code && !is_same;
-    return code;
-}
-
 /*
  * No whole batch at the cursor and no segment behind it. Whether that is the end of the log, or
  * a batch is missing that the limit, or a later batch, shows to have been there.
@@ -209,6 +187,44 @@ static enum pt_code is_batch_missing(struct pt_log_reader *reader, struct pt_cur
     return code;
 }
 
+/*
+ * Neither a batch nor the segment that would follow was found. `opened` is what opening the next
+ * segment gave: PT_OK for one that starts elsewhere in the chain. PT_OK: there is a batch now.
+ */
+static enum pt_code judge(struct pt_log_reader *reader, struct pt_cursor *cursor, uint64_t limit,
+                          enum pt_code opened, struct pt_batch_header *header_out,
+                          const uint8_t **raw_out, struct pt_error *err)
+{
+    bool is_missing = opened != PT_NOT_FOUND;
+    bool is_same = false;
+    enum pt_code code = PT_OK;
+
+    if (!is_missing) {
+        code = is_batch_missing(reader, cursor, limit, &is_missing, err);
+        if (code) {
+            return code;
+        }
+    }
+    /* The evidence is in: now look again. */
+    code = pt_cursor_peek(cursor, header_out, raw_out, err);
+    if (code != PT_NOT_FOUND) {
+        return code;
+    }
+    code = pt_cursor_is_same_life(cursor, &is_same, err);
+    if (code) {
+        return code;
+    }
+    if (!is_same) {
+        return report_gone(reader, cursor, err);
+    }
+    if (opened == PT_CORRUPT) {
+        return PT_CORRUPT; /* `err` names the header of the next segment */
+    }
+    return is_missing ? report_damage(cursor, err)
+                      : pt_fail(err, PT_NOT_FOUND, "%s: end of the log at offset %llu",
+                                cursor->path, (unsigned long long)cursor->offset);
+}
+
 /* The batch at the cursor, which goes on to the next segment where one ends. */
 static enum pt_code peek_across(struct pt_log_reader *reader, struct pt_cursor *cursor,
                                 uint64_t limit, struct pt_batch_header *header_out,
@@ -219,9 +235,6 @@ static enum pt_code peek_across(struct pt_log_reader *reader, struct pt_cursor *
 
     pt_cursor_init(&next, reader->io);
     for (;;) {
-        bool is_missing = false;
-        bool has_gone = false;
-
         code = pt_cursor_peek(cursor, header_out, raw_out, err);
         if (code != PT_NOT_FOUND) {
             break;
@@ -233,39 +246,8 @@ static enum pt_code peek_across(struct pt_log_reader *reader, struct pt_cursor *
             swap_cursors(cursor, &next);
             continue;
         }
-        if (code == PT_NOT_FOUND) {
-            code = is_batch_missing(reader, cursor, limit, &is_missing, err);
-            if (code) {
-                break;
-            }
-        } else if (code && code != PT_CORRUPT) {
-            break;
-        } else {
-            is_missing = true;
-        }
-        /* The evidence is in: now look again. */
-        {
-            enum pt_code again = pt_cursor_peek(cursor, header_out, raw_out, err);
-
-            if (again != PT_NOT_FOUND) {
-                code = again;
-                break;
-            }
-        }
-        {
-            enum pt_code checked = is_gone(reader, cursor, &has_gone, err);
-
-            if (checked) {
-                code = checked;
-                break;
-            }
-        }
-        if (has_gone) {
-            code = report_gone(reader, cursor, err);
-        } else if (code != PT_CORRUPT) { /* else the next segment's header is the damage */
-            code = is_missing ? report_damage(cursor, err)
-                              : pt_fail(err, PT_NOT_FOUND, "%s: end of the log at offset %llu",
-                                        cursor->path, (unsigned long long)cursor->offset);
+        if (!code || code == PT_NOT_FOUND || code == PT_CORRUPT) {
+            code = judge(reader, cursor, limit, code, header_out, raw_out, err);
         }
         break;
     }
@@ -289,8 +271,7 @@ enum pt_code pt_log_reader_next(struct pt_log_reader *reader, uint64_t limit,
     }
     if (cursor->offset >= limit || header.count > limit - header.base_offset) {
         return pt_fail(err, PT_NOT_FOUND, "%s: offset %llu: up to the limit of %llu all was read",
-                       cursor->path, (unsigned long long)cursor->offset,
-                       (unsigned long long)limit);
+                       cursor->path, (unsigned long long)cursor->offset, (unsigned long long)limit);
     }
     *batch_out = (struct pt_log_batch){
         .offset = header.base_offset,
@@ -335,15 +316,15 @@ static enum pt_code open_segment_of(struct pt_log_reader *reader, uint64_t offse
         }
     }
     if (!code && cursor->info.base_offset > offset) {
-        code = pt_fail(err, PT_NOT_FOUND, "log %s: offset %llu was recycled; the log starts at %llu",
-                       reader->dir, (unsigned long long)offset,
-                       (unsigned long long)cursor->info.base_offset);
+        code = pt_fail(err, PT_NOT_FOUND,
+                       "log %s: offset %llu was recycled; the log starts at %llu", reader->dir,
+                       (unsigned long long)offset, (unsigned long long)cursor->info.base_offset);
     }
     return code;
 }
 
-static enum pt_code walk_to(struct pt_log_reader *reader, uint64_t offset,
-                            struct pt_cursor *cursor, struct pt_error *err)
+static enum pt_code walk_to(struct pt_log_reader *reader, uint64_t offset, struct pt_cursor *cursor,
+                            struct pt_error *err)
 {
     for (;;) {
         struct pt_batch_header header = {0};
@@ -353,8 +334,10 @@ static enum pt_code walk_to(struct pt_log_reader *reader, uint64_t offset,
         if (code == PT_NOT_FOUND) {
             return cursor->offset == offset
                        ? PT_OK
-                       : pt_fail(err, PT_INVALID, "%s: offset %llu is past the end of the log at %llu "
-                                 "(byte %llu)", cursor->path, (unsigned long long)offset,
+                       : pt_fail(err, PT_INVALID,
+                                 "%s: offset %llu is past the end of the log at %llu "
+                                 "(byte %llu)",
+                                 cursor->path, (unsigned long long)offset,
                                  (unsigned long long)cursor->offset,
                                  (unsigned long long)cursor->position);
         }
@@ -368,8 +351,7 @@ static enum pt_code walk_to(struct pt_log_reader *reader, uint64_t offset,
     }
 }
 
-enum pt_code pt_log_reader_seek(struct pt_log_reader *reader, uint64_t offset,
-                                struct pt_error *err)
+enum pt_code pt_log_reader_seek(struct pt_log_reader *reader, uint64_t offset, struct pt_error *err)
 {
     struct pt_cursor cursor;
     enum pt_code code = PT_AGAIN;

@@ -121,8 +121,7 @@ static bool name_parse(const char *name, const char *prefix, uint64_t *sequence_
     for (size_t i = 0; i < SEQUENCE_DIGITS; i++) {
         char digit = name[prefix_bytes + i];
 
-        if (digit < '0' || digit > '9' ||
-            __builtin_mul_overflow(sequence, 10u, &sequence) ||
+        if (digit < '0' || digit > '9' || __builtin_mul_overflow(sequence, 10u, &sequence) ||
             __builtin_add_overflow(sequence, (uint64_t)(digit - '0'), &sequence)) {
             return false;
         }

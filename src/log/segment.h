@@ -66,7 +66,8 @@ uint64_t pt_batch_bytes(uint64_t count, uint64_t records_bytes);
 void pt_batch_encode(struct pt_batch_header *header, const uint32_t *sizes, const uint8_t *records,
                      uint8_t *batch_out);
 
-/* Whether a header at `position` could start a batch of segment `info`; says nothing of its body. */
+/* Whether a header at `position` could start a batch of segment `info`; says nothing of its body.
+ */
 bool pt_batch_peek(const uint8_t at[PT_BATCH_HEADER_BYTES], const struct pt_segment_info *info,
                    uint64_t position, struct pt_batch_header *header_out);
 /* Whether the body belongs to the header. `batch` has all of the batch's bytes. */

@@ -174,8 +174,7 @@ static void change_names(struct pt_simdisk *disk, const char *from, const char *
 {
     struct change *change = NULL;
 
-    disk->changes =
-        must(realloc(disk->changes, (disk->change_count + 1) * sizeof(*disk->changes)));
+    disk->changes = must(realloc(disk->changes, (disk->change_count + 1) * sizeof(*disk->changes)));
     change = &disk->changes[disk->change_count++];
     snprintf(change->from, PATH_BYTES, "%s", from ? from : "");
     snprintf(change->to, PATH_BYTES, "%s", to ? to : "");
@@ -251,7 +250,8 @@ static uint64_t used_bytes(struct pt_simdisk *disk)
 /* Whether the file may grow to `bytes`. */
 static bool has_room(struct pt_simdisk *disk, const struct node *node, uint64_t bytes)
 {
-    uint64_t have = node->allocated_bytes > node->seen_bytes ? node->allocated_bytes : node->seen_bytes;
+    uint64_t have =
+        node->allocated_bytes > node->seen_bytes ? node->allocated_bytes : node->seen_bytes;
 
     return bytes <= have || used_bytes(disk) + (bytes - have) <= disk->capacity_bytes;
 }
@@ -337,8 +337,7 @@ static enum pt_code begin(struct pt_simdisk *disk, const char *what, const char 
         disk->is_in_hook = false;
         disk->hook_at = 0;
     }
-    if (disk->calls == disk->fail_at ||
-        (disk->fail_from && disk->calls >= disk->fail_from)) {
+    if (disk->calls == disk->fail_at || (disk->fail_from && disk->calls >= disk->fail_from)) {
         disk->has_fired = true;
         *has_effect_out = disk->fail_has_effect && !disk->fail_from;
         return pt_fail(err, disk->fail_code, "%s: %s: simulated failure", path, what);
@@ -413,8 +412,8 @@ static void sim_close(void *ctx, struct pt_file *file)
     free(file);
 }
 
-static enum pt_code sim_read(void *ctx, struct pt_file *file, uint64_t at, void *data,
-                             size_t bytes, size_t *read_out, struct pt_error *err)
+static enum pt_code sim_read(void *ctx, struct pt_file *file, uint64_t at, void *data, size_t bytes,
+                             size_t *read_out, struct pt_error *err)
 {
     struct pt_simdisk *disk = ctx;
     bool has_effect = false;
@@ -549,8 +548,8 @@ static enum pt_code sim_allocate(void *ctx, struct pt_file *file, uint64_t bytes
     return end(disk, code);
 }
 
-static enum pt_code do_rename(struct pt_simdisk *disk, const char *from_given,
-                              const char *to_given, bool is_new, struct pt_error *err)
+static enum pt_code do_rename(struct pt_simdisk *disk, const char *from_given, const char *to_given,
+                              bool is_new, struct pt_error *err)
 {
     struct entry *entry = NULL;
     char from[PATH_BYTES];
@@ -681,8 +680,7 @@ static enum pt_code sim_list(void *ctx, const char *path_given,
         const char *slash = strrchr(copy.entries[i].path, '/');
 
         if (is_in(copy.entries[i].path, path) && strcmp(copy.entries[i].path, path) != 0) {
-            each(each_ctx, slash ? slash + 1 : copy.entries[i].path,
-                 copy.entries[i].node->is_dir);
+            each(each_ctx, slash ? slash + 1 : copy.entries[i].path, copy.entries[i].node->is_dir);
         }
     }
     free(copy.entries);
@@ -772,8 +770,7 @@ static void set_fault(struct pt_simdisk *disk, uint64_t at, uint64_t from, enum 
     pthread_mutex_unlock(&disk->mutex);
 }
 
-void pt_simdisk_fail_call(struct pt_simdisk *disk, unsigned nth, enum pt_code code,
-                          bool has_effect)
+void pt_simdisk_fail_call(struct pt_simdisk *disk, unsigned nth, enum pt_code code, bool has_effect)
 {
     set_fault(disk, nth ? disk->calls + nth : 0, 0, code, has_effect);
 }
@@ -788,8 +785,7 @@ bool pt_simdisk_fault_fired(struct pt_simdisk *disk)
     return disk->has_fired;
 }
 
-void pt_simdisk_hook_call(struct pt_simdisk *disk, unsigned nth, void (*hook)(void *ctx),
-                          void *ctx)
+void pt_simdisk_hook_call(struct pt_simdisk *disk, unsigned nth, void (*hook)(void *ctx), void *ctx)
 {
     disk->hook_at = disk->calls + nth;
     disk->hook = hook;
@@ -852,8 +848,7 @@ void pt_simdisk_crash_torn(struct pt_simdisk *disk, size_t bytes)
     struct node *node = disk->last_node;
 
     pt_assert(node && bytes <= disk->last_bytes);
-    memcpy(node->seen + disk->last_at + bytes, disk->last_before + bytes,
-           disk->last_bytes - bytes);
+    memcpy(node->seen + disk->last_at + bytes, disk->last_before + bytes, disk->last_bytes - bytes);
     if (disk->last_at + bytes > disk->last_seen_bytes) {
         node->seen_bytes = disk->last_at + bytes;
     } else {

@@ -17,14 +17,15 @@
 
 struct pt_simdisk;
 
-/* Empty, 1 GiB large; the root "/" and "." are there. Aborts without memory, as all of this does. */
+/* Empty, 1 GiB large; the root "/" and "." are there. Aborts without memory, as all of this does.
+ */
 struct pt_simdisk *pt_simdisk_create(void);
 void pt_simdisk_destroy(struct pt_simdisk *disk);
 struct pt_io *pt_simdisk_io(struct pt_simdisk *disk);
 
 /*
- * The `nth` call from now (1 = next) of any function but close fails with `code`, once; 0 switches it
- * off. A failing write leaves half of its bytes. `has_effect`: the call fails, and yet was done
+ * The `nth` call from now (1 = next) of any function but close fails with `code`, once; 0 switches
+ * it off. A failing write leaves half of its bytes. `has_effect`: the call fails, and yet was done
  * (not a sync, which always forgets).
  */
 void pt_simdisk_fail_call(struct pt_simdisk *disk, unsigned nth, enum pt_code code,
@@ -46,8 +47,10 @@ uint64_t pt_simdisk_calls(struct pt_simdisk *disk);
 
 enum pt_simdisk_loss {
     PT_SIMDISK_LOSE_ALL,  /* everything that was not synced */
-    PT_SIMDISK_LOSE_SOME, /* any subset of the unsynced sectors, and of the names the newest changes */
-    PT_SIMDISK_LOSE_NONE, /* all that was written got to the disk (but not what a failed sync forgot) */
+    PT_SIMDISK_LOSE_SOME, /* any subset of the unsynced sectors, and of the names the newest changes
+                           */
+    PT_SIMDISK_LOSE_NONE, /* all that was written got to the disk (but not what a failed sync
+                             forgot) */
 };
 
 /*

@@ -43,8 +43,8 @@ static void batches_of_all_shapes_read_back(void **state)
     static const struct {
         uint32_t count;
         uint32_t record_bytes;
-    } shapes[] = {{0, 0},     {1, 0},   {1, 1},       {3, 5},    {1, 300000}, {10, 0},
-                  {100, 446}, {0, 0},   {7, 40000},   {0, 0},    {5000, 3},   {1, 1040000},
+    } shapes[] = {{0, 0},     {1, 0},    {1, 1},       {3, 5},    {1, 300000}, {10, 0},
+                  {100, 446}, {0, 0},    {7, 40000},   {0, 0},    {5000, 3},   {1, 1040000},
                   {2, 9},     {64, 999}, {1, 1040000}, {300, 257}};
     struct world world;
     struct read_result result;

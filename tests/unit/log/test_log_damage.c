@@ -42,7 +42,8 @@ static void damage_below_the_checkpoint_is_corrupt(void **state)
     uint64_t end = PT_SEGMENT_HEADER_BYTES + 3 * pt_batch_bytes(4, 4 * 21);
 
     (void)state;
-    for (uint64_t at = 0; at < end; at += at == 104 ? 4080 - 104 : 1) { /* most of a header is zero */
+    for (uint64_t at = 0; at < end;
+         at += at == 104 ? 4080 - 104 : 1) { /* most of a header is zero */
         struct world world;
         uint64_t positions[4];
         unsigned batch = 0;
@@ -66,8 +67,8 @@ static void damage_below_the_checkpoint_is_corrupt(void **state)
 }
 
 /*
- * With no checkpoint known, a later batch tells what was synced before it: the first batch is proven
- * by the second and third; the last has no witness and is cut as torn.
+ * With no checkpoint known, a later batch tells what was synced before it: the first batch is
+ * proven by the second and third; the last has no witness and is cut as torn.
  */
 static void damage_is_proven_by_later_batches(void **state)
 {

@@ -5,9 +5,6 @@
  */
 #include "log_world.h"
 
-#include <pthread.h>
-#include <stdio.h>
-
 #define BATCH_RECORD_BYTES 100000u /* with 3 records a batch, 3 batches a segment */
 #define PER_SEGMENT 9u
 
@@ -15,8 +12,8 @@ static void append_segments(struct world *world, unsigned segments)
 {
     for (unsigned i = 0; i < segments * PER_SEGMENT / 3; i++) {
         PT_CHECK_OK(world_append(world, 3, BATCH_RECORD_BYTES), world->err);
+        PT_CHECK_OK(pt_log_sync(world->log, &world->err), world->err);
     }
-    PT_CHECK_OK(pt_log_sync(world->log, &world->err), world->err);
 }
 
 /* Once spares exist, no further file is made, and no further space taken. */
@@ -90,7 +87,8 @@ static void stale_batches_never_come_back(void **state)
         }
         PT_CHECK(file_exists(&world, 6));
         if (fresh == 0) {
-            pt_simdisk_crash(world.disk, PT_SIMDISK_LOSE_ALL, 0); /* its first batch is stale again */
+            pt_simdisk_crash(world.disk, PT_SIMDISK_LOSE_ALL,
+                             0); /* its first batch is stale again */
         } else {
             PT_CHECK_OK(pt_log_sync(world.log, &world.err), world.err);
             end += fresh * 3;
@@ -242,7 +240,7 @@ static void a_reader_survives_any_interleaving(void **state)
     for (unsigned kind = 0; kind < 2 * ACT_COUNT; kind++) {
         bool ran = true;
 
-        for (unsigned call = 1; ran; call++) {
+        for (unsigned call = 1; ran; call += SWEEP_STEP) {
             struct world world;
             struct actor actor = {&world, (enum act)(kind / 2), kind % 2 == 1};
             struct pt_log_reader *reader = NULL;
@@ -250,7 +248,7 @@ static void a_reader_survives_any_interleaving(void **state)
 
             world_init(&world);
             PT_CHECK_OK(world_open(&world), world.err);
-            append_segments(&world, 2);
+            append_segments(&world, 1);
             PT_CHECK_OK(world_append(&world, 3, BATCH_RECORD_BYTES), world.err);
             pt_simdisk_hook_call(world.disk, call, act_between, &actor);
             PT_CHECK_OK(pt_log_reader_open(&reader, world.io, WORLD_DIR, &world.err), world.err);
@@ -265,109 +263,6 @@ static void a_reader_survives_any_interleaving(void **state)
             world_release(&world);
         }
     }
-}
-
-struct race {
-    struct world *world;
-    _Atomic bool is_done;
-    _Atomic uint64_t read_end; /* what the following reader has behind it */
-};
-
-/* cmocka cannot fail a test from another thread: pt_assert() ends the program instead. */
-static void *follow(void *ctx)
-{
-    struct race *race = ctx;
-    struct pt_log_reader *reader = NULL;
-    struct pt_log_batch batch = {0};
-    struct pt_error err;
-    uint64_t end = 0;
-
-    pt_assert(pt_log_reader_open(&reader, race->world->io, WORLD_DIR, &err) == PT_OK);
-    for (;;) {
-        bool is_done = race->is_done; /* before the limit, so that the last batches are seen */
-        uint64_t limit = pt_log_synced_end(race->world->log);
-        enum pt_code code = pt_log_reader_next(reader, limit, &batch, &err);
-
-        if (code == PT_NOT_FOUND && is_done) {
-            break;
-        }
-        if (code == PT_NOT_FOUND) {
-            continue;
-        }
-        pt_assert(code == PT_OK);
-        pt_assert(batch.offset == end);
-        pt_assert(batch_is_sound(&batch));
-        end += batch.count;
-        race->read_end = end;
-    }
-    pt_assert(end == pt_log_end(race->world->log));
-    pt_log_reader_close(reader);
-    return NULL;
-}
-
-/* A reader without a limit, that nobody waits for: it may be overtaken, but never misled. */
-static void *stray(void *ctx)
-{
-    struct race *race = ctx;
-    struct pt_log_reader *reader = NULL;
-    struct pt_log_batch batch = {0};
-    struct pt_error err;
-    uint64_t end = 0;
-
-    pt_assert(pt_log_reader_open(&reader, race->world->io, WORLD_DIR, &err) == PT_OK);
-    end = pt_log_reader_start(reader);
-    pt_assert(pt_log_reader_seek(reader, end, &err) == PT_OK);
-    while (!race->is_done) {
-        enum pt_code code = pt_log_reader_next(reader, UINT64_MAX, &batch, &err);
-
-        if (code == PT_FENCED) {
-            do {
-                end = pt_log_reader_start(reader);
-                code = pt_log_reader_seek(reader, end, &err);
-            } while (code == PT_NOT_FOUND);
-            pt_assert(code == PT_OK);
-            continue;
-        }
-        if (code == PT_NOT_FOUND) {
-            continue;
-        }
-        pt_assert(code == PT_OK);
-        pt_assert(batch.offset == end);
-        pt_assert(batch_is_sound(&batch));
-        end += batch.count;
-    }
-    pt_log_reader_close(reader);
-    return NULL;
-}
-
-static void readers_beside_the_writer_see_all_in_order(void **state)
-{
-    struct world world;
-    struct race race = {.world = &world};
-    pthread_t threads[2];
-    struct pt_rng rng;
-
-    (void)state;
-    world_init(&world);
-    PT_CHECK_OK(world_open(&world), world.err);
-    pt_rng_seed(&rng, 4);
-    PT_CHECK(pthread_create(&threads[0], NULL, follow, &race) == 0);
-    PT_CHECK(pthread_create(&threads[1], NULL, stray, &race) == 0);
-    for (unsigned i = 0; i < 1500; i++) {
-        PT_CHECK_OK(world_append(&world, (uint32_t)pt_rng_below(&rng, 5),
-                                 (uint32_t)pt_rng_below(&rng, 9000)),
-                    world.err);
-        if (pt_rng_below(&rng, 3) == 0) {
-            PT_CHECK_OK(pt_log_sync(world.log, &world.err), world.err);
-        }
-        pt_log_release(world.log, race.read_end);
-    }
-    PT_CHECK_OK(pt_log_sync(world.log, &world.err), world.err);
-    race.is_done = true;
-    PT_CHECK(pthread_join(threads[0], NULL) == 0);
-    PT_CHECK(pthread_join(threads[1], NULL) == 0);
-    PT_CHECK(world_read(&world, UINT64_MAX).start > 0);
-    world_release(&world);
 }
 
 /* ---- space ---- */
@@ -502,6 +397,28 @@ static void a_cut_outside_the_log_is_refused(void **state)
     world_release(&world);
 }
 
+/* The sequence of a segment that was cut away is used again, by another life. */
+static void a_reader_on_a_cut_segment_is_told(void **state)
+{
+    struct world world;
+    struct pt_log_reader *reader = NULL;
+    struct pt_log_batch batch = {0};
+
+    (void)state;
+    world_init(&world);
+    PT_CHECK_OK(world_open(&world), world.err);
+    append_segments(&world, 2);
+    PT_CHECK_OK(pt_log_reader_open(&reader, world.io, WORLD_DIR, &world.err), world.err);
+    PT_CHECK_OK(pt_log_reader_seek(reader, 2 * PER_SEGMENT, &world.err), world.err);
+    PT_CHECK_OK(world_open(&world), world.err);
+    PT_CHECK_OK(pt_log_cut(world.log, 3, &world.err), world.err);
+    append_segments(&world, 2);
+    PT_CHECK(file_exists(&world, 1));
+    PT_CHECK(pt_log_reader_next(reader, UINT64_MAX, &batch, &world.err) == PT_FENCED);
+    pt_log_reader_close(reader);
+    world_release(&world);
+}
+
 /* Any failure or crash during a cut leaves the log before it, after it, or whole in between. */
 static void a_failed_cut_leaves_a_sound_log(void **state)
 {
@@ -509,7 +426,7 @@ static void a_failed_cut_leaves_a_sound_log(void **state)
     for (enum pt_simdisk_loss loss = PT_SIMDISK_LOSE_ALL; loss <= PT_SIMDISK_LOSE_NONE; loss++) {
         bool fired = true;
 
-        for (unsigned call = 1; fired; call++) {
+        for (unsigned call = 1; fired; call += SWEEP_STEP) {
             struct world world;
             struct read_result result;
             enum pt_code code = PT_OK;
@@ -526,7 +443,8 @@ static void a_failed_cut_leaves_a_sound_log(void **state)
             pt_simdisk_crash(world.disk, loss, call);
             PT_CHECK_OK(world_open(&world), world.err);
             end = pt_log_end(world.log);
-            PT_CHECK(end == PER_SEGMENT + 3 || (code && end % PER_SEGMENT == 0 && end > PER_SEGMENT));
+            PT_CHECK(end == PER_SEGMENT + 3 ||
+                     (code && end % PER_SEGMENT == 0 && end > PER_SEGMENT));
             result = world_read(&world, UINT64_MAX);
             PT_CHECK(result.code == PT_NOT_FOUND && result.end == end);
             PT_CHECK_OK(pt_log_cut(world.log, PER_SEGMENT + 3, &world.err), world.err);
@@ -546,12 +464,12 @@ int main(void)
         cmocka_unit_test(spares_survive_an_opening),
         cmocka_unit_test(a_reader_behind_recycling_is_told),
         cmocka_unit_test(a_reader_survives_any_interleaving),
-        cmocka_unit_test(readers_beside_the_writer_see_all_in_order),
         cmocka_unit_test(a_full_disk_refuses_and_recovers),
         cmocka_unit_test(little_free_space_refuses_and_recovers),
         cmocka_unit_test(a_refused_batch_does_not_come_back),
         cmocka_unit_test(a_cut_is_where_it_was_asked_for),
         cmocka_unit_test(a_cut_outside_the_log_is_refused),
+        cmocka_unit_test(a_reader_on_a_cut_segment_is_told),
         cmocka_unit_test(a_failed_cut_leaves_a_sound_log),
     };
 
