@@ -42,6 +42,16 @@
       "MaxMind DB file that turns the sender's address into country, region, city")                \
     X(collect, trusted_proxies, LIST, "", 0, 0,                                                    \
       "addresses or CIDR blocks whose X-Forwarded-For is believed")                                \
+    X(collect, signing_secrets, LIST, "", 0, 0,                                                    \
+      "secrets of X-Playtrace-Signature; several: any may have signed")                            \
+    X(collect, signature_required, INT, "0", 0, 1,                                                 \
+      "1: a request without a good signature gets 403; needs collect.signing_secrets")             \
+    X(collect, signature_window_s, INT, "300", 1, 86400,                                           \
+      "how far a signature's time may be from ours")                                               \
+    X(collect, rate_address_requests, INT, "0", 0, 1000000,                                        \
+      "requests a second from one address; over it 429; 0: no limit")                              \
+    X(collect, rate_key_events, INT, "0", 0, 100000000,                                            \
+      "events a second under one key; over it 429; 0: no limit")                                   \
     X(collect, in_flight_bytes_max, INT, "67108864", 1048576, 4294967296,                          \
       "bytes waiting for the disk; over it requests get 503")                                      \
     X(log, segment_bytes, INT, "67108864", 1048576, 4294967296, "size of a log segment")           \

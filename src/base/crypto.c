@@ -67,17 +67,25 @@ void pt_hmac_destroy(struct pt_hmac *hmac)
     }
 }
 
-void pt_hmac_sha256(const struct pt_hmac *hmac, struct pt_span data,
-                    uint8_t digest_out[PT_SHA256_BYTES])
+void pt_hmac_sha256_parts(const struct pt_hmac *hmac, const struct pt_span *parts, size_t count,
+                          uint8_t digest_out[PT_SHA256_BYTES])
 {
     SHA256_CTX ctx = hmac->inner;
     uint8_t inner[PT_SHA256_BYTES];
 
-    SHA256_Update(&ctx, data.data, data.size);
+    for (size_t i = 0; i < count; i++) {
+        SHA256_Update(&ctx, parts[i].data, parts[i].size);
+    }
     SHA256_Final(inner, &ctx);
     ctx = hmac->outer;
     SHA256_Update(&ctx, inner, sizeof(inner));
     SHA256_Final(digest_out, &ctx);
+}
+
+void pt_hmac_sha256(const struct pt_hmac *hmac, struct pt_span data,
+                    uint8_t digest_out[PT_SHA256_BYTES])
+{
+    pt_hmac_sha256_parts(hmac, &data, 1, digest_out);
 }
 
 bool pt_equal_constant_time(struct pt_span a, struct pt_span b)

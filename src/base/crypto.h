@@ -18,6 +18,10 @@ void pt_hmac_destroy(struct pt_hmac *hmac);
 void pt_hmac_sha256(const struct pt_hmac *hmac, struct pt_span data,
                     uint8_t digest_out[PT_SHA256_BYTES]);
 
+/* The same over `count` pieces as if they were one. */
+void pt_hmac_sha256_parts(const struct pt_hmac *hmac, const struct pt_span *parts, size_t count,
+                          uint8_t digest_out[PT_SHA256_BYTES]);
+
 /* Equal, in time that depends on the size alone. */
 bool pt_equal_constant_time(struct pt_span a, struct pt_span b);
 

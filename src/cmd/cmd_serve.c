@@ -103,6 +103,8 @@ static enum pt_code open_logs(struct node *node, struct pt_error *err)
 {
     struct pt_log_options options;
     struct pt_checkpoint_summary checkpoint;
+    uint8_t bytes[PT_LOG_NOTE_BYTES];
+    struct pt_ledger_note note;
     enum pt_code code =
         pt_stream_read_checkpoint(pt_io_posix(), node->dir.state, &checkpoint, err);
 
@@ -118,7 +120,10 @@ static enum pt_code open_logs(struct node *node, struct pt_error *err)
     if (code) {
         return code;
     }
-    options.synced_offset = 0;
+    /* The log counts the dead letters that were synced before it: none of them may be cut as torn. */
+    pt_log_last_note(node->log, bytes);
+    pt_ledger_note_decode(bytes, &note);
+    options.synced_offset = note.dead;
     if (options.segment_bytes > PT_LOG_BATCH_BYTES_MAX) {
         options.segment_bytes = PT_LOG_BATCH_BYTES_MAX; /* few are refused: no need to reserve more */
     }

@@ -10,8 +10,11 @@
 #include "base/crypto.h"
 #include "collect/commit.h"
 #include "collect/decode.h"
+#include "collect/rate.h"
+#include "collect/signature.h"
 #include "wire/rfc3339.h"
 
+#include <stdio.h>
 #include <strings.h>
 
 #define DIGEST PT_SHA256_BYTES
@@ -25,6 +28,10 @@ struct pt_collect {
     size_t key_count;
     struct pt_decode_env env;
     struct pt_locator *locator;
+    struct pt_hmac **secrets; /* of signatures */
+    size_t secret_count;
+    struct pt_rate *address_rate; /* requests; NULL: no limit */
+    struct pt_rate *key_rate;     /* events; NULL: no limit */
     const char **trusted; /* addresses and blocks; the texts are the settings' */
     size_t trusted_count;
     struct pt_metric *refused_total; /* whole requests */
@@ -139,15 +146,69 @@ static void refuse(struct pt_collect *collect, struct pt_http_request *request, 
     }
 }
 
-/* Where the request came from; the address itself goes no further. */
-static void find_place(struct pt_collect *collect, const struct pt_http_request *request,
-                       struct pt_place *place_out)
-{
-    char address[64];
+/* A burst may take ten seconds' worth at once: a device that was offline sends in one go. */
+#define BURST_S 10u
 
-    pt_client_address(pt_http_peer(request), pt_http_header(request, "X-Forwarded-For"),
-                      collect->trusted, collect->trusted_count, address);
-    pt_locate(collect->locator, address, place_out);
+static void refuse_rate(struct pt_collect *collect, struct pt_http_request *request,
+                        const char *whose, uint32_t retry_s)
+{
+    char seconds[16];
+    char body[160];
+    const struct pt_http_header_out retry = {"Retry-After", seconds};
+    int size = snprintf(body, sizeof(body),
+                        "{\"code\":\"too_many_requests\",\"detail\":\"this %s sends too much; "
+                        "nothing of this request was taken, send it again in %u s\"}",
+                        whose, retry_s);
+
+    snprintf(seconds, sizeof(seconds), "%u", retry_s);
+    pt_metric_add(collect->refused_total, 1);
+    pt_http_respond(request, 429, "application/json", pt_span_of(body, (size_t)size), &retry, 1);
+}
+
+/* The sender's limits; false after the refusal was answered. */
+static bool is_within_rate(struct pt_collect *collect, struct pt_http_request *request,
+                           const char *address)
+{
+    uint32_t retry_s = 0;
+
+    if (collect->address_rate &&
+        !pt_rate_take(collect->address_rate, pt_span_str(address), 1,
+                      pt_clock_mono_us(collect->parts.clock), &retry_s)) {
+        refuse_rate(collect, request, "address", retry_s);
+        return false;
+    }
+    return true;
+}
+
+static bool is_within_key_rate(struct pt_collect *collect, struct pt_http_request *request,
+                               uint32_t events)
+{
+    uint32_t retry_s = 0;
+
+    if (collect->key_rate &&
+        !pt_rate_take(collect->key_rate, pt_http_header(request, "Authorization"), events,
+                      pt_clock_mono_us(collect->parts.clock), &retry_s)) {
+        refuse_rate(collect, request, "key", retry_s);
+        return false;
+    }
+    return true;
+}
+
+/* NULL: signed well, or it need not be. A signature that is there is always checked. */
+static const char *check_signature(const struct pt_collect *collect,
+                                   const struct pt_http_request *request)
+{
+    const struct pt_config *config = collect->parts.config;
+    struct pt_span header = pt_http_header(request, "X-Playtrace-Signature");
+
+    if (collect->secret_count == 0 ||
+        (header.size == 0 && !pt_config_int(config, PT_CONFIG_collect_signature_required))) {
+        return NULL;
+    }
+    return pt_signature_check(header, pt_http_body(request),
+                              pt_clock_wall_us(collect->parts.clock),
+                              pt_config_int(config, PT_CONFIG_collect_signature_window_s) * 1000000,
+                              collect->secrets, collect->secret_count);
 }
 
 static void handle_events(void *ctx, struct pt_http_request *request)
@@ -157,9 +218,16 @@ static void handle_events(void *ctx, struct pt_http_request *request)
     enum pt_body_kind kind = PT_BODY_JSON;
     struct pt_span body;
     struct pt_place place;
+    char address[64];
+    const char *unsigned_why = NULL;
     struct pt_error err = {0};
     enum pt_code code = PT_OK;
 
+    pt_client_address(pt_http_peer(request), pt_http_header(request, "X-Forwarded-For"),
+                      collect->trusted, collect->trusted_count, address);
+    if (!is_within_rate(collect, request, address)) {
+        return;
+    }
     if (!is_authorized(collect, request)) {
         static const char text[] = "{\"code\":\"unauthorized\",\"detail\":\"send a known key: "
                                    "Authorization: Bearer KEY\"}";
@@ -168,6 +236,12 @@ static void handle_events(void *ctx, struct pt_http_request *request)
         pt_metric_add(collect->refused_total, 1);
         pt_http_respond(request, 401, "application/json", pt_span_of(text, sizeof(text) - 1),
                         &challenge, 1);
+        return;
+    }
+    unsigned_why = check_signature(collect, request);
+    if (unsigned_why) {
+        pt_metric_add(collect->refused_total, 1);
+        pt_http_respond_error(request, 403, "bad_signature", "%s", unsigned_why);
         return;
     }
     if (!find_body_kind(request, &kind)) {
@@ -181,7 +255,8 @@ static void handle_events(void *ctx, struct pt_http_request *request)
         refuse(collect, request, code, "invalid_encoding", &err);
         return;
     }
-    find_place(collect, request, &place);
+    /* From here on there is a place, and no address. */
+    pt_locate(collect->locator, address, &place);
     code = pt_decode_body(decoder, kind, body, pt_clock_wall_us(collect->parts.clock), &place,
                           &collect->env, &err);
     if (code) {
@@ -190,6 +265,10 @@ static void handle_events(void *ctx, struct pt_http_request *request)
     }
     if (decoder->record_sizes.count == 0 && decoder->dead_sizes.count == 0) {
         pt_http_respond(request, 202, "application/json", pt_buf_span(&decoder->answer), NULL, 0);
+        return;
+    }
+    if (!is_within_key_rate(collect, request,
+                            decoder->record_sizes.count + decoder->dead_sizes.count)) {
         return;
     }
     code = pt_commit_add(collect->commit, request, decoder, &err);
@@ -231,6 +310,38 @@ static void set_limits(struct pt_collect *collect, size_t batch_bytes_max)
         .value_bytes_max =
             (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_value_bytes_max),
     };
+}
+
+/* Signing secrets and rate limits. */
+static enum pt_code open_trust(struct pt_collect *collect, struct pt_error *err)
+{
+    const struct pt_config *config = collect->parts.config;
+    size_t count = pt_config_list_count(config, PT_CONFIG_collect_signing_secrets);
+    uint32_t requests = (uint32_t)pt_config_int(config, PT_CONFIG_collect_rate_address_requests);
+    uint32_t events = (uint32_t)pt_config_int(config, PT_CONFIG_collect_rate_key_events);
+
+    if (count == 0 && pt_config_int(config, PT_CONFIG_collect_signature_required)) {
+        return pt_fail(err, PT_INVALID,
+                       "collect.signature_required is 1, but collect.signing_secrets is empty: no "
+                       "request could ever be taken");
+    }
+    collect->secrets = pt_alloc_zero((count + 1) * sizeof(struct pt_hmac *));
+    for (; collect->secrets && collect->secret_count < count; collect->secret_count++) {
+        struct pt_hmac *secret = pt_hmac_create(pt_span_str(pt_config_list_item(
+            config, PT_CONFIG_collect_signing_secrets, collect->secret_count)));
+
+        if (!secret) {
+            break;
+        }
+        collect->secrets[collect->secret_count] = secret;
+    }
+    collect->address_rate = requests ? pt_rate_create(requests, requests * BURST_S) : NULL;
+    collect->key_rate = events ? pt_rate_create(events, events * BURST_S) : NULL;
+    if (!collect->secrets || collect->secret_count < count || (requests && !collect->address_rate) ||
+        (events && !collect->key_rate)) {
+        return pt_fail(err, PT_NO_MEMORY, "open the collector");
+    }
+    return PT_OK;
 }
 
 /* Location database and trusted proxies. */
@@ -305,6 +416,9 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
         collect->decoders[collect->decoder_count] = decoder;
     }
     code = open_locator(collect, err);
+    if (!code) {
+        code = open_trust(collect, err);
+    }
     if (code) {
         pt_collect_close(collect);
         return code;
@@ -359,6 +473,12 @@ void pt_collect_close(struct pt_collect *collect)
     }
     pt_cardinality_destroy(collect->env.cardinality);
     pt_locator_close(collect->locator);
+    for (size_t i = 0; i < collect->secret_count; i++) {
+        pt_hmac_destroy(collect->secrets[i]);
+    }
+    pt_free(collect->secrets);
+    pt_rate_destroy(collect->address_rate);
+    pt_rate_destroy(collect->key_rate);
     pt_free(collect->trusted);
     pt_free(collect->decoders);
     pt_free(collect->key_digests);

@@ -554,6 +554,7 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
                        ": the log was put back or cut; restore log and state from one backup",
                        pt_log_synced_end(stream->parts.log), stream->committed_offset);
     }
+    pt_log_release(stream->parts.log, stream->committed_offset);
     code = pt_log_reader_open(&stream->reader, stream->parts.io, stream->parts.log_dir, err);
     if (code) {
         return code;
