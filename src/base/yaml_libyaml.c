@@ -121,7 +121,7 @@ struct tree {
 static enum pt_code take_value(struct builder *b, struct tree *tree, const yaml_event_t *event)
 {
     struct level *level = tree->depth > 0 ? &tree->levels[tree->depth - 1] : NULL;
-    bool is_key = level && level->node->kind == PT_YAML_MAP && !level->key;
+    bool is_key = level && level->node && level->node->kind == PT_YAML_MAP && !level->key;
     enum pt_yaml_kind kind = event->type == YAML_SCALAR_EVENT           ? PT_YAML_SCALAR
                              : event->type == YAML_SEQUENCE_START_EVENT ? PT_YAML_LIST
                                                                         : PT_YAML_MAP;

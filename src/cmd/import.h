@@ -2,8 +2,8 @@
  * import.h - files of rows become events, through the collector's own checks
  *
  * Only cmd_import.c and import_*.c include this. A file is read as a stream (import_read.c), a
- * row becomes events as the mapping says (import_map.c), and they go out in batches over
- * HTTP (import_send.c). Memory is bounded by a row and a batch, whatever the file's size.
+ * row becomes events as the mapping says (import_map.c, import_row.c), and they go out in batches
+ * over HTTP (import_send.c). Memory is bounded by a row and a batch, whatever the file's size.
  *
  * IDS. An event's id is a UUID (version 8) made of SHA-256 over the row's line number, its
  * fields and the event's place in the mapping. So a file that is imported again gives the same ids,

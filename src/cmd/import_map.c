@@ -1,128 +1,19 @@
 /*
- * import_map.c - a mapping file, and what it makes of a row
+ * import_map.c - reading a mapping file, and finding its columns in a header
  *
  * docs/import.md is the format. The mapping is read once into an arena; columns are found by
- * name in each file's header. A value that the collector can judge (a time, a name, an id) is
- * sent as it stands, so that a wrong one ends in the dead letters with its reason.
+ * name in each file's header; import_row.c follows what was read.
  */
-#include "cmd/import.h"
+#include "cmd/import_map.h"
 
-#include "wire/rfc3339.h"
-
-#include <ctype.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAP_ARENA_BYTES (64u << 20)
 #define MAP_BYTES_MAX PT_YAML_BYTES_MAX
-#define NAME_BYTES_MAX 64 /* of event_name, when sanitised */
 #define VALUE_BYTES_MAX (1u << 20)
 
-/* A column by name; `index` is set by bind. */
-struct column {
-    const char *name;
-    unsigned line;
-    size_t index;
-    struct column *next;
-};
-
-/* Text with columns in it: "{userid}-d1". */
-struct part {
-    struct pt_span literal;
-    const struct column *column; /* NULL: the literal */
-    struct part *next;
-};
-
-struct template
-{
-    struct part *parts;
-    struct template *next; /* taken where this one gives nothing */
-};
-
-struct word {
-    const char *text;
-    const char *to; /* what replaces it, in a map of names */
-    struct word *next;
-};
-
-struct condition {
-    const struct column *column;
-    enum { CONDITION_EQUALS, CONDITION_NOT_EQUALS, CONDITION_EMPTY, CONDITION_NOT_EMPTY } kind;
-    struct word *words;
-    struct condition *next;
-};
-
-enum time_unit {
-    UNIT_TEXT, /* RFC 3339, or a date and time that is taken as UTC */
-    UNIT_S,
-    UNIT_MS,
-    UNIT_US,
-};
-
-enum attribute_kind {
-    ATTRIBUTE_CONSTANT, /* JSON that does not change */
-    ATTRIBUTE_TEMPLATE,
-    ATTRIBUTE_STRING,
-    ATTRIBUTE_INT,
-    ATTRIBUTE_FLOAT,
-    ATTRIBUTE_BOOL,
-    ATTRIBUTE_JSON,
-};
-
-struct attribute {
-    const char *key;
-    enum attribute_kind kind;
-    const char *json; /* a constant */
-    struct template *value;
-    const struct column *column;
-    struct attribute *next;
-};
-
-/* Fields that are plain text in the event, in the order in which they are written. */
-enum text_field {
-    TEXT_USER_ID,
-    TEXT_SESSION_ID,
-    TEXT_INSTALL_ID,
-    TEXT_PLATFORM,
-    TEXT_BUILD_ID,
-    TEXT_MECHANIC_VERSION,
-    TEXT_FIELD_COUNT,
-};
-
-static const char *const text_fields[TEXT_FIELD_COUNT] = {
+const char *const pt_import_text_fields[TEXT_FIELD_COUNT] = {
     "user_id", "session_id", "install_id", "platform", "build_id", "mechanic_version",
-};
-
-struct map_event {
-    struct condition *conditions;
-    struct template *name;
-    bool has_sanitized_name;
-    struct word *names;
-    struct template *time;
-    enum time_unit time_unit;
-    struct template *plus;
-    struct template *texts[TEXT_FIELD_COUNT];
-    struct template *seq;
-    struct attribute *attributes;
-    const struct column *json; /* attributes_from */
-    struct word *excluded;     /* its members that are left out */
-    struct map_event *next;
-};
-
-struct pt_import_map {
-    struct pt_arena arena;
-    char *path;
-    char delimiter;
-    struct word *nulls; /* values that stand for nothing */
-    struct column *columns;
-    struct map_event *events;
-    size_t event_count;
-    struct pt_json_parser *parser;
-    struct pt_buf text;  /* an expanded template */
-    struct pt_buf other; /* a second one beside it */
 };
 
 /* ---- reading the mapping ---- */
@@ -177,10 +68,10 @@ static enum pt_code check_keys(const struct pt_import_map *map, const struct pt_
     check_keys((map), (node), (const char *const[]){__VA_ARGS__},                                  \
                sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *), (err))
 
-static const struct column *add_column(struct pt_import_map *map, struct pt_span name,
-                                       unsigned line)
+static const struct pt_map_column *add_column(struct pt_import_map *map, struct pt_span name,
+                                              unsigned line)
 {
-    struct column *column = zeroed(map, sizeof(*column));
+    struct pt_map_column *column = zeroed(map, sizeof(*column));
 
     if (!column) {
         return NULL;
@@ -193,7 +84,7 @@ static const struct column *add_column(struct pt_import_map *map, struct pt_span
 }
 
 static enum pt_code read_column(struct pt_import_map *map, const struct pt_yaml *node,
-                                const struct column **column_out, struct pt_error *err)
+                                const struct pt_map_column **column_out, struct pt_error *err)
 {
     if (!node || node->kind != PT_YAML_SCALAR) {
         return node ? wrong(map, node, "a column's name belongs here", err)
@@ -203,11 +94,11 @@ static enum pt_code read_column(struct pt_import_map *map, const struct pt_yaml 
     return *column_out ? PT_OK : no_memory(map, err);
 }
 
-static enum pt_code add_part(struct pt_import_map *map, struct part ***end,
-                             const struct column *column, const char *text, size_t size,
+static enum pt_code add_part(struct pt_import_map *map, struct pt_map_part ***end,
+                             const struct pt_map_column *column, const char *text, size_t size,
                              struct pt_error *err)
 {
-    struct part *part = zeroed(map, sizeof(*part));
+    struct pt_map_part *part = zeroed(map, sizeof(*part));
 
     if (!part) {
         return no_memory(map, err);
@@ -221,14 +112,14 @@ static enum pt_code add_part(struct pt_import_map *map, struct part ***end,
 
 /* "{name}" is a column, "{{" a brace. */
 static enum pt_code parse_template(struct pt_import_map *map, const struct pt_yaml *node,
-                                   struct template *template, struct pt_error *err)
+                                   struct pt_map_template *template, struct pt_error *err)
 {
-    struct part **end = &template->parts;
+    struct pt_map_part **end = &template->parts;
     const char *at = node->text;
 
     while (*at) {
         size_t literal = strcspn(at, "{");
-        const struct column *column = NULL;
+        const struct pt_map_column *column = NULL;
         const char *close = NULL;
         enum pt_code code = PT_OK;
 
@@ -256,9 +147,9 @@ static enum pt_code parse_template(struct pt_import_map *map, const struct pt_ya
 
 /* A template, or a list of them of which the first that gives text is taken. */
 static enum pt_code read_template(struct pt_import_map *map, const struct pt_yaml *node,
-                                  struct template **template_out, struct pt_error *err)
+                                  struct pt_map_template **template_out, struct pt_error *err)
 {
-    struct template **end = template_out;
+    struct pt_map_template **end = template_out;
     const struct pt_yaml *entry = node;
 
     if (!node) {
@@ -288,11 +179,12 @@ static enum pt_code read_template(struct pt_import_map *map, const struct pt_yam
 
 /* A value or a list of values; or, with `has_targets`, a map of one to another. */
 static enum pt_code read_words(struct pt_import_map *map, const struct pt_yaml *node,
-                               bool has_targets, struct word **words_out, struct pt_error *err)
+                               bool has_targets, struct pt_map_word **words_out,
+                               struct pt_error *err)
 {
     enum pt_yaml_kind wanted = has_targets ? PT_YAML_MAP : PT_YAML_LIST;
     const struct pt_yaml *entry = node;
-    struct word **end = words_out;
+    struct pt_map_word **end = words_out;
 
     if (!node) {
         return PT_OK;
@@ -310,8 +202,8 @@ static enum pt_code read_words(struct pt_import_map *map, const struct pt_yaml *
         if (!*end) {
             return no_memory(map, err);
         }
-        **end = (struct word){.text = has_targets ? entry->key : entry->text,
-                              .to = has_targets ? entry->text : NULL};
+        **end = (struct pt_map_word){.text = has_targets ? entry->key : entry->text,
+                                     .to = has_targets ? entry->text : NULL};
         end = &(*end)->next;
     }
     return PT_OK;
@@ -323,7 +215,7 @@ static bool is_true(const struct pt_yaml *node)
 }
 
 static enum pt_code read_condition(struct pt_import_map *map, const struct pt_yaml *node,
-                                   struct condition *condition, struct pt_error *err)
+                                   struct pt_map_condition *condition, struct pt_error *err)
 {
     const struct pt_yaml *equals = pt_yaml_member(node, "equals");
     const struct pt_yaml *not_equals = pt_yaml_member(node, "not_equals");
@@ -354,10 +246,10 @@ static enum pt_code read_condition(struct pt_import_map *map, const struct pt_ya
 
 /* One condition or a list of which all must hold. */
 static enum pt_code read_conditions(struct pt_import_map *map, const struct pt_yaml *node,
-                                    struct condition **conditions_out, struct pt_error *err)
+                                    struct pt_map_condition **conditions_out, struct pt_error *err)
 {
     bool is_list = node && node->kind == PT_YAML_LIST;
-    struct condition **end = conditions_out;
+    struct pt_map_condition **end = conditions_out;
 
     for (const struct pt_yaml *entry = is_list ? node->child : node; entry;
          entry = is_list ? entry->next : NULL) {
@@ -377,7 +269,7 @@ static enum pt_code read_conditions(struct pt_import_map *map, const struct pt_y
 }
 
 static enum pt_code read_name(struct pt_import_map *map, const struct pt_yaml *node,
-                              struct map_event *event, struct pt_error *err)
+                              struct pt_map_event *event, struct pt_error *err)
 {
     const struct pt_yaml *sanitize = NULL;
     enum pt_code code = PT_OK;
@@ -399,7 +291,7 @@ static enum pt_code read_name(struct pt_import_map *map, const struct pt_yaml *n
 }
 
 static enum pt_code read_time(struct pt_import_map *map, const struct pt_yaml *node,
-                              struct map_event *event, struct pt_error *err)
+                              struct pt_map_event *event, struct pt_error *err)
 {
     static const char *const units[] = {"text", "s", "ms", "us"};
     const struct pt_yaml *unit = NULL;
@@ -425,7 +317,7 @@ static enum pt_code read_time(struct pt_import_map *map, const struct pt_yaml *n
         if (i == 4) {
             return wrong(map, unit, "is one of text, s, ms, us", err);
         }
-        event->time_unit = (enum time_unit)i;
+        event->time_unit = (enum pt_map_time_unit)i;
     }
     code = read_template(map, pt_yaml_member(node, "plus"), &event->plus, err);
     return code ? code : read_template(map, pt_yaml_member(node, "value"), &event->time, err);
@@ -447,7 +339,7 @@ static const char *constant_json(const struct pt_yaml *node)
 }
 
 static enum pt_code read_typed(struct pt_import_map *map, const struct pt_yaml *node,
-                               struct attribute *attribute, struct pt_error *err)
+                               struct pt_map_attribute *attribute, struct pt_error *err)
 {
     static const char *const kinds[] = {"string", "int", "float", "bool", "json"};
     const struct pt_yaml *type = pt_yaml_member(node, "type");
@@ -466,21 +358,21 @@ static enum pt_code read_typed(struct pt_import_map *map, const struct pt_yaml *
         if (i == 5) {
             return wrong(map, type, "is one of string, int, float, bool, json", err);
         }
-        attribute->kind = (enum attribute_kind)(ATTRIBUTE_STRING + i);
+        attribute->kind = (enum pt_map_attribute_kind)(ATTRIBUTE_STRING + i);
     }
     return read_column(map, pt_yaml_member(node, "column"), &attribute->column, err);
 }
 
 static enum pt_code read_attributes(struct pt_import_map *map, const struct pt_yaml *node,
-                                    struct attribute **attributes_out, struct pt_error *err)
+                                    struct pt_map_attribute **attributes_out, struct pt_error *err)
 {
-    struct attribute **end = attributes_out;
+    struct pt_map_attribute **end = attributes_out;
 
     if (node && node->kind != PT_YAML_MAP) {
         return wrong(map, node, "a map of key to value belongs here", err);
     }
     for (const struct pt_yaml *entry = node ? node->child : NULL; entry; entry = entry->next) {
-        struct attribute *attribute = NULL;
+        struct pt_map_attribute *attribute = NULL;
         enum pt_code code = PT_OK;
 
         if (pt_yaml_is_null(entry)) {
@@ -509,7 +401,7 @@ static enum pt_code read_attributes(struct pt_import_map *map, const struct pt_y
 }
 
 static enum pt_code read_json_source(struct pt_import_map *map, const struct pt_yaml *node,
-                                     struct map_event *event, struct pt_error *err)
+                                     struct pt_map_event *event, struct pt_error *err)
 {
     enum pt_code code = CHECK_KEYS(map, node, err, "column", "exclude");
 
@@ -525,7 +417,7 @@ static enum pt_code read_json_source(struct pt_import_map *map, const struct pt_
 }
 
 static enum pt_code read_event(struct pt_import_map *map, const struct pt_yaml *node,
-                               struct map_event *event, struct pt_error *err)
+                               struct pt_map_event *event, struct pt_error *err)
 {
     const struct pt_yaml *name = pt_yaml_member(node, "event_name");
     const struct pt_yaml *time = pt_yaml_member(node, "occurred_at");
@@ -548,7 +440,8 @@ static enum pt_code read_event(struct pt_import_map *map, const struct pt_yaml *
         code = read_time(map, time, event, err);
     }
     for (size_t i = 0; !code && i < TEXT_FIELD_COUNT; i++) {
-        code = read_template(map, pt_yaml_member(node, text_fields[i]), &event->texts[i], err);
+        code = read_template(map, pt_yaml_member(node, pt_import_text_fields[i]), &event->texts[i],
+                             err);
     }
     if (!code) {
         code = read_template(map, pt_yaml_member(node, "seq"), &event->seq, err);
@@ -581,7 +474,7 @@ static enum pt_code read_root(struct pt_import_map *map, const struct pt_yaml *r
                               struct pt_error *err)
 {
     const struct pt_yaml *events = pt_yaml_member(root, "events");
-    struct map_event **end = &map->events;
+    struct pt_map_event **end = &map->events;
     enum pt_code code = CHECK_KEYS(map, root, err, "delimiter", "null_values", "events");
 
     if (code) {
@@ -675,7 +568,8 @@ size_t pt_import_map_event_count(const struct pt_import_map *map)
 
 /* ---- one file's header ---- */
 
-static enum pt_code unknown_column(const struct pt_import_map *map, const struct column *column,
+static enum pt_code unknown_column(const struct pt_import_map *map,
+                                   const struct pt_map_column *column,
                                    const struct pt_import_reader *header, struct pt_error *err)
 {
     char *names[PT_IMPORT_COLUMNS_MAX] = {NULL};
@@ -706,7 +600,7 @@ static enum pt_code unknown_column(const struct pt_import_map *map, const struct
 enum pt_code pt_import_map_bind(struct pt_import_map *map, const struct pt_import_reader *header,
                                 struct pt_error *err)
 {
-    for (struct column *column = map->columns; column; column = column->next) {
+    for (struct pt_map_column *column = map->columns; column; column = column->next) {
         size_t i = 0;
 
         while (i < header->field_count && !pt_span_is(pt_import_field(header, i), column->name)) {
@@ -718,454 +612,4 @@ enum pt_code pt_import_map_bind(struct pt_import_map *map, const struct pt_impor
         column->index = i;
     }
     return PT_OK;
-}
-
-/* ---- one row ---- */
-
-static bool has_word(const struct word *words, struct pt_span text)
-{
-    for (; words; words = words->next) {
-        if (pt_span_is(text, words->text)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* The column's text; empty for a value that stands for nothing. */
-static struct pt_span value_of(const struct pt_import_map *map, const struct pt_import_reader *row,
-                               const struct column *column)
-{
-    struct pt_span text = pt_import_field(row, column->index);
-
-    return has_word(map->nulls, text) ? pt_span_of(NULL, 0) : text;
-}
-
-static void expand(const struct pt_import_map *map, const struct pt_import_reader *row,
-                   const struct template *template, struct pt_buf *out)
-{
-    pt_buf_reset(out);
-    for (; template && out->size == 0; template = template->next) {
-        for (const struct part *part = template->parts; part; part = part->next) {
-            struct pt_span text = part->column ? value_of(map, row, part->column) : part->literal;
-
-            pt_buf_append(out, text.data, text.size);
-        }
-    }
-}
-
-static bool holds(const struct pt_import_map *map, const struct pt_import_reader *row,
-                  const struct condition *condition)
-{
-    for (; condition; condition = condition->next) {
-        struct pt_span text = value_of(map, row, condition->column);
-        bool is_held = false;
-
-        switch (condition->kind) {
-        case CONDITION_EQUALS:
-            is_held = has_word(condition->words, text);
-            break;
-        case CONDITION_NOT_EQUALS:
-            is_held = !has_word(condition->words, text);
-            break;
-        case CONDITION_EMPTY:
-            is_held = text.size == 0;
-            break;
-        case CONDITION_NOT_EMPTY:
-            is_held = text.size > 0;
-            break;
-        }
-        if (!is_held) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Letters, digits, '_' and '.', a letter first, 64 at most. */
-static void sanitize_name(struct pt_buf *name)
-{
-    if (name->size == 0) {
-        return;
-    }
-    if (!isalpha(name->data[0])) {
-        uint8_t first = name->data[name->size - 1];
-
-        pt_buf_append_byte(name, first);
-        if (name->has_failed) {
-            return;
-        }
-        memmove(name->data + 2, name->data + 1, name->size - 2);
-        name->data[1] = name->data[0];
-        name->data[0] = 'e';
-    }
-    if (name->size > NAME_BYTES_MAX) {
-        name->size = NAME_BYTES_MAX;
-    }
-    for (size_t i = 0; i < name->size; i++) {
-        if (name->data[i] >= 0x80 || (!isalnum(name->data[i]) && name->data[i] != '.')) {
-            name->data[i] = '_';
-        }
-    }
-}
-
-static void write_name(struct pt_import_map *map, const struct pt_import_reader *row,
-                       const struct map_event *event, struct pt_jsonw *w)
-{
-    expand(map, row, event->name, &map->text);
-    for (const struct word *word = event->names; word; word = word->next) {
-        if (pt_span_is(pt_buf_span(&map->text), word->text)) {
-            pt_buf_reset(&map->text);
-            pt_buf_append_str(&map->text, word->to);
-            break;
-        }
-    }
-    if (event->has_sanitized_name) {
-        sanitize_name(&map->text);
-    }
-    pt_jsonw_key(w, "event_name");
-    pt_jsonw_string(w, pt_buf_span(&map->text));
-}
-
-static bool text_to_int(struct pt_buf *text, int64_t *number_out)
-{
-    char *end = NULL;
-    long long number = 0;
-
-    pt_buf_append_byte(text, 0);
-    if (text->has_failed) {
-        return false;
-    }
-    text->size--;
-    if (text->size == 0 || isspace(text->data[0]) || memchr(text->data, 0, text->size)) {
-        return false;
-    }
-    errno = 0;
-    number = strtoll((const char *)text->data, &end, 10);
-    *number_out = number;
-    return errno == 0 && *end == '\0';
-}
-
-/* "2023-02-05 07:54:58.262", "2023-02-05": UTC where no offset is written. */
-static bool text_to_time(struct pt_span text, int64_t *time_us_out)
-{
-    enum { DATE = 10, TIME = 19, ROOM = 64 };
-    static const char midnight[TIME - DATE] = {'T', '0', '0', ':', '0', '0', ':', '0', '0'};
-    char whole[ROOM];
-    size_t size = text.size;
-    size_t at = TIME;
-
-    if (size < DATE || size > ROOM - DATE) {
-        return false;
-    }
-    memcpy(whole, text.data, size);
-    if (size == DATE) {
-        memcpy(whole + DATE, midnight, sizeof(midnight));
-        size = TIME;
-    }
-    if (whole[DATE] == ' ') {
-        whole[DATE] = 'T';
-    }
-    if (size > TIME && whole[TIME] == '.') {
-        at++;
-        while (at < size && isdigit((unsigned char)whole[at])) {
-            at++;
-        }
-    }
-    if (at == size) {
-        whole[size++] = 'Z';
-    }
-    return pt_rfc3339_parse(whole, size, time_us_out);
-}
-
-/* "1d", "-30m", "250ms"; nothing is 0. */
-static bool text_to_duration(struct pt_buf *text, int64_t *us_out)
-{
-    static const struct {
-        const char *name;
-        int64_t us;
-    } units[] = {
-        {"us", 1},       {"ms", 1000},      {"s", 1000000},
-        {"m", 60000000}, {"h", 3600000000}, {"d", 86400000000},
-    };
-    size_t digits = text->size;
-    int64_t number = 0;
-    struct pt_buf part = *text;
-
-    *us_out = 0;
-    if (text->size == 0) {
-        return true;
-    }
-    while (digits > 0 && isalpha(text->data[digits - 1])) {
-        digits--;
-    }
-    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-        if (pt_span_is(pt_span_of(text->data + digits, text->size - digits), units[i].name)) {
-            char copy[24];
-
-            if (digits == 0 || digits >= sizeof(copy)) {
-                return false;
-            }
-            memcpy(copy, text->data, digits);
-            part = (struct pt_buf){.data = (uint8_t *)copy,
-                                   .size = digits,
-                                   .capacity = sizeof(copy),
-                                   .bytes_max = sizeof(copy)};
-            return text_to_int(&part, &number) &&
-                   !__builtin_mul_overflow(number, units[i].us, us_out);
-        }
-    }
-    return false;
-}
-
-static bool find_time(struct pt_import_map *map, const struct pt_import_reader *row,
-                      const struct map_event *event, int64_t *time_us_out)
-{
-    static const int64_t unit_us[] = {[UNIT_S] = 1000000, [UNIT_MS] = 1000, [UNIT_US] = 1};
-    int64_t plus_us = 0;
-
-    expand(map, row, event->time, &map->text);
-    expand(map, row, event->plus, &map->other);
-    if (!text_to_duration(&map->other, &plus_us)) {
-        return false;
-    }
-    if (event->time_unit == UNIT_TEXT) {
-        if (!text_to_time(pt_buf_span(&map->text), time_us_out)) {
-            return false;
-        }
-    } else {
-        int64_t number = 0;
-
-        if (!text_to_int(&map->text, &number) ||
-            __builtin_mul_overflow(number, unit_us[event->time_unit], time_us_out)) {
-            return false;
-        }
-    }
-    return !__builtin_add_overflow(*time_us_out, plus_us, time_us_out);
-}
-
-/* A time that cannot be read is sent as it stands: the collector refuses it and says why. */
-static void write_time(struct pt_import_map *map, const struct pt_import_reader *row,
-                       const struct map_event *event, struct pt_jsonw *w)
-{
-    char text[PT_RFC3339_TEXT_BYTES + 1];
-    int64_t time_us = 0;
-
-    pt_jsonw_key(w, "occurred_at");
-    if (find_time(map, row, event, &time_us)) {
-        pt_rfc3339_format(time_us, text);
-        pt_jsonw_str(w, text);
-    } else {
-        pt_jsonw_string(w, pt_buf_span(&map->text));
-    }
-}
-
-static void write_texts(struct pt_import_map *map, const struct pt_import_reader *row,
-                        const struct map_event *event, struct pt_jsonw *w)
-{
-    for (size_t i = 0; i < TEXT_FIELD_COUNT; i++) {
-        if (!event->texts[i]) {
-            continue;
-        }
-        expand(map, row, event->texts[i], &map->text);
-        if (map->text.size > 0 || i == TEXT_USER_ID || i == TEXT_SESSION_ID) {
-            pt_jsonw_key(w, text_fields[i]);
-            pt_jsonw_string(w, pt_buf_span(&map->text));
-        }
-    }
-    if (event->seq) {
-        int64_t seq = 0;
-
-        expand(map, row, event->seq, &map->text);
-        if (map->text.size == 0) {
-            return;
-        }
-        pt_jsonw_key(w, "seq");
-        if (text_to_int(&map->text, &seq)) {
-            pt_jsonw_int(w, seq);
-        } else {
-            pt_jsonw_string(w, pt_buf_span(&map->text));
-        }
-    }
-}
-
-static enum pt_code cannot_be(const struct pt_import_reader *row, const struct column *column,
-                              const char *what, struct pt_error *err)
-{
-    struct pt_span text = pt_import_field(row, column->index);
-
-    return pt_fail(err, PT_INVALID, "%s:%" PRIu64 ": column '%s': '%.*s' is no %s", row->name,
-                   row->row_line, column->name, (int)(text.size < 40 ? text.size : 40),
-                   (const char *)text.data, what);
-}
-
-static bool text_to_double(struct pt_buf *text, double *number_out)
-{
-    char *end = NULL;
-
-    pt_buf_append_byte(text, 0);
-    if (text->has_failed) {
-        return false;
-    }
-    text->size--;
-    if (!memchr("+-.0123456789", text->data[0], 13) || memchr(text->data, 0, text->size)) {
-        return false;
-    }
-    *number_out = strtod((const char *)text->data, &end);
-    return *end == '\0' && *number_out - *number_out == 0.0; /* finite */
-}
-
-static bool text_to_bool(struct pt_span text, bool *value_out)
-{
-    static const char *const words[] = {"false", "true", "0", "1", "no", "yes", "f", "t"};
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-        if (text.size == strlen(words[i]) &&
-            strncasecmp((const char *)text.data, words[i], text.size) == 0) {
-            *value_out = i % 2 == 1;
-            return true;
-        }
-    }
-    return false;
-}
-
-static enum pt_code write_column(struct pt_import_map *map, const struct pt_import_reader *row,
-                                 const struct attribute *attribute, struct pt_jsonw *w,
-                                 struct pt_error *err)
-{
-    struct pt_span text = value_of(map, row, attribute->column);
-    struct pt_json json;
-    int64_t integer = 0;
-    double number = 0;
-    bool truth = false;
-
-    if (text.size == 0) {
-        return PT_OK;
-    }
-    pt_buf_reset(&map->text);
-    pt_buf_append(&map->text, text.data, text.size);
-    pt_jsonw_key(w, attribute->key);
-    switch (attribute->kind) {
-    case ATTRIBUTE_INT:
-        if (!text_to_int(&map->text, &integer)) {
-            return cannot_be(row, attribute->column, "whole number", err);
-        }
-        pt_jsonw_int(w, integer);
-        break;
-    case ATTRIBUTE_FLOAT:
-        if (!text_to_double(&map->text, &number)) {
-            return cannot_be(row, attribute->column, "number", err);
-        }
-        pt_jsonw_double(w, number);
-        break;
-    case ATTRIBUTE_BOOL:
-        if (!text_to_bool(text, &truth)) {
-            return cannot_be(row, attribute->column, "true or false", err);
-        }
-        pt_jsonw_bool(w, truth);
-        break;
-    case ATTRIBUTE_JSON:
-        if (pt_json_parse(map->parser, text, &json, NULL, NULL)) {
-            return cannot_be(row, attribute->column, "JSON", err);
-        }
-        pt_jsonw_value(w, json);
-        break;
-    case ATTRIBUTE_STRING:
-    case ATTRIBUTE_TEMPLATE:
-    case ATTRIBUTE_CONSTANT:
-        pt_jsonw_string(w, text);
-        break;
-    }
-    return PT_OK;
-}
-
-static enum pt_code write_json_source(struct pt_import_map *map, const struct pt_import_reader *row,
-                                      const struct map_event *event, struct pt_jsonw *w,
-                                      struct pt_error *err)
-{
-    struct pt_span text;
-    struct pt_json root;
-    struct pt_json_iter it;
-
-    if (!event->json) {
-        return PT_OK;
-    }
-    text = value_of(map, row, event->json);
-    if (text.size == 0) {
-        return PT_OK;
-    }
-    if (pt_json_parse(map->parser, text, &root, NULL, NULL) ||
-        pt_json_type(root) != PT_JSON_OBJECT) {
-        return cannot_be(row, event->json, "JSON object", err);
-    }
-    it = pt_json_iterate(root);
-    while (pt_json_next(&it)) {
-        if (!has_word(event->excluded, it.key)) {
-            pt_jsonw_key_span(w, it.key);
-            pt_jsonw_value(w, it.value);
-        }
-    }
-    return PT_OK;
-}
-
-static enum pt_code write_attributes(struct pt_import_map *map, const struct pt_import_reader *row,
-                                     const struct map_event *event, struct pt_jsonw *w,
-                                     struct pt_error *err)
-{
-    enum pt_code code = PT_OK;
-
-    if (!event->attributes && !event->json) {
-        return PT_OK;
-    }
-    pt_jsonw_key(w, "attributes");
-    pt_jsonw_object(w);
-    for (const struct attribute *attribute = event->attributes; attribute && !code;
-         attribute = attribute->next) {
-        if (attribute->kind == ATTRIBUTE_CONSTANT) {
-            pt_jsonw_key(w, attribute->key);
-            pt_jsonw_raw(w, pt_span_str(attribute->json));
-        } else if (attribute->kind == ATTRIBUTE_TEMPLATE) {
-            expand(map, row, attribute->value, &map->text);
-            if (map->text.size > 0) {
-                pt_jsonw_key(w, attribute->key);
-                pt_jsonw_string(w, pt_buf_span(&map->text));
-            }
-        } else {
-            code = write_column(map, row, attribute, w, err);
-        }
-    }
-    if (!code) {
-        code = write_json_source(map, row, event, w, err);
-    }
-    pt_jsonw_object_end(w);
-    return code;
-}
-
-enum pt_code pt_import_map_event(struct pt_import_map *map, const struct pt_import_reader *row,
-                                 size_t index, const char *event_id, struct pt_jsonw *w,
-                                 bool *is_wanted_out, struct pt_error *err)
-{
-    const struct map_event *event = map->events;
-    enum pt_code code = PT_OK;
-
-    for (size_t i = 0; i < index; i++) {
-        event = event->next;
-    }
-    *is_wanted_out = holds(map, row, event->conditions);
-    if (!*is_wanted_out) {
-        return PT_OK;
-    }
-    pt_jsonw_object(w);
-    pt_jsonw_key(w, "event_id");
-    pt_jsonw_str(w, event_id);
-    write_name(map, row, event, w);
-    write_time(map, row, event, w);
-    write_texts(map, row, event, w);
-    code = write_attributes(map, row, event, w, err);
-    pt_jsonw_object_end(w);
-    if (!code && (w->buf->has_failed || map->text.has_failed || map->other.has_failed)) {
-        code =
-            pt_fail(err, PT_NO_MEMORY, "%s:%" PRIu64 ": the row's event", row->name, row->row_line);
-    }
-    return code;
 }

@@ -161,7 +161,7 @@ enum pt_code pt_sim_verify_retention(struct pt_query *query, struct pt_json trut
     char text[DAYS_TEXT_BYTES] = "1";
     const struct pt_duck_param param = {.name = "days", .value = text};
     struct pt_duck_result *result = NULL;
-    size_t columns[4];
+    size_t columns[4] = {0};
     size_t size = 1;
     enum pt_code code = PT_OK;
 
@@ -199,7 +199,7 @@ enum pt_code pt_sim_verify_revenue(struct pt_query *query, struct pt_json truth,
 {
     static const char *const names[] = {"day", "purchases", "revenue", "active_users"};
     struct pt_duck_result *result = NULL;
-    size_t columns[4];
+    size_t columns[4] = {0};
     int64_t last = 0;
     enum pt_code code = pt_query_metric(query, "revenue", NULL, 0, &result, err);
 

@@ -7,6 +7,7 @@
 /* Commands are no library that a test could link: their parts are included as source. */
 #include "cmd/import_map.c"
 #include "cmd/import_read.c"
+#include "cmd/import_row.c"
 
 #include "check.h"
 
