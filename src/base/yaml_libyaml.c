@@ -71,6 +71,7 @@ static enum pt_code scalar_text(struct builder *b, const yaml_event_t *event, co
 /* Put `node` where the innermost list or map awaits it. */
 static enum pt_code attach(struct builder *b, struct level *level, struct pt_yaml *node)
 {
+    pt_assert(level->node);
     if (level->node->kind == PT_YAML_MAP) {
         const struct pt_yaml *twin = pt_yaml_member(level->node, level->key);
 
