@@ -129,7 +129,7 @@ async function unit(preset) {
             for (const key of Object.keys(sum)) {
                 sum[key] += counts[key];
             }
-            for (const skip of lines.filter((text) => text.startsWith('skipped: '))) {
+            for (const skip of lines.filter((text) => /^skipped: |: skipped$/.test(text))) {
                 console.log(`   ${name}: ${skip}`);
             }
             if (!isOk) {
