@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+PT_PRINTF(3, 0)
 static void set_text(struct pt_error *err, enum pt_code code, const char *format, va_list args)
 {
     if (!err) {
