@@ -22,7 +22,7 @@
     X(server, body_bytes_max, INT, "5242880", 1024, 67108864, "largest request body, bytes")       \
     X(server, drain_ms, INT, "10000", 0, 600000, "how long a stop waits for open requests")        \
     X(collect, keys, LIST, "", 0, 0,                                                               \
-      "keys that may send events; with none, loopback senders need no key")                        \
+      "keys that may send events, beside those of `playtrace keys`")                               \
     X(collect, batch_events_max, INT, "1000", 1, 100000, "events in one request")                  \
     X(collect, decompressed_bytes_max, INT, "20971520", 1024, 268435456,                           \
       "largest body after decompression, bytes")                                                   \

@@ -5,6 +5,7 @@
  * nothing accepts before everything behind it stands; closes them in the order in which data flows.
  */
 #include "base/lock.h"
+#include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
 #include "collect/collect.h"
@@ -18,6 +19,7 @@
 #include <time.h>
 
 #define FLAGS_CHECK_S 1
+#define PLAIN_KEYS_MAX 256
 
 struct node {
     struct pt_data_dir dir;
@@ -25,6 +27,7 @@ struct node {
     struct pt_lock *lock;
     struct pt_metrics *metrics;
     struct pt_pseudonyms *pseudonyms;
+    struct pt_keys *keys;
     struct pt_log *log;
     struct pt_log *dead_letters;
     struct pt_lake *lake;
@@ -89,12 +92,11 @@ static enum pt_code check_listen(const struct node *node, struct pt_error *err)
 {
     const char *address = pt_config_string(node->config, PT_CONFIG_server_listen);
 
-    if (pt_config_list_count(node->config, PT_CONFIG_collect_keys) == 0 &&
-        !is_loopback_address(address)) {
+    if (!pt_keys_has(node->keys, PT_SCOPE_EVENTS) && !is_loopback_address(address)) {
         return pt_fail(err, PT_INVALID,
-                       "%s can be reached from other machines and no key is set: set collect.keys "
-                       "(or PLAYTRACE_COLLECT_KEYS), or listen on 127.0.0.1",
-                       address);
+                       "%s can be reached from other machines and no key is set: make one with "
+                       "`playtrace keys create --data %s --name …`, or listen on 127.0.0.1",
+                       address, node->dir.root);
     }
     return PT_OK;
 }
@@ -173,6 +175,7 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
         .clock = pt_clock_system(),
         .config = node->config,
         .metrics = node->metrics,
+        .keys = node->keys,
         .log = node->log,
         .lake = node->lake,
         .log_dir = node->dir.log,
@@ -183,6 +186,7 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
         .config = node->config,
         .metrics = node->metrics,
         .pseudonyms = node->pseudonyms,
+        .keys = node->keys,
         .log = node->log,
         .dead_letters = node->dead_letters,
     };
@@ -234,16 +238,41 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
     }
     if (!code) {
         code = pt_flag_routes(
-            &node->flag_api, server, node->flags,
+            &node->flag_api, server, node->flags, node->keys,
             (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads), node->metrics, err);
     }
     return code;
 }
 
+static enum pt_code open_keys(struct node *node, struct pt_error *err)
+{
+    const char *plain[PLAIN_KEYS_MAX];
+    size_t count = pt_config_list_count(node->config, PT_CONFIG_collect_keys);
+    char *path = NULL;
+    enum pt_code code = PT_OK;
+
+    if (count > PLAIN_KEYS_MAX) {
+        return pt_fail(err, PT_INVALID, "collect.keys holds %zu keys; more than %d belong into "
+                                        "`playtrace keys`",
+                       count, PLAIN_KEYS_MAX);
+    }
+    for (size_t i = 0; i < count; i++) {
+        plain[i] = pt_config_list_item(node->config, PT_CONFIG_collect_keys, i);
+    }
+    path = pt_strf("%s/api_keys.json", node->dir.keys);
+    code = path ? pt_keys_open(&node->keys, pt_io_posix(), pt_clock_system(), path, plain, count, err)
+                : pt_fail(err, PT_NO_MEMORY, "read the keys");
+    pt_free(path);
+    return code;
+}
+
 static enum pt_code open_node(struct node *node, struct pt_error *err)
 {
-    enum pt_code code = check_listen(node, err);
+    enum pt_code code = open_keys(node, err);
 
+    if (!code) {
+        code = check_listen(node, err);
+    }
     if (code) {
         return code;
     }
@@ -292,6 +321,7 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
     pt_log_close(node->log);
     pt_log_close(node->dead_letters);
     pt_pseudonyms_close(node->pseudonyms);
+    pt_keys_close(node->keys);
     pt_metrics_destroy(node->metrics);
     pt_lock_release(node->lock);
     return code;
@@ -315,6 +345,7 @@ static void wait_for_signal(struct node *node, const sigset_t *signals)
         }
         was_there = code != PT_NOT_FOUND;
         pt_collect_tick(node->collect);
+        pt_keys_reload(node->keys);
     }
 }
 

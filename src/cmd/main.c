@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"experiment", pt_cmd_experiment, "read an experiment out: sizes, rates, tests, decision"},
     {"flags", pt_cmd_flags, "evaluate and check flag definitions"},
     {"dlq", pt_cmd_dlq, "list the events that were refused, and why"},
+    {"keys", pt_cmd_keys, "make, list and revoke API keys"},
     {"audit", pt_cmd_audit, "recount everything from the files; exit 1 on any difference"},
     {"config", pt_cmd_config_reference, "print the reference of all settings"},
 };

@@ -7,7 +7,6 @@
 #include "collect/collect.h"
 
 #include "base/compress.h"
-#include "base/crypto.h"
 #include "collect/commit.h"
 #include "collect/decode.h"
 #include "collect/rate.h"
@@ -17,15 +16,11 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define DIGEST PT_SHA256_BYTES
-
 struct pt_collect {
     struct pt_collect_parts parts;
     struct pt_commit *commit;
     struct pt_decoder **decoders; /* one a loop thread */
     uint32_t decoder_count;
-    uint8_t (*key_digests)[DIGEST];
-    size_t key_count;
     struct pt_decode_env env;
     struct pt_locator *locator;
     struct pt_hmac **secrets; /* of signatures */
@@ -36,27 +31,6 @@ struct pt_collect {
     size_t trusted_count;
     struct pt_metric *refused_total; /* whole requests */
 };
-
-/* The key as sent is compared by digest, so that neither time nor memory tells about ours. */
-static bool is_authorized(const struct pt_collect *collect, const struct pt_http_request *request)
-{
-    struct pt_span header = pt_http_header(request, "Authorization");
-    uint8_t digest[DIGEST];
-    bool is_known = false;
-
-    if (collect->key_count == 0) {
-        return pt_http_peer_is_loopback(request);
-    }
-    if (header.size <= 7 || strncasecmp((const char *)header.data, "Bearer ", 7) != 0) {
-        return false;
-    }
-    pt_sha256(pt_span_of(header.data + 7, header.size - 7), digest);
-    for (size_t i = 0; i < collect->key_count; i++) {
-        is_known |= pt_equal_constant_time(pt_span_of(digest, DIGEST),
-                                           pt_span_of(collect->key_digests[i], DIGEST));
-    }
-    return is_known;
-}
 
 /* The media type without parameters, in any case. */
 static bool is_media_type(struct pt_span header, const char *type)
@@ -228,14 +202,8 @@ static void handle_events(void *ctx, struct pt_http_request *request)
     if (!is_within_rate(collect, request, address)) {
         return;
     }
-    if (!is_authorized(collect, request)) {
-        static const char text[] = "{\"code\":\"unauthorized\",\"detail\":\"send a known key: "
-                                   "Authorization: Bearer KEY\"}";
-        static const struct pt_http_header_out challenge = {"WWW-Authenticate", "Bearer"};
-
+    if (!pt_keys_admit(collect->parts.keys, request, PT_SCOPE_EVENTS)) {
         pt_metric_add(collect->refused_total, 1);
-        pt_http_respond(request, 401, "application/json", pt_span_of(text, sizeof(text) - 1),
-                        &challenge, 1);
         return;
     }
     unsigned_why = check_signature(collect, request);
@@ -396,15 +364,9 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
     collect->refused_total =
         pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_collect_refused_requests_total", NULL,
                        "requests of which nothing was taken");
-    collect->key_count = pt_config_list_count(config, PT_CONFIG_collect_keys);
-    collect->key_digests = pt_alloc_zero(collect->key_count * DIGEST);
     collect->decoders = pt_alloc_zero(loop_threads * sizeof(struct pt_decoder *));
-    if (!collect->key_digests || !collect->decoders || !collect->env.cardinality) {
+    if (!collect->decoders || !collect->env.cardinality) {
         goto no_memory;
-    }
-    for (size_t i = 0; i < collect->key_count; i++) {
-        pt_sha256(pt_span_str(pt_config_list_item(config, PT_CONFIG_collect_keys, i)),
-                  collect->key_digests[i]);
     }
     for (; collect->decoder_count < loop_threads; collect->decoder_count++) {
         struct pt_decoder *decoder =
@@ -481,6 +443,5 @@ void pt_collect_close(struct pt_collect *collect)
     pt_rate_destroy(collect->key_rate);
     pt_free(collect->trusted);
     pt_free(collect->decoders);
-    pt_free(collect->key_digests);
     pt_free(collect);
 }

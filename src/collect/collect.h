@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/config.h"
 #include "http/http.h"
+#include "http/keys.h"
 #include "log/log.h"
 #include "observe/observe.h"
 #include "privacy/privacy.h"
@@ -24,6 +25,7 @@ struct pt_collect_parts {
     const struct pt_config *config;
     struct pt_metrics *metrics;
     struct pt_pseudonyms *pseudonyms;
+    struct pt_keys *keys;
     struct pt_log *log;          /* accepted events; the collector is its only writer */
     struct pt_log *dead_letters; /* refused events; the same */
 };

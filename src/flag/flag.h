@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "http/http.h"
+#include "http/keys.h"
 #include "observe/observe.h"
 
 #define PT_FLAGS_FILE_BYTES_MAX (16u << 20)
@@ -115,11 +116,12 @@ struct pt_flag_api;
 
 /*
  * Register POST /ofrep/v1/evaluate/flags/{key} (OpenFeature Remote Evaluation Protocol 0.3).
- * `loop_threads` is the server's. `flags` and `metrics` are borrowed (metrics may be NULL). Pair
+ * `loop_threads` is the server's. `flags`, `keys` and `metrics` are borrowed; `keys` NULL asks for
+ * none, `metrics` may be NULL. Pair
  * with pt_flag_api_close() after the server is closed.
  */
 enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server *server,
-                            struct pt_flags *flags, uint32_t loop_threads,
+                            struct pt_flags *flags, struct pt_keys *keys, uint32_t loop_threads,
                             struct pt_metrics *metrics, struct pt_error *err) PT_MUST_USE;
 void pt_flag_api_close(struct pt_flag_api *api); /* NULL is fine */
 

@@ -22,6 +22,7 @@ struct desk {
 };
 
 struct pt_flag_api {
+    struct pt_keys *keys; /* borrowed; NULL: none are asked for */
     struct pt_flags *flags;
     struct desk *desks; /* one a loop thread */
     uint32_t desk_count;
@@ -155,6 +156,9 @@ static void handle(void *ctx, struct pt_http_request *request)
     struct pt_json context;
     int status = 400;
 
+    if (api->keys && !pt_keys_admit(api->keys, request, PT_SCOPE_FLAGS)) {
+        return;
+    }
     pt_buf_init(&key, BODY_BYTES_MAX);
     pt_buf_reset(&desk->answer);
     pt_jsonw_init(&w, &desk->answer);
@@ -186,7 +190,7 @@ static void count_reasons(struct pt_flag_api *api, struct pt_metrics *metrics)
 }
 
 enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server *server,
-                            struct pt_flags *flags, uint32_t loop_threads,
+                            struct pt_flags *flags, struct pt_keys *keys, uint32_t loop_threads,
                             struct pt_metrics *metrics, struct pt_error *err)
 {
     struct pt_flag_api *api = pt_alloc_zero(sizeof(*api));
@@ -197,6 +201,7 @@ enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server 
         return pt_fail(err, PT_NO_MEMORY, "no memory for the flag routes");
     }
     api->flags = flags;
+    api->keys = keys;
     api->desks = pt_alloc_zero(loop_threads * sizeof(*api->desks));
     if (!api->desks) {
         code = pt_fail(err, PT_NO_MEMORY, "no memory for the flag routes");

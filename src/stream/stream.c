@@ -470,9 +470,7 @@ static void handle_checkpoint(void *ctx, struct pt_http_request *request)
     struct pt_stream *stream = ctx;
     bool is_taken = false;
 
-    if (!pt_http_peer_is_loopback(request)) {
-        pt_http_respond_error(request, 403, "forbidden",
-                              "a checkpoint may be asked for from this machine only");
+    if (!pt_keys_admit(stream->parts.keys, request, PT_SCOPE_ADMIN)) {
         return;
     }
     pthread_mutex_lock(&stream->lock);

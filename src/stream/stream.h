@@ -15,6 +15,7 @@
 #include "base/config.h"
 #include "base/io.h"
 #include "http/http.h"
+#include "http/keys.h"
 #include "lake/lake.h"
 #include "log/log.h"
 #include "observe/observe.h"
@@ -27,6 +28,7 @@ struct pt_stream_parts {
     struct pt_clock *clock;
     const struct pt_config *config;
     struct pt_metrics *metrics;
+    struct pt_keys *keys;  /* for the routes; may be NULL where there are none */
     struct pt_log *log;    /* asked for its synced end, told what may be recycled */
     struct pt_lake *lake;  /* the engine is its only writer */
     const char *log_dir;
