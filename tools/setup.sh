@@ -47,6 +47,7 @@ find_missing() {
     need_library libmaxminddb-dev libmaxminddb
     need_library libssl-dev openssl
     need_library libcurl4-openssl-dev libcurl
+    need_library libnghttp2-dev libnghttp2
     need_library libzstd-dev libzstd
     need_library zlib1g-dev zlib
     need_library libxxhash-dev libxxhash

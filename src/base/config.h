@@ -21,6 +21,15 @@
     X(server, connections_max, INT, "10000", 1, 1000000, "connections open at once")               \
     X(server, body_bytes_max, INT, "5242880", 1024, 67108864, "largest request body, bytes")       \
     X(server, drain_ms, INT, "10000", 0, 600000, "how long a stop waits for open requests")        \
+    X(server, memory_bytes_max, INT, "536870912", 16777216, 1099511627776,                         \
+      "bytes of requests and unsent answers held at once; over it requests get 503")               \
+    X(server, tls_certificate, STRING, "", 0, 0,                                                   \
+      "certificate with its chain, PEM; with it and tls_key the address speaks HTTPS and HTTP/2")  \
+    X(server, tls_key, STRING, "", 0, 0, "the certificate's private key, PEM, without a password") \
+    X(server, cors_origins, LIST, "", 0, 0,                                                        \
+      "origins whose web pages may send events, such as https://game.example; * for all")          \
+    X(server, admin_listen, STRING, "", 0, 0,                                                      \
+      "address of the admin routes; empty: the main address if on loopback, else 127.0.0.1:8081")  \
     X(collect, keys, LIST, "", 0, 0,                                                               \
       "keys that may send events, beside those of `playtrace keys`")                               \
     X(collect, batch_events_max, INT, "1000", 1, 100000, "events in one request")                  \

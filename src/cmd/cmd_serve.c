@@ -19,6 +19,7 @@
 #include <time.h>
 
 #define FLAGS_CHECK_S 1
+#define ADMIN_ADDRESS "127.0.0.1:8081"
 #define PLAIN_KEYS_MAX 256
 
 struct node {
@@ -166,9 +167,82 @@ static enum pt_code open_stores(struct node *node, struct pt_error *err)
     return code ? code : pt_io_sync_dir(io, node->dir.root, err);
 }
 
+/* An address of its own for the admin routes; none where the main one is on loopback. */
+static const char *admin_address(const struct node *node)
+{
+    const char *address = pt_config_string(node->config, PT_CONFIG_server_admin_listen);
+
+    if (*address) {
+        return address;
+    }
+    return is_loopback_address(pt_config_string(node->config, PT_CONFIG_server_listen))
+               ? NULL
+               : ADMIN_ADDRESS;
+}
+
+static enum pt_code use_tls(struct node *node, struct pt_error *err)
+{
+    const char *certificate = pt_config_string(node->config, PT_CONFIG_server_tls_certificate);
+    const char *key = pt_config_string(node->config, PT_CONFIG_server_tls_key);
+
+    if (!*certificate && !*key) {
+        return PT_OK;
+    }
+    if (!*certificate || !*key) {
+        return pt_fail(err, PT_INVALID,
+                       "server.tls_%s is set without server.tls_%s: TLS needs both",
+                       *key ? "key" : "certificate", *key ? "certificate" : "key");
+    }
+    return pt_http_server_use_tls(node->server, pt_io_posix(), certificate, key, err);
+}
+
+static enum pt_code allow_origins(struct node *node, struct pt_error *err)
+{
+    size_t count = pt_config_list_count(node->config, PT_CONFIG_server_cors_origins);
+    const char **origins = pt_alloc((count + 1) * sizeof(*origins));
+    enum pt_code code = PT_OK;
+
+    if (!origins) {
+        return pt_fail(err, PT_NO_MEMORY, "read server.cors_origins");
+    }
+    for (size_t i = 0; i < count; i++) {
+        origins[i] = pt_config_list_item(node->config, PT_CONFIG_server_cors_origins, i);
+    }
+    code = pt_http_server_allow_origins(node->server, origins, count, err);
+    pt_free(origins);
+    return code ? pt_error_prefix(err, code, "server.cors_origins") : PT_OK;
+}
+
+static enum pt_code open_server(struct node *node, struct pt_error *err)
+{
+    const char *admin = admin_address(node);
+    struct pt_http_limits limits;
+    enum pt_code code = PT_OK;
+
+    pt_http_limits_default(&limits);
+    limits.threads = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads);
+    limits.connections_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_connections_max);
+    limits.body_bytes_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_body_bytes_max);
+    limits.memory_bytes_max =
+        (uint64_t)pt_config_int(node->config, PT_CONFIG_server_memory_bytes_max);
+    code = pt_http_server_open(&node->server,
+                               pt_config_string(node->config, PT_CONFIG_server_listen), &limits,
+                               pt_clock_system(), err);
+    if (!code) {
+        code = use_tls(node, err);
+    }
+    if (!code) {
+        code = allow_origins(node, err);
+    }
+    if (!code && admin) {
+        code = pt_http_server_listen_admin(node->server, admin, err);
+        code = code ? pt_error_prefix(err, code, "server.admin_listen") : PT_OK;
+    }
+    return code;
+}
+
 static enum pt_code open_engines(struct node *node, struct pt_error *err)
 {
-    struct pt_http_limits limits;
     const char *flags_path = pt_config_string(node->config, PT_CONFIG_flag_file);
     struct pt_stream_parts stream_parts = {
         .io = pt_io_posix(),
@@ -195,17 +269,12 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
     if (code) {
         return code;
     }
-    pt_http_limits_default(&limits);
-    limits.threads = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads);
-    limits.connections_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_connections_max);
-    limits.body_bytes_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_body_bytes_max);
-    code = pt_http_server_open(&node->server,
-                               pt_config_string(node->config, PT_CONFIG_server_listen), &limits,
-                               pt_clock_system(), err);
+    code = open_server(node, err);
     if (code) {
         return code;
     }
-    code = pt_collect_open(&node->collect, &collect_parts, limits.threads, err);
+    code = pt_collect_open(&node->collect, &collect_parts,
+                           (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads), err);
     if (code) {
         return code;
     }
@@ -228,7 +297,7 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
         code = pt_http_route(server, "GET", "/readyz", 0, handle_ready, node, err);
     }
     if (!code) {
-        code = pt_http_route(server, "GET", "/metrics", 0, handle_metrics, node, err);
+        code = pt_http_route_admin(server, "GET", "/metrics", 0, handle_metrics, node, err);
     }
     if (!code) {
         code = pt_collect_routes(node->collect, server, err);
@@ -327,7 +396,19 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
     return code;
 }
 
-/* Until SIGTERM or SIGINT; looks after the flag file meanwhile. */
+static void reload_tls(struct node *node)
+{
+    struct pt_error err = {0};
+    bool has_changed = false;
+
+    if (pt_http_server_reload_tls(node->server, &has_changed, &err)) {
+        pt_log_line(PT_LOG_WARN, "serve", NULL, "the new certificate is not used: %s", err.text);
+    } else if (has_changed) {
+        pt_log_line(PT_LOG_INFO, "serve", NULL, "the new certificate is in use");
+    }
+}
+
+/* Until SIGTERM or SIGINT; looks after the flag file and the certificate meanwhile. */
 static void wait_for_signal(struct node *node, const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = FLAGS_CHECK_S};
@@ -338,6 +419,7 @@ static void wait_for_signal(struct node *node, const sigset_t *signals)
         bool has_changed = false;
         enum pt_code code = pt_flags_reload(node->flags, &has_changed, &err);
 
+        reload_tls(node);
         /* A broken file is logged where it is read; a lost one here, once. The old flags stay. */
         if (code == PT_NOT_FOUND && was_there) {
             pt_log_line(PT_LOG_WARN, "flag", NULL, "the flag file is gone, the flags stay: %s",
@@ -366,6 +448,9 @@ static int serve(struct node *node)
         status = pt_cmd_failed("serve", &err);
     } else {
         printf("listening on %s\n", pt_http_server_url(node->server));
+        if (pt_http_server_admin_url(node->server)) {
+            printf("admin on %s\n", pt_http_server_admin_url(node->server));
+        }
         fflush(stdout);
         wait_for_signal(node, &signals);
         pt_log_line(PT_LOG_INFO, "serve", NULL, "stopping: what was accepted is committed first");

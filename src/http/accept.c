@@ -58,48 +58,59 @@ static struct pt_http_loop *idlest_loop(struct pt_http_server *server)
     return best;
 }
 
+static void watch_listeners(struct pt_http_server *server, uint32_t events)
+{
+    for (unsigned i = 0; i < PT_HTTP_LISTENERS; i++) {
+        struct pt_http_listener *listener = &server->listeners[i];
+        struct epoll_event event = {.events = events, .data.ptr = listener};
+
+        if (listener->fd >= 0) {
+            (void)epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_MOD, listener->fd, &event);
+        }
+    }
+}
+
 static void pause_listening(struct pt_http_server *server)
 {
-    struct epoll_event event = {.events = 0, .data.ptr = server};
-
-    (void)epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_MOD, server->listen_fd, &event);
+    watch_listeners(server, 0);
     server->is_listen_paused = true;
     server->listen_resume_us = pt_clock_mono_us(server->clock) + LISTEN_PAUSE_US;
 }
 
 void pt_http_accept_resume(struct pt_http_server *server)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = server};
-
     server->is_listen_paused = false;
-    if (server->listen_fd >= 0) {
-        (void)epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_MOD, server->listen_fd, &event);
-    }
+    watch_listeners(server, EPOLLIN);
 }
 
-static void refuse_at_once(int fd)
+static void refuse_at_once(int fd, bool is_tls)
 {
-    (void)send(fd, busy_text, sizeof(busy_text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!is_tls) { /* a handshake only to refuse would cost more than the request */
+        (void)send(fd, busy_text, sizeof(busy_text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     (void)shutdown(fd, SHUT_WR);
     close(fd);
 }
 
 /* Takes over `fd`. */
-static void take_connection(struct pt_http_server *server, int fd,
+static void take_connection(const struct pt_http_listener *listener, int fd,
                             const union pt_http_address *address)
 {
+    struct pt_http_server *server = listener->server;
     unsigned open = atomic_load_explicit(&server->connections, memory_order_relaxed);
     struct pt_http_conn *conn = NULL;
 
     pt_http_count(&server->accepted, 1);
-    if (open < server->limits.connections_max + REFUSALS_MAX) {
+    if (open < server->limits.connections_max + (listener->is_tls ? 0 : REFUSALS_MAX)) {
         conn = pt_alloc_zero(sizeof(*conn));
     }
     if (!conn) {
-        refuse_at_once(fd);
+        refuse_at_once(fd, listener->is_tls);
         return;
     }
     conn->fd = fd;
+    conn->listener = listener;
+    conn->is_fresh = true;
     conn->is_refused = open >= server->limits.connections_max;
     conn->loop = idlest_loop(server);
     conn->state = PT_HTTP_NEW;
@@ -113,21 +124,22 @@ static void take_connection(struct pt_http_server *server, int fd,
     if (conn->loop->index == 0) {
         pt_http_conn_start(conn);
     } else {
-        pt_http_loop_push(conn);
+        pt_http_loop_push(&conn->request);
     }
 }
 
-void pt_http_accept(struct pt_http_server *server)
+void pt_http_accept(struct pt_http_listener *listener)
 {
-    for (unsigned i = 0; i < ACCEPTS_A_TURN && server->listen_fd >= 0; i++) {
+    for (unsigned i = 0; i < ACCEPTS_A_TURN && listener->fd >= 0; i++) {
         union pt_http_address address = {0};
         socklen_t bytes = sizeof(address);
-        int fd = accept4(server->listen_fd, &address.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener->fd, &address.any, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            take_connection(server, fd, &address);
+            take_connection(listener, fd, &address);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            pause_listening(server); /* else the waiting connection would wake us without end */
+            pause_listening(
+                listener->server); /* else the waiting connection would wake us without end */
             return;
         } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
@@ -137,9 +149,15 @@ void pt_http_accept(struct pt_http_server *server)
 
 void pt_http_accept_stop(struct pt_http_server *server)
 {
-    pt_http_accept(server);
-    close(server->listen_fd);
-    server->listen_fd = -1;
+    for (unsigned i = 0; i < PT_HTTP_LISTENERS; i++) {
+        struct pt_http_listener *listener = &server->listeners[i];
+
+        if (listener->fd >= 0) {
+            pt_http_accept(listener);
+            close(listener->fd);
+            listener->fd = -1;
+        }
+    }
     atomic_store_explicit(&server->is_listening, false, memory_order_release);
     (void)eventfd_write(server->drain_fd, 1);
 }

@@ -6,15 +6,15 @@
  * nothing is read: what the peer sends meanwhile waits in the kernel, so pipelined
  * bytes are bounded by one receive buffer and the socket's.
  */
+#include "http/h2.h"
 #include "http/loop.h"
+#include "http/tls.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Steps of one connection before the others of its loop have their turn. */
-#define STEPS_A_TURN 32
 /* A body whose size is only announced gets no more memory than that before it arrives. */
 #define TRUSTED_BYTES ((size_t)256 * 1024)
 /* An answer buffer larger than that is not kept for the next answer. */
@@ -23,15 +23,10 @@
 
 static const char continue_text[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-static bool is_draining(const struct pt_http_conn *conn)
-{
-    return atomic_load_explicit(&conn->loop->server->life, memory_order_acquire) >=
-           PT_HTTP_DRAINING;
-}
-
 static void give_buffer_back(struct pt_http_conn *conn)
 {
     pt_http_pool_give(&conn->loop->pool, conn->data, conn->capacity);
+    pt_http_memory_give(conn->loop, conn->capacity);
     conn->data = NULL;
     conn->capacity = 0;
     conn->begin = 0;
@@ -41,24 +36,48 @@ static void give_buffer_back(struct pt_http_conn *conn)
 static void close_socket(struct pt_http_conn *conn)
 {
     if (conn->fd >= 0) {
+        if (conn->tls) {
+            pt_tls_conn_finish(conn->tls);
+        }
         close(conn->fd);
         conn->fd = -1;
     }
+}
+
+/* An unsent answer no longer counts. */
+static void uncount_out(struct pt_http_conn *conn)
+{
+    pt_http_memory_give(conn->loop, conn->out_counted_bytes);
+    conn->out_counted_bytes = 0;
 }
 
 void pt_http_conn_release(struct pt_http_conn *conn)
 {
     close_socket(conn);
     give_buffer_back(conn);
+    uncount_out(conn);
     pt_buf_release(&conn->out);
+    pt_tls_conn_release(conn->tls);
+    conn->tls = NULL;
+    pt_http_h2_release(conn->h2);
+    conn->h2 = NULL;
     pt_http_accept_forget(conn);
 }
 
-static void destroy(struct pt_http_conn *conn)
+void pt_http_conn_destroy(struct pt_http_conn *conn)
 {
     struct pt_http_loop *loop = conn->loop;
 
     pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE);
+    if (conn->h2 && pt_http_h2_handling(conn->h2) > 0) {
+        /* Until the last of its requests is answered. */
+        if (conn->fd >= 0) {
+            close_socket(conn);
+            pt_http_h2_abandon(conn->h2);
+        }
+        conn->state = PT_HTTP_HANDLING;
+        return;
+    }
     *(conn->prev ? &conn->prev->next : &loop->all) = conn->next;
     if (conn->next) {
         conn->next->prev = conn->prev;
@@ -69,11 +88,37 @@ static void destroy(struct pt_http_conn *conn)
     loop->dead = conn;
 }
 
-/* The last answer is sent. A socket closed over unread bytes resets, and the peer may lose it. */
-static void end(struct pt_http_conn *conn)
+ssize_t pt_http_conn_recv(struct pt_http_conn *conn, void *data, size_t bytes)
 {
+    return conn->tls ? pt_tls_conn_read(conn->tls, data, bytes) : recv(conn->fd, data, bytes, 0);
+}
+
+ssize_t pt_http_conn_send(struct pt_http_conn *conn, const void *data, size_t bytes)
+{
+    return conn->tls ? pt_tls_conn_write(conn->tls, data, bytes)
+                     : send(conn->fd, data, bytes, MSG_NOSIGNAL);
+}
+
+void pt_http_conn_progress(struct pt_http_conn *conn, size_t bytes)
+{
+    pt_http_count(&conn->loop->counters.bytes_out, (uint64_t)bytes);
+    conn->progress_bytes += bytes;
+    if (conn->timer != PT_HTTP_TIMER_WRITE) {
+        conn->progress_bytes = 0;
+    } else if (conn->progress_bytes >= PT_HTTP_PROGRESS_BYTES) {
+        conn->progress_bytes = 0;
+        pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE); /* from the start again */
+    }
+}
+
+/* The last answer is sent. A socket closed over unread bytes resets, and the peer may lose it. */
+void pt_http_conn_end(struct pt_http_conn *conn)
+{
+    if (conn->tls) {
+        pt_tls_conn_finish(conn->tls);
+    }
     if (!conn->lingers && !conn->is_readable && conn->end <= conn->begin + conn->parser.at) {
-        destroy(conn);
+        pt_http_conn_destroy(conn);
         return;
     }
     give_buffer_back(conn);
@@ -87,6 +132,8 @@ static void end(struct pt_http_conn *conn)
 static void finish(struct pt_http_conn *conn)
 {
     conn->out_sent = 0;
+    uncount_out(conn);
+    conn->request.allow_origin = NULL;
     if (conn->out.capacity > KEPT_OUT_BYTES) {
         pt_buf_release(&conn->out);
     } else {
@@ -94,7 +141,7 @@ static void finish(struct pt_http_conn *conn)
     }
     pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE);
     if (conn->closes) {
-        end(conn);
+        pt_http_conn_end(conn);
         return;
     }
     conn->begin += conn->parser.at;
@@ -109,18 +156,21 @@ static void flush(struct pt_http_conn *conn)
 {
     conn->state = PT_HTTP_WRITING;
     while (conn->out_sent < conn->out.size) {
-        ssize_t sent = send(conn->fd, conn->out.data + conn->out_sent,
-                            conn->out.size - conn->out_sent, MSG_NOSIGNAL);
+        ssize_t sent = pt_http_conn_send(conn, conn->out.data + conn->out_sent,
+                                         conn->out.size - conn->out_sent);
 
         if (sent > 0) {
             conn->out_sent += (size_t)sent;
-            pt_http_count(&conn->loop->counters.bytes_out, (uint64_t)sent);
-            pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE); /* progress: from the start again */
+            pt_http_conn_progress(conn, (size_t)sent);
         } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (!conn->out_counted_bytes) {
+                conn->out_counted_bytes = conn->out.capacity;
+                conn->loop->memory_bytes += conn->out.capacity; /* it is there: no question */
+            }
             pt_http_loop_timer(conn, PT_HTTP_TIMER_WRITE);
             return;
         } else if (sent == 0 || errno != EINTR) {
-            destroy(conn);
+            pt_http_conn_destroy(conn);
             return;
         }
     }
@@ -139,16 +189,16 @@ static void send_answer(struct pt_http_conn *conn)
 static void refuse(struct pt_http_conn *conn, int status, const char *code, const char *detail)
 {
     static const struct pt_http_header_out retry = {"Retry-After", "1"};
-    struct pt_span method = {0};
 
     if (conn->data) {
-        method = pt_span_of(conn->data + conn->begin + conn->parser.method.at,
-                            conn->parser.method.bytes);
+        struct pt_span method = pt_span_of(conn->data + conn->begin + conn->parser.method.at,
+                                           conn->parser.method.bytes);
+
+        conn->request.is_head = pt_span_is(method, "HEAD");
     }
     conn->closes = true;
     conn->lingers = true;
-    pt_http_answer_write_error(conn, pt_span_is(method, "HEAD"), status, code, detail, &retry,
-                               status == 503 ? 1 : 0);
+    pt_http_answer_write_error(&conn->request, status, code, detail, &retry, status == 503 ? 1 : 0);
     send_answer(conn);
 }
 
@@ -182,6 +232,13 @@ static bool reserve(struct pt_http_conn *conn, size_t bytes)
     data = pt_http_pool_take(&conn->loop->pool, bytes < bound ? bytes : bound, &capacity);
     if (!data) {
         return false;
+    }
+    if (!pt_http_memory_take(conn->loop, capacity)) {
+        if (capacity > PT_HTTP_BUFFER_BYTES_MIN) {
+            pt_http_pool_give(&conn->loop->pool, data, capacity);
+            return false;
+        }
+        conn->loop->memory_bytes += capacity;
     }
     if (size) {
         memcpy(data, conn->data + conn->begin, size);
@@ -221,47 +278,46 @@ static void receive(struct pt_http_conn *conn)
         conn->end = 0;
     }
     if (!reserve(conn, expected_bytes(conn))) {
-        refuse(conn, 503, "unavailable", "the server is out of memory");
+        refuse(conn, 503, "unavailable", "the server holds as many bytes as it may");
         return;
     }
     room = conn->capacity - PT_HTTP_SPARE_BYTES - conn->end;
     pt_assert(room > 0);
-    got = recv(conn->fd, conn->data + conn->end, room, 0);
+    got = pt_http_conn_recv(conn, conn->data + conn->end, room);
     if (got > 0) {
         conn->end += (size_t)got;
         pt_http_count(&conn->loop->counters.bytes_in, (uint64_t)got);
-        /* A short read has emptied the socket, but for the end of the stream behind it. */
-        conn->is_readable = (size_t)got == room || conn->has_eof;
+        /* A short read has emptied a socket, but for the end of the stream behind it. */
+        conn->is_readable = conn->tls || (size_t)got == room || conn->has_eof;
     } else if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         conn->is_readable = false;
     } else if (got == 0 || errno != EINTR) {
-        destroy(conn); /* nothing whole is left to answer */
+        pt_http_conn_destroy(conn); /* nothing whole is left to answer */
     }
 }
 
 static void send_continue(struct pt_http_conn *conn)
 {
     const size_t bytes = sizeof(continue_text) - 1;
-    ssize_t sent = send(conn->fd, continue_text, bytes, MSG_NOSIGNAL);
+    ssize_t sent = pt_http_conn_send(conn, continue_text, bytes);
 
     if (sent > 0) {
         pt_http_count(&conn->loop->counters.bytes_out, (uint64_t)sent);
     }
     /* EAGAIN: a peer that reads nothing may do without (RFC 9110 10.1.1); half of it is a mess. */
-    if (sent != (ssize_t)bytes && (sent >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK))) {
-        destroy(conn);
+    if (sent != (ssize_t)bytes &&
+        (sent >= 0 || conn->tls || (errno != EAGAIN && errno != EWOULDBLOCK))) {
+        pt_http_conn_destroy(conn);
     }
 }
 
 /* The head is whole: find the route; answers by itself where there is none. */
 static void take_head(struct pt_http_conn *conn)
 {
-    char allow[128];
-    struct pt_http_header_out header = {"Allow", allow};
+    struct pt_http_found found;
     struct pt_http_request *request = &conn->request;
     const struct pt_http_parser *parser = &conn->parser;
     const uint8_t *data = conn->data + conn->begin;
-    int status = 0;
 
     conn->is_head_done = true;
     conn->closes = !parser->is_kept_alive;
@@ -269,8 +325,10 @@ static void take_head(struct pt_http_conn *conn)
     request->method = pt_span_of(data + parser->method.at, parser->method.bytes);
     request->path = pt_span_of(data + parser->path.at, parser->path.bytes);
     request->is_head = pt_span_is(request->method, "HEAD");
-    conn->route = pt_http_route_find(conn->loop->server, request->method, request->path, &status,
-                                     allow, sizeof(allow));
+    pt_http_route_find(conn->loop->server, conn->listener->shows_admin, request->method,
+                       request->path, &found);
+    pt_http_cors_take(request, &found);
+    conn->route = found.route;
     if (conn->route) {
         return;
     }
@@ -278,13 +336,7 @@ static void take_head(struct pt_http_conn *conn)
         conn->closes = true;
         conn->lingers = true;
     }
-    if (status == 404) {
-        pt_http_answer_write_error(conn, request->is_head, 404, "not_found",
-                                   "there is nothing at this address", NULL, 0);
-    } else {
-        pt_http_answer_write_error(conn, request->is_head, 405, "method_not_allowed",
-                                   "this address does not take that method", &header, 1);
-    }
+    pt_http_answer_unrouted(request, &found);
     send_answer(conn);
 }
 
@@ -306,13 +358,27 @@ static void hand_over(struct pt_http_conn *conn)
     atomic_store_explicit(&request->is_answered, false, memory_order_relaxed);
     pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE);
     conn->state = PT_HTTP_HANDLING;
-    loop->handling = conn;
+    loop->handling = request;
     conn->route->handler(conn->route->ctx, request);
     if (loop->handling) {
         loop->handling = NULL; /* another thread answers: `conn` may be in the queue already */
     } else {
         send_answer(conn);
     }
+}
+
+/*
+ * Whether the first bytes of a plain connection are HTTP/2's preface, as of a client that knows
+ * (RFC 9113 3.3). READY: they are. MORE: they may be.
+ */
+static enum pt_http_progress look_for_preface(const struct pt_http_conn *conn, size_t size)
+{
+    size_t bytes = size < PT_HTTP_H2_PREFACE_BYTES ? size : PT_HTTP_H2_PREFACE_BYTES;
+
+    if (conn->tls || memcmp(conn->data + conn->begin, PT_HTTP_H2_PREFACE, bytes) != 0) {
+        return PT_HTTP_REFUSED;
+    }
+    return bytes == PT_HTTP_H2_PREFACE_BYTES ? PT_HTTP_READY : PT_HTTP_MORE;
 }
 
 /* Go on with what was received; false: more bytes are needed. */
@@ -323,6 +389,18 @@ static bool advance(struct pt_http_conn *conn)
 
     if (size == 0) {
         return false;
+    }
+    if (conn->is_fresh) {
+        progress = look_for_preface(conn, size);
+        if (progress == PT_HTTP_MORE) {
+            return false;
+        }
+        conn->is_fresh = false;
+        if (progress == PT_HTTP_READY) {
+            pt_http_conn_h2_start(conn);
+            give_buffer_back(conn);
+            return true;
+        }
     }
     if (!conn->is_head_done) {
         progress = pt_http_parse_head(&conn->parser, conn->data + conn->begin, size);
@@ -361,8 +439,8 @@ static void wait_for_bytes(struct pt_http_conn *conn)
         pt_http_loop_timer(conn, conn->is_head_done ? PT_HTTP_TIMER_BODY : PT_HTTP_TIMER_HEADER);
         return;
     }
-    if (is_draining(conn)) {
-        destroy(conn);
+    if (pt_http_is_draining(conn)) {
+        pt_http_conn_destroy(conn);
         return;
     }
     give_buffer_back(conn);
@@ -377,24 +455,47 @@ static void throw_away(struct pt_http_conn *conn)
     ssize_t got = 0;
 
     if (!scrap) {
-        destroy(conn);
+        pt_http_conn_destroy(conn);
         return;
     }
     got = recv(conn->fd, scrap, capacity, 0);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         conn->is_readable = false;
     } else if (got == 0 || (got < 0 && errno != EINTR)) {
-        destroy(conn);
+        pt_http_conn_destroy(conn);
     }
     pt_http_pool_give(&conn->loop->pool, scrap, capacity);
+}
+
+/* Go on with the TLS handshake; false: wait, or it is over. */
+static bool shake_hands(struct pt_http_conn *conn)
+{
+    switch (pt_tls_conn_accept(conn->tls)) {
+    case PT_TLS_WAIT:
+        return false;
+    case PT_TLS_FAILED:
+        pt_http_conn_destroy(conn);
+        return false;
+    case PT_TLS_DONE:
+        break;
+    }
+    conn->state = PT_HTTP_READING;
+    conn->is_readable = true;
+    if (pt_tls_conn_is_h2(conn->tls)) {
+        pt_http_conn_h2_start(conn);
+    }
+    return true;
 }
 
 void pt_http_conn_run(struct pt_http_conn *conn)
 {
     unsigned steps = 0;
 
+    if (conn->state == PT_HTTP_SHAKING && !shake_hands(conn)) {
+        return;
+    }
     while (conn->state == PT_HTTP_READING || conn->state == PT_HTTP_LINGERING) {
-        if (steps++ == STEPS_A_TURN) {
+        if (steps++ == PT_HTTP_STEPS_A_TURN) {
             pt_http_loop_again(conn);
             return;
         }
@@ -410,6 +511,9 @@ void pt_http_conn_run(struct pt_http_conn *conn)
             }
             receive(conn);
         }
+    }
+    if (conn->state == PT_HTTP_STREAMING) {
+        pt_http_conn_h2_run(conn);
     }
 }
 
@@ -427,7 +531,17 @@ void pt_http_conn_start(struct pt_http_conn *conn)
     }
     loop->all = conn;
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) != 0) {
-        destroy(conn);
+        pt_http_conn_destroy(conn);
+        return;
+    }
+    if (conn->listener->is_tls) {
+        conn->tls = pt_tls_conn_create(loop->server->tls, conn->fd);
+        if (!conn->tls) {
+            pt_http_conn_destroy(conn);
+            return;
+        }
+        conn->state = PT_HTTP_SHAKING;
+        pt_http_loop_timer(conn, PT_HTTP_TIMER_HEADER);
         return;
     }
     if (conn->is_refused) {
@@ -448,7 +562,8 @@ void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events)
     if (conn->state == PT_HTTP_DEAD) {
         return;
     }
-    if (events & (EPOLLIN | EPOLLRDHUP | left)) {
+    /* TLS may have to send before it can receive, and the reverse. */
+    if (conn->tls || events & (EPOLLIN | EPOLLRDHUP | left)) {
         conn->is_readable = true;
     }
     if (events & (EPOLLRDHUP | left)) {
@@ -461,37 +576,55 @@ void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events)
         }
         return;
     }
-    if (conn->state == PT_HTTP_WRITING && (events & (EPOLLOUT | left))) {
+    if (conn->state == PT_HTTP_WRITING && (conn->tls || events & (EPOLLOUT | left))) {
         flush(conn);
     }
     pt_http_conn_run(conn);
 }
 
-void pt_http_conn_answered(struct pt_http_conn *conn)
+static void h2_answered(struct pt_http_conn *conn, struct pt_http_stream *stream)
 {
+    pt_http_h2_answered(conn->h2, stream);
+    if (conn->state == PT_HTTP_STREAMING) {
+        pt_http_conn_h2_run(conn);
+    } else if (conn->state == PT_HTTP_HANDLING && pt_http_h2_handling(conn->h2) == 0) {
+        pt_http_conn_destroy(conn); /* the peer had left, and that was the last */
+    }
+}
+
+void pt_http_conn_answered(struct pt_http_request *request)
+{
+    struct pt_http_conn *conn = request->conn;
+
+    if (request->stream) {
+        h2_answered(conn, request->stream);
+        return;
+    }
     pt_assert(conn->state == PT_HTTP_HANDLING);
     if (conn->fd < 0) {
-        destroy(conn); /* the peer left meanwhile */
+        pt_http_conn_destroy(conn); /* the peer left meanwhile */
         return;
     }
     send_answer(conn);
     pt_http_conn_run(conn);
 }
 
-void pt_http_conn_expired(struct pt_http_conn *conn)
+void pt_http_conn_expired(struct pt_http_conn *conn, enum pt_http_timer timer)
 {
-    if (conn->state == PT_HTTP_READING && conn->end > conn->begin) {
+    if (conn->state == PT_HTTP_STREAMING) {
+        pt_http_conn_h2_expired(conn, timer);
+    } else if (conn->state == PT_HTTP_READING && conn->end > conn->begin) {
         refuse(conn, 408, "timeout",
                conn->is_head_done ? "the body took too long" : "the headers took too long");
         pt_http_conn_run(conn);
     } else {
-        destroy(conn);
+        pt_http_conn_destroy(conn);
     }
 }
 
 void pt_http_conn_drain(struct pt_http_conn *conn)
 {
-    if (conn->state == PT_HTTP_READING) {
+    if (conn->state == PT_HTTP_READING || conn->state == PT_HTTP_STREAMING) {
         conn->is_readable = true;
         pt_http_conn_run(conn);
     }
@@ -502,6 +635,6 @@ void pt_http_conn_cut(struct pt_http_conn *conn)
     if (conn->state == PT_HTTP_HANDLING) {
         close_socket(conn);
     } else {
-        destroy(conn);
+        pt_http_conn_destroy(conn);
     }
 }

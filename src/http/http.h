@@ -1,11 +1,12 @@
 /*
  * http.h - the HTTP server
  *
- * A few loop threads (epoll), strict HTTP/1.1, keep-alive, one request of a
- * connection at a time (pipelined ones wait). A handler runs on a loop thread, must
+ * A few loop threads (epoll); strict HTTP/1.1, one request of a connection at a time
+ * (pipelined ones wait), and HTTP/2, up to 100 at a time; both over TLS where there is
+ * a certificate. A handler sees no difference. It runs on a loop thread, must
  * not block, and answers now or later: pt_http_respond() may be called from any
  * thread, once a request. Many answers given in a row by another thread cost one
- * wake-up a loop. Memory a connection is bounded by the limits below.
+ * wake-up a loop. Memory is bounded by the limits below, a connection's and all together.
  */
 #ifndef PT_HTTP_HTTP_H
 #define PT_HTTP_HTTP_H
@@ -17,16 +18,19 @@
 
 struct pt_http_server;
 struct pt_http_request;
+struct pt_io;
 
 struct pt_http_limits {
-    uint32_t threads;            /* loop threads, 1.. */
-    uint32_t connections_max;    /* over it, a new connection gets 503 and is closed */
-    uint32_t header_bytes_max;   /* request line and headers: 431 */
-    uint32_t body_bytes_max;     /* any route's own limit is at most this: 413 */
-    uint32_t header_timeout_ms;  /* from the first byte of a request to its last header: 408 */
-    uint32_t body_timeout_ms;    /* from the headers to the last byte of the body: 408 */
-    uint32_t idle_timeout_ms;    /* between requests: closed silently */
-    uint32_t write_timeout_ms;   /* no progress in sending an answer: closed */
+    uint32_t threads;           /* loop threads, 1.. */
+    uint32_t connections_max;   /* over it, a new connection gets 503 and is closed */
+    uint32_t header_bytes_max;  /* request line and headers: 431 */
+    uint32_t body_bytes_max;    /* any route's own limit is at most this: 413 */
+    uint32_t header_timeout_ms; /* from the first byte of a request to its last header: 408 */
+    uint32_t body_timeout_ms;   /* from the headers to the last byte of the body: 408 */
+    uint32_t idle_timeout_ms;   /* between requests: closed silently */
+    uint32_t write_timeout_ms;  /* less than 4 KiB of progress in sending: closed */
+    /* Requests and unsent answers of all connections; over it 503 with Retry-After. */
+    uint64_t memory_bytes_max;
 };
 
 void pt_http_limits_default(struct pt_http_limits *limits);
@@ -52,14 +56,55 @@ enum pt_code pt_http_route(struct pt_http_server *server, const char *method, co
                            uint32_t body_bytes_max, pt_http_handler *handler, void *ctx,
                            struct pt_error *err) PT_MUST_USE;
 
+/*
+ * The same for an admin route: nobody from outside needs it. It is served by the admin listener;
+ * where there is none, by the main one if that is on loopback, and is 404 otherwise. No other
+ * origin is ever allowed to read it.
+ */
+enum pt_code pt_http_route_admin(struct pt_http_server *server, const char *method,
+                                 const char *path, uint32_t body_bytes_max,
+                                 pt_http_handler *handler, void *ctx,
+                                 struct pt_error *err) PT_MUST_USE;
+
+/* Before start: a second address, which serves all routes, the admin ones among them. */
+enum pt_code pt_http_server_listen_admin(struct pt_http_server *server, const char *address,
+                                         struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Before start: TLS 1.2 and 1.3 on the main listener (and on the admin listener where that
+ * is not on loopback). Both files are PEM, the certificate's with its chain behind it.
+ * PT_INVALID names the file and what is wrong with it. `io` is borrowed, the paths are copied.
+ */
+enum pt_code pt_http_server_use_tls(struct pt_http_server *server, struct pt_io *io,
+                                    const char *certificate_path, const char *key_path,
+                                    struct pt_error *err) PT_MUST_USE;
+
+/*
+ * To be called every second or so, by one thread: new files are taken for new connections
+ * once they have stood still from one call to the next. PT_OK with *has_changed_out false:
+ * nothing new. Anything else: the new pair is broken, the old one stays in use; told once
+ * a change. Without TLS nothing happens.
+ */
+enum pt_code pt_http_server_reload_tls(struct pt_http_server *server, bool *has_changed_out,
+                                       struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Before start: pages of these origins ("https://game.example", or "*" alone for all) may use
+ * the public routes from a browser (CORS). PT_INVALID names what is no origin.
+ */
+enum pt_code pt_http_server_allow_origins(struct pt_http_server *server, const char *const *origins,
+                                          size_t count, struct pt_error *err) PT_MUST_USE;
+
 enum pt_code pt_http_server_start(struct pt_http_server *server, struct pt_error *err) PT_MUST_USE;
 
-/* "http://127.0.0.1:39411": the address really listened on; the server's storage. */
+/* "http://127.0.0.1:39411" or "https://…": what is really listened on; the server's storage. */
 const char *pt_http_server_url(const struct pt_http_server *server);
+/* The same of the admin listener; NULL where there is none. */
+const char *pt_http_server_admin_url(const struct pt_http_server *server);
 
 /*
  * Stop accepting, answer what was read (requests under way are waited for up to `drain_ms`),
- * close connections with "Connection: close" on their last answer.
+ * close connections with "Connection: close" on their last answer, or GOAWAY.
  */
 void pt_http_server_drain(struct pt_http_server *server, uint32_t drain_ms);
 
@@ -75,7 +120,7 @@ struct pt_span pt_http_method(const struct pt_http_request *request);
 /* Without the query; as sent, percent signs and all. */
 struct pt_span pt_http_path(const struct pt_http_request *request);
 struct pt_span pt_http_path_rest(const struct pt_http_request *request); /* behind a prefix route */
-struct pt_span pt_http_query(const struct pt_http_request *request); /* without '?' */
+struct pt_span pt_http_query(const struct pt_http_request *request);     /* without '?' */
 /* Value of a header, name in any case; several fields joined are not: the first. Empty: absent. */
 struct pt_span pt_http_header(const struct pt_http_request *request, const char *name);
 /* The whole body; at least 64 readable bytes follow it (PT_JSON_PADDING). */
@@ -93,8 +138,9 @@ struct pt_http_header_out {
 
 /*
  * Answer. `content_type` NULL where there is no body. `headers` may be NULL when
- * `header_count` is 0. Everything is copied before it returns; `request` is gone afterwards.
- * Any thread. Cannot fail as far as the caller is concerned: a peer that left is dropped.
+ * `header_count` is 0, and it is at most 16. Everything is copied before it returns; `request` is
+ * gone afterwards. Any thread. Cannot fail as far as the caller is concerned: a peer that left is
+ * dropped.
  */
 void pt_http_respond(struct pt_http_request *request, int status, const char *content_type,
                      struct pt_span body, const struct pt_http_header_out *headers,

@@ -23,24 +23,24 @@ void pt_http_loop_wake(struct pt_http_loop *loop)
     (void)eventfd_write(loop->wake_fd, 1);
 }
 
-void pt_http_loop_push(struct pt_http_conn *conn)
+void pt_http_loop_push(struct pt_http_request *request)
 {
-    struct pt_http_loop *loop = conn->loop;
-    struct pt_http_conn *head = atomic_load_explicit(&loop->queue, memory_order_relaxed);
+    struct pt_http_loop *loop = request->conn->loop;
+    struct pt_http_request *head = atomic_load_explicit(&loop->queue, memory_order_relaxed);
 
     do {
-        conn->queue_next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&loop->queue, &head, conn, memory_order_release,
-                                                    memory_order_relaxed));
-    /* `conn` may be gone by now; the loop lives until all are answered. */
+        request->queue_next = head;
+    } while (!atomic_compare_exchange_weak_explicit(&loop->queue, &head, request,
+                                                    memory_order_release, memory_order_relaxed));
+    /* `request` may be gone by now; the loop lives until all are answered. */
     if (!head) {
         pt_http_loop_wake(loop);
     }
 }
 
-bool pt_http_loop_take_inside(struct pt_http_conn *conn)
+bool pt_http_loop_take_inside(struct pt_http_request *request)
 {
-    if (this_loop && this_loop->handling == conn) {
+    if (this_loop && this_loop->handling == request) {
         this_loop->handling = NULL;
         return true;
     }
@@ -115,28 +115,28 @@ static int sleep_ms(const struct pt_http_loop *loop)
     return left_us < 60000000 ? (int)((left_us + 999) / 1000) : 60000;
 }
 
-/* The queue's connections, oldest first. */
+/* What is queued, oldest first. */
 static void run_queue(struct pt_http_loop *loop)
 {
-    struct pt_http_conn *newest =
+    struct pt_http_request *newest =
         atomic_exchange_explicit(&loop->queue, NULL, memory_order_acquire);
-    struct pt_http_conn *oldest = NULL;
+    struct pt_http_request *oldest = NULL;
 
     while (newest) {
-        struct pt_http_conn *next = newest->queue_next;
+        struct pt_http_request *next = newest->queue_next;
 
         newest->queue_next = oldest;
         oldest = newest;
         newest = next;
     }
     while (oldest) {
-        struct pt_http_conn *conn = oldest;
+        struct pt_http_request *request = oldest;
 
-        oldest = conn->queue_next;
-        if (conn->state == PT_HTTP_NEW) {
-            pt_http_conn_start(conn);
+        oldest = request->queue_next;
+        if (request->conn->state == PT_HTTP_NEW) {
+            pt_http_conn_start(request->conn);
         } else {
-            pt_http_conn_answered(conn);
+            pt_http_conn_answered(request);
         }
     }
 }
@@ -162,7 +162,7 @@ static void run_timers(struct pt_http_loop *loop)
 
         while ((conn = loop->timers[i].first) != NULL && conn->deadline_us <= loop->now_us) {
             timer_unlink(conn);
-            pt_http_conn_expired(conn);
+            pt_http_conn_expired(conn, (enum pt_http_timer)i);
         }
     }
     if (loop->index == 0 && loop->server->is_listen_paused &&
@@ -218,6 +218,11 @@ static void free_dead(struct pt_http_loop *loop)
     }
 }
 
+static bool is_listener(const struct pt_http_server *server, const void *what)
+{
+    return what == &server->listeners[PT_HTTP_MAIN] || what == &server->listeners[PT_HTTP_ADMIN];
+}
+
 void *pt_http_loop_main(void *arg)
 {
     struct pt_http_loop *loop = arg;
@@ -236,8 +241,8 @@ void *pt_http_loop_main(void *arg)
 
             if (what == loop) {
                 is_woken = true;
-            } else if (what == loop->server) {
-                pt_http_accept(loop->server);
+            } else if (is_listener(loop->server, what)) {
+                pt_http_accept(what);
             } else {
                 pt_http_conn_event(what, events[i].events);
             }
@@ -256,16 +261,18 @@ void *pt_http_loop_main(void *arg)
 
 void pt_http_loop_release(struct pt_http_loop *loop)
 {
-    struct pt_http_conn *conn = atomic_exchange(&loop->queue, NULL);
+    struct pt_http_request *request = atomic_exchange(&loop->queue, NULL);
+    struct pt_http_conn *conn = NULL;
 
-    while (conn) {
-        struct pt_http_conn *next = conn->queue_next;
+    while (request) {
+        struct pt_http_request *next = request->queue_next;
 
+        conn = request->conn;
         if (conn->state == PT_HTTP_NEW) { /* the others are in `all` */
             pt_http_conn_release(conn);
             pt_free(conn);
         }
-        conn = next;
+        request = next;
     }
     while (loop->all) {
         conn = loop->all;

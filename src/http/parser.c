@@ -111,6 +111,22 @@ static size_t span_of_class(const uint8_t *data, size_t at, size_t end, enum byt
     return i - at;
 }
 
+bool pt_http_is_method(struct pt_span text)
+{
+    return text.size > 0 && text.size <= METHOD_BYTES_MAX &&
+           span_of_class(text.data, 0, text.size, IS_TOKEN) == text.size;
+}
+
+bool pt_http_is_target(struct pt_span text)
+{
+    return text.size > 0 && span_of_class(text.data, 0, text.size, IS_TARGET) == text.size;
+}
+
+bool pt_http_is_host(struct pt_span text)
+{
+    return span_of_class(text.data, 0, text.size, IS_HOST) == text.size;
+}
+
 static struct pt_http_text text_of(size_t at, size_t end)
 {
     return (struct pt_http_text){.at = (uint32_t)at, .bytes = (uint32_t)(end - at)};
@@ -175,6 +191,7 @@ static enum pt_http_progress parse_target(struct pt_http_parser *parser, const u
         if (path == at + scheme_bytes || path == end || data[path] != '/') {
             return refuse_bad(parser, "the request target must name a host and a path");
         }
+        parser->authority = text_of(at + scheme_bytes, path);
     }
     mark = memchr(data + path, '?', end - path);
     path_end = mark ? (size_t)(mark - data) : end;
@@ -223,8 +240,9 @@ static enum pt_http_progress take_content_length(struct pt_http_parser *parser,
         }
         length = length * 10 + (uint64_t)(value.data[i] - '0');
     }
-    if (parser->has_content_length && parser->content_length != length) {
-        return refuse_bad(parser, "two Content-Length fields differ");
+    if (parser->has_content_length) {
+        /* Also where both say the same (RFC 9110 8.6 allows that): one is added by nobody sound. */
+        return refuse_bad(parser, "there are two Content-Length fields");
     }
     parser->has_content_length = true;
     parser->content_length = length;
@@ -282,6 +300,7 @@ static enum pt_http_progress take_field(struct pt_http_parser *parser, struct pt
                 return refuse_bad(parser, "Host holds a byte that it must not");
             }
             parser->has_host = true;
+            parser->host = parser->fields[parser->field_count - 1].value;
         }
         break;
     case 6:
@@ -362,10 +381,16 @@ static enum pt_http_progress parse_field(struct pt_http_parser *parser, const ui
 }
 
 /* The empty line was read: what the fields mean together. */
-static enum pt_http_progress finish_head(struct pt_http_parser *parser)
+static enum pt_http_progress finish_head(struct pt_http_parser *parser, const uint8_t *data)
 {
     if (!parser->has_host && !parser->is_http_1_0) {
         return refuse_bad(parser, "Host is missing");
+    }
+    if (parser->authority.bytes && parser->has_host &&
+        !pt_http_same_name(pt_span_of(data + parser->authority.at, parser->authority.bytes),
+                           pt_span_of(data + parser->host.at, parser->host.bytes))) {
+        /* RFC 9112 3.2.2 lets the target win; whoever looked at Host would be deceived. */
+        return refuse_bad(parser, "Host is not the host of the request target");
     }
     if (parser->is_chunked && (parser->has_content_length || parser->is_http_1_0)) {
         /* RFC 9112 6.1 and 6.3: the sign of a smuggled request. */
@@ -418,7 +443,7 @@ enum pt_http_progress pt_http_parse_head(struct pt_http_parser *parser, const ui
             return progress;
         }
         if (end == start && parser->phase == PT_HTTP_PHASE_FIELDS) {
-            return finish_head(parser);
+            return finish_head(parser, data);
         }
         if (parse_head_line(parser, data, start, end) == PT_HTTP_REFUSED) {
             return PT_HTTP_REFUSED;

@@ -58,7 +58,8 @@ struct pt_http_parser {
     struct pt_http_text method;
     struct pt_http_text path;
     struct pt_http_text query;
-    uint64_t content_length; /* 0 where there is none, or chunked */
+    struct pt_http_text authority; /* of a target in absolute form; else empty */
+    uint64_t content_length;       /* 0 where there is none, or chunked */
     bool is_http_1_0;
     bool has_content_length;
     bool is_chunked;
@@ -75,6 +76,7 @@ struct pt_http_parser {
 
     /* Private. */
     bool has_host;
+    struct pt_http_text host;
     bool has_transfer_encoding;
     bool has_close;
     bool has_empty_line;
@@ -109,6 +111,11 @@ static inline bool pt_http_parser_has_body(const struct pt_http_parser *parser)
 {
     return parser->is_chunked || parser->content_length > 0;
 }
+
+/* What a head may name, by the same rules for HTTP/1 and HTTP/2; is_host: also the empty text. */
+bool pt_http_is_method(struct pt_span text);
+bool pt_http_is_target(struct pt_span text);
+bool pt_http_is_host(struct pt_span text);
 
 /* ASCII letters of any case are equal; the rest must be the same. */
 bool pt_http_same_name(struct pt_span a, struct pt_span b);

@@ -1,6 +1,7 @@
 /*
  * request.c - what a handler may ask about its request
  */
+#include "http/h2.h"
 #include "http/loop.h"
 
 struct pt_span pt_http_method(const struct pt_http_request *request)
@@ -30,6 +31,9 @@ struct pt_span pt_http_header(const struct pt_http_request *request, const char 
     const uint8_t *data = conn->data + conn->begin;
     struct pt_span wanted = pt_span_str(name);
 
+    if (request->stream) {
+        return pt_http_stream_header(request->stream, wanted);
+    }
     for (uint32_t i = 0; i < parser->field_count; i++) {
         const struct pt_http_field *field = &parser->fields[i];
 

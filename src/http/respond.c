@@ -1,10 +1,11 @@
 /*
  * respond.c - answers, from any thread
  *
- * An answer is written whole, head and body, into the connection's buffer by whoever
- * gives it. Inside the handler the loop then sends it at once; anywhere else the
- * connection goes through its loop's queue.
+ * An answer is written whole, head and body, into the connection's buffer, or the HTTP/2
+ * stream's, by whoever gives it. Inside the handler the loop then sends it at once;
+ * anywhere else the request goes through its loop's queue.
  */
+#include "http/h2.h"
 #include "http/loop.h"
 
 #include "base/json.h"
@@ -81,7 +82,7 @@ static const char *reason_of(int status)
 }
 
 /* IMF-fixdate (RFC 9110 5.6.7), made anew once a second and thread. */
-static const char *date_text(struct pt_clock *clock)
+const char *pt_http_date(struct pt_clock *clock)
 {
     static _Thread_local struct date_cache cache = {
         .second = INT64_MIN,
@@ -154,7 +155,7 @@ static uint8_t *put_head(uint8_t *to, struct pt_http_conn *conn, int status,
     *to++ = ' ';
     to = put(to, reason, strlen(reason));
     to = PUT_LITERAL(to, "\r\nDate: ");
-    to = put(to, date_text(conn->loop->server->clock), DATE_BYTES);
+    to = put(to, pt_http_date(conn->loop->server->clock), DATE_BYTES);
     if (status != 204 && status != 304) {
         to = PUT_LITERAL(to, "\r\nContent-Length: ");
         to = put_number(to, body_bytes);
@@ -169,23 +170,27 @@ static uint8_t *put_head(uint8_t *to, struct pt_http_conn *conn, int status,
     return to;
 }
 
-void pt_http_answer_write(struct pt_http_conn *conn, bool is_head, int status,
-                          const char *content_type, struct pt_span body,
-                          const struct pt_http_header_out *headers, size_t header_count)
+static void write_http1(struct pt_http_request *request, int status, const char *content_type,
+                        struct pt_span body, const struct pt_http_header_out *headers,
+                        size_t header_count)
 {
+    struct pt_http_conn *conn = request->conn;
+    struct pt_http_header_out cors[PT_HTTP_CORS_FIELDS_MAX];
+    size_t cors_count = pt_http_cors_fields(request, cors);
     struct pt_buf *out = &conn->out;
     size_t room = HEAD_BYTES + body.size + (content_type ? strlen(content_type) : 0);
     uint8_t *start = NULL;
     uint8_t *to = NULL;
 
-    pt_assert(status >= 200 && status <= 599);
-    pt_assert(body.size == 0 || (status != 204 && status != 304));
     conn->status = status;
     if (atomic_load_explicit(&conn->loop->server->life, memory_order_relaxed) >= PT_HTTP_DRAINING) {
         conn->closes = true;
     }
     for (size_t i = 0; i < header_count; i++) {
         room += strlen(headers[i].name) + strlen(headers[i].value) + 4;
+    }
+    for (size_t i = 0; i < cors_count; i++) {
+        room += strlen(cors[i].name) + strlen(cors[i].value) + 4;
     }
     pt_buf_reset(out);
     start = pt_buf_reserve(out, room);
@@ -198,16 +203,33 @@ void pt_http_answer_write(struct pt_http_conn *conn, bool is_head, int status,
     for (size_t i = 0; i < header_count; i++) {
         to = put_field(to, headers[i].name, headers[i].value);
     }
+    for (size_t i = 0; i < cors_count; i++) {
+        to = put_field(to, cors[i].name, cors[i].value);
+    }
     to = PUT_LITERAL(to, "\r\n");
-    if (body.size && !is_head) {
+    if (body.size && !request->is_head) {
         to = put(to, (const char *)body.data, body.size);
     }
     out->size += (size_t)(to - start);
 }
 
-void pt_http_answer_write_error(struct pt_http_conn *conn, bool is_head, int status,
-                                const char *code, const char *detail,
-                                const struct pt_http_header_out *headers, size_t header_count)
+void pt_http_answer_write(struct pt_http_request *request, int status, const char *content_type,
+                          struct pt_span body, const struct pt_http_header_out *headers,
+                          size_t header_count)
+{
+    pt_assert(status >= 200 && status <= 599);
+    pt_assert(body.size == 0 || (status != 204 && status != 304));
+    pt_assert(header_count <= PT_HTTP_ANSWER_HEADERS_MAX);
+    if (request->stream) {
+        pt_http_stream_answer(request->stream, status, content_type, body, headers, header_count);
+    } else {
+        write_http1(request, status, content_type, body, headers, header_count);
+    }
+}
+
+void pt_http_answer_write_error(struct pt_http_request *request, int status, const char *code,
+                                const char *detail, const struct pt_http_header_out *headers,
+                                size_t header_count)
 {
     struct pt_buf body;
     struct pt_jsonw w;
@@ -223,16 +245,16 @@ void pt_http_answer_write_error(struct pt_http_conn *conn, bool is_head, int sta
     if (body.has_failed) {
         pt_buf_reset(&body);
     }
-    pt_http_answer_write(conn, is_head, status, "application/json", pt_buf_span(&body), headers,
+    pt_http_answer_write(request, status, "application/json", pt_buf_span(&body), headers,
                          header_count);
     pt_buf_release(&body);
 }
 
 /* Inside the handler its caller sends; from anywhere else the loop must be told. */
-static void give(struct pt_http_conn *conn)
+static void give(struct pt_http_request *request)
 {
-    if (!pt_http_loop_take_inside(conn)) {
-        pt_http_loop_push(conn);
+    if (!pt_http_loop_take_inside(request)) {
+        pt_http_loop_push(request);
     }
 }
 
@@ -246,9 +268,8 @@ void pt_http_respond(struct pt_http_request *request, int status, const char *co
                      size_t header_count)
 {
     claim(request);
-    pt_http_answer_write(request->conn, request->is_head, status, content_type, body, headers,
-                         header_count);
-    give(request->conn);
+    pt_http_answer_write(request, status, content_type, body, headers, header_count);
+    give(request);
 }
 
 void pt_http_respond_error(struct pt_http_request *request, int status, const char *code,
@@ -261,6 +282,6 @@ void pt_http_respond_error(struct pt_http_request *request, int status, const ch
     (void)vsnprintf(detail, sizeof(detail), detail_format, args);
     va_end(args);
     claim(request);
-    pt_http_answer_write_error(request->conn, request->is_head, status, code, detail, NULL, 0);
-    give(request->conn);
+    pt_http_answer_write_error(request, status, code, detail, NULL, 0);
+    give(request);
 }

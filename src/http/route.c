@@ -34,8 +34,8 @@ static bool is_method(const struct pt_http_route *route, struct pt_span method)
            (pt_span_is(method, "HEAD") && strcmp(route->method, "GET") == 0);
 }
 
-static void list_methods(const struct pt_http_server *server, const struct pt_http_route *best,
-                         char *allow_out, size_t allow_bytes)
+static void list_methods(const struct pt_http_server *server, bool shows_admin,
+                         const struct pt_http_route *best, char *allow_out, size_t allow_bytes)
 {
     size_t used = 0;
 
@@ -43,7 +43,7 @@ static void list_methods(const struct pt_http_server *server, const struct pt_ht
     for (size_t i = 0; i < server->route_count; i++) {
         const struct pt_http_route *route = &server->routes[i];
 
-        if (is_same_path(route, best) && used < allow_bytes) {
+        if ((shows_admin || !route->is_admin) && is_same_path(route, best) && used < allow_bytes) {
             int n = snprintf(allow_out + used, allow_bytes - used, "%s%s%s", used ? ", " : "",
                              route->method, strcmp(route->method, "GET") == 0 ? ", HEAD" : "");
             used += n > 0 ? (size_t)n : 0;
@@ -51,17 +51,17 @@ static void list_methods(const struct pt_http_server *server, const struct pt_ht
     }
 }
 
-const struct pt_http_route *pt_http_route_find(const struct pt_http_server *server,
-                                               struct pt_span method, struct pt_span path,
-                                               int *status_out, char *allow_out, size_t allow_bytes)
+void pt_http_route_find(const struct pt_http_server *server, bool shows_admin,
+                        struct pt_span method, struct pt_span path, struct pt_http_found *found)
 {
     const struct pt_http_route *best = NULL;
-    const struct pt_http_route *found = NULL;
 
+    found->route = NULL;
     for (size_t i = 0; i < server->route_count; i++) {
         const struct pt_http_route *route = &server->routes[i];
 
-        if (path_matches(route, path) && (!best || is_better(route, best))) {
+        if ((shows_admin || !route->is_admin) && path_matches(route, path) &&
+            (!best || is_better(route, best))) {
             best = route;
         }
     }
@@ -69,26 +69,24 @@ const struct pt_http_route *pt_http_route_find(const struct pt_http_server *serv
         const struct pt_http_route *route = &server->routes[i];
 
         /* A route of HEAD's own goes before GET's. */
-        if (is_same_path(route, best) && is_method(route, method) &&
-            (!found || pt_span_is(method, route->method))) {
-            found = route;
+        if ((shows_admin || !route->is_admin) && is_same_path(route, best) &&
+            is_method(route, method) && (!found->route || pt_span_is(method, route->method))) {
+            found->route = route;
         }
     }
-    if (!found) {
-        *status_out = best ? 405 : 404;
-        if (best) {
-            list_methods(server, best, allow_out, allow_bytes);
-        }
+    found->is_admin = best && (found->route ? found->route->is_admin : best->is_admin);
+    found->status = best ? 405 : 404;
+    if (best && !found->route) {
+        list_methods(server, shows_admin, best, found->allow, sizeof(found->allow));
     }
-    return found;
 }
 
-enum pt_code pt_http_route(struct pt_http_server *server, const char *method, const char *path,
-                           uint32_t body_bytes_max, pt_http_handler *handler, void *ctx,
-                           struct pt_error *err)
+static enum pt_code add_route(struct pt_http_server *server, bool is_admin, const char *method,
+                              const char *path, uint32_t body_bytes_max, pt_http_handler *handler,
+                              void *ctx, struct pt_error *err)
 {
     size_t path_bytes = strlen(path);
-    struct pt_http_route route = {.handler = handler, .ctx = ctx};
+    struct pt_http_route route = {.handler = handler, .ctx = ctx, .is_admin = is_admin};
     struct pt_http_route *routes = NULL;
 
     pt_assert(!server->is_started);
@@ -120,4 +118,18 @@ enum pt_code pt_http_route(struct pt_http_server *server, const char *method, co
     }
     routes[server->route_count++] = route;
     return PT_OK;
+}
+
+enum pt_code pt_http_route(struct pt_http_server *server, const char *method, const char *path,
+                           uint32_t body_bytes_max, pt_http_handler *handler, void *ctx,
+                           struct pt_error *err)
+{
+    return add_route(server, false, method, path, body_bytes_max, handler, ctx, err);
+}
+
+enum pt_code pt_http_route_admin(struct pt_http_server *server, const char *method,
+                                 const char *path, uint32_t body_bytes_max,
+                                 pt_http_handler *handler, void *ctx, struct pt_error *err)
+{
+    return add_route(server, true, method, path, body_bytes_max, handler, ctx, err);
 }

@@ -6,6 +6,7 @@
  * last connection has gone and the listening socket is closed.
  */
 #include "http/loop.h"
+#include "http/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -35,6 +36,7 @@ void pt_http_limits_default(struct pt_http_limits *limits)
         .body_timeout_ms = 30000,
         .idle_timeout_ms = 75000,
         .write_timeout_ms = 30000,
+        .memory_bytes_max = (uint64_t)512 * 1024 * 1024,
     };
 }
 
@@ -85,29 +87,40 @@ static enum pt_code parse_address(const char *address, union pt_http_address *ou
                    address);
 }
 
-/* What was really bound, as a URL. */
-static enum pt_code read_url(struct pt_http_server *server, struct pt_error *err)
+static bool is_loopback(const union pt_http_address *address)
 {
+    if (address->any.sa_family == AF_INET6) {
+        return IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
+    }
+    return (ntohl(address->in4.sin_addr.s_addr) >> 24) == 127;
+}
+
+/* What was really bound, as a URL. */
+static enum pt_code read_url(struct pt_http_listener *listener, struct pt_error *err)
+{
+    const char *scheme = listener->is_tls ? "https" : "http";
     union pt_http_address address = {0};
     socklen_t bytes = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "";
 
-    if (getsockname(server->listen_fd, &address.any, &bytes) != 0) {
+    if (getsockname(listener->fd, &address.any, &bytes) != 0) {
         return pt_fail_errno(err, errno, "read the address listened on");
     }
+    listener->is_loopback = is_loopback(&address);
     if (address.any.sa_family == AF_INET6) {
         (void)inet_ntop(AF_INET6, &address.in6.sin6_addr, host, sizeof(host));
-        (void)snprintf(server->url, sizeof(server->url), "http://[%s]:%u", host,
+        (void)snprintf(listener->url, sizeof(listener->url), "%s://[%s]:%u", scheme, host,
                        (unsigned)ntohs(address.in6.sin6_port));
     } else {
         (void)inet_ntop(AF_INET, &address.in4.sin_addr, host, sizeof(host));
-        (void)snprintf(server->url, sizeof(server->url), "http://%s:%u", host,
+        (void)snprintf(listener->url, sizeof(listener->url), "%s://%s:%u", scheme, host,
                        (unsigned)ntohs(address.in4.sin_port));
     }
     return PT_OK;
 }
 
-static enum pt_code listen_on(struct pt_http_server *server, const char *text, struct pt_error *err)
+static enum pt_code listen_on(struct pt_http_listener *listener, const char *text,
+                              struct pt_error *err)
 {
     union pt_http_address address;
     const int on = 1;
@@ -117,19 +130,39 @@ static enum pt_code listen_on(struct pt_http_server *server, const char *text, s
     if (code) {
         return code;
     }
-    server->listen_fd =
-        socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* Accepted sockets inherit TCP_NODELAY: one system call less for each. */
-    if (server->listen_fd < 0 ||
-        setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        setsockopt(server->listen_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
-        bind(server->listen_fd, &address.any, is_in6 ? sizeof(address.in6) : sizeof(address.in4)) !=
-            0 ||
-        listen(server->listen_fd, BACKLOG) != 0) {
+    if (listener->fd < 0 ||
+        setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        setsockopt(listener->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0 ||
+        bind(listener->fd, &address.any, is_in6 ? sizeof(address.in6) : sizeof(address.in4)) != 0 ||
+        listen(listener->fd, BACKLOG) != 0) {
         int errnum = errno;
         return pt_fail(err, PT_IO, "listen on %s: %s", text, strerror(errnum));
     }
-    return read_url(server, err);
+    return read_url(listener, err);
+}
+
+enum pt_code pt_http_server_listen_admin(struct pt_http_server *server, const char *address,
+                                         struct pt_error *err)
+{
+    pt_assert(!server->is_started && server->listeners[PT_HTTP_ADMIN].fd < 0);
+    return listen_on(&server->listeners[PT_HTTP_ADMIN], address, err);
+}
+
+enum pt_code pt_http_server_use_tls(struct pt_http_server *server, struct pt_io *io,
+                                    const char *certificate_path, const char *key_path,
+                                    struct pt_error *err)
+{
+    pt_assert(!server->is_started && !server->tls);
+    return pt_http_tls_open(&server->tls, io, certificate_path, key_path, err);
+}
+
+enum pt_code pt_http_server_reload_tls(struct pt_http_server *server, bool *has_changed_out,
+                                       struct pt_error *err)
+{
+    *has_changed_out = false;
+    return server->tls ? pt_http_tls_reload(server->tls, has_changed_out, err) : PT_OK;
 }
 
 static enum pt_code open_loop(struct pt_http_loop *loop, struct pt_error *err)
@@ -137,6 +170,7 @@ static enum pt_code open_loop(struct pt_http_loop *loop, struct pt_error *err)
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = loop};
     const struct pt_http_limits *limits = &loop->server->limits;
 
+    loop->memory_bytes_max = limits->memory_bytes_max / limits->threads;
     loop->timers[PT_HTTP_TIMER_HEADER].length_us = (int64_t)limits->header_timeout_ms * 1000;
     loop->timers[PT_HTTP_TIMER_BODY].length_us = (int64_t)limits->body_timeout_ms * 1000;
     loop->timers[PT_HTTP_TIMER_IDLE].length_us = (int64_t)limits->idle_timeout_ms * 1000;
@@ -170,7 +204,10 @@ enum pt_code pt_http_server_open(struct pt_http_server **server_out, const char 
     }
     server->limits = *limits;
     server->clock = clock;
-    server->listen_fd = -1;
+    for (unsigned i = 0; i < PT_HTTP_LISTENERS; i++) {
+        server->listeners[i].server = server;
+        server->listeners[i].fd = -1;
+    }
     server->drain_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (server->drain_fd < 0) {
         code = pt_fail_errno(err, errno, "open the HTTP server");
@@ -193,7 +230,7 @@ enum pt_code pt_http_server_open(struct pt_http_server **server_out, const char 
             goto out;
         }
     }
-    code = listen_on(server, address, err);
+    code = listen_on(&server->listeners[PT_HTTP_MAIN], address, err);
     if (code) {
         goto out;
     }
@@ -244,28 +281,45 @@ static void stop_threads(struct pt_http_server *server)
     }
 }
 
+/* TLS and the admin listener are known by now: who is what. */
+static enum pt_code settle_listeners(struct pt_http_server *server, struct pt_error *err)
+{
+    struct pt_http_listener *main_listener = &server->listeners[PT_HTTP_MAIN];
+    struct pt_http_listener *admin = &server->listeners[PT_HTTP_ADMIN];
+
+    main_listener->shows_admin = admin->fd < 0 && main_listener->is_loopback;
+    admin->shows_admin = true;
+    main_listener->is_tls = server->tls != NULL;
+    admin->is_tls = server->tls != NULL && !admin->is_loopback;
+    for (unsigned i = 0; i < PT_HTTP_LISTENERS; i++) {
+        struct pt_http_listener *listener = &server->listeners[i];
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = listener};
+
+        if (listener->fd < 0) {
+            continue;
+        }
+        if (epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_ADD, listener->fd, &event) != 0) {
+            return pt_fail_errno(err, errno, "accept on %s", listener->url);
+        }
+        if (read_url(listener, err)) {
+            return PT_IO;
+        }
+    }
+    return PT_OK;
+}
+
 enum pt_code pt_http_server_start(struct pt_http_server *server, struct pt_error *err)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = server};
     enum pt_code code = PT_OK;
 
     pt_assert(!server->is_started);
     server->is_started = true;
     atomic_store(&server->is_listening, true);
+    code = settle_listeners(server, err);
     /* Loop 0 last: once it accepts, the others are there to be given connections. */
-    for (uint32_t i = server->limits.threads; i > 0; i--) {
-        if (i == 1 &&
-            epoll_ctl(server->loops[0].epoll_fd, EPOLL_CTL_ADD, server->listen_fd, &event) != 0) {
-            code = pt_fail_errno(err, errno, "accept on %s", server->url);
-            goto out;
-        }
+    for (uint32_t i = server->limits.threads; i > 0 && !code; i--) {
         code = start_thread(&server->loops[i - 1], err);
-        if (code) {
-            goto out;
-        }
     }
-
-out:
     if (code) {
         stop_threads(server);
     }
@@ -274,7 +328,14 @@ out:
 
 const char *pt_http_server_url(const struct pt_http_server *server)
 {
-    return server->url;
+    return server->listeners[PT_HTTP_MAIN].url;
+}
+
+const char *pt_http_server_admin_url(const struct pt_http_server *server)
+{
+    const struct pt_http_listener *admin = &server->listeners[PT_HTTP_ADMIN];
+
+    return *admin->url ? admin->url : NULL;
 }
 
 static bool has_drained(const struct pt_http_server *server)
@@ -337,8 +398,10 @@ void pt_http_server_close(struct pt_http_server *server)
             pt_http_loop_release(&server->loops[i]);
         }
     }
-    if (server->listen_fd >= 0) {
-        close(server->listen_fd);
+    for (unsigned i = 0; i < PT_HTTP_LISTENERS; i++) {
+        if (server->listeners[i].fd >= 0) {
+            close(server->listeners[i].fd);
+        }
     }
     if (server->drain_fd >= 0) {
         close(server->drain_fd);
@@ -347,6 +410,8 @@ void pt_http_server_close(struct pt_http_server *server)
         pt_free(server->routes[i].method);
         pt_free(server->routes[i].path);
     }
+    pt_http_tls_close(server->tls);
+    pt_http_origins_release(server);
     pt_free(server->routes);
     pt_free(server->loops);
     pt_free(server);

@@ -491,7 +491,7 @@ static void handle_checkpoint(void *ctx, struct pt_http_request *request)
 enum pt_code pt_stream_routes(struct pt_stream *stream, struct pt_http_server *server,
                               struct pt_error *err)
 {
-    return pt_http_route(server, "POST", "/api/v1/checkpoint", 1024, handle_checkpoint, stream,
+    return pt_http_route_admin(server, "POST", "/api/v1/checkpoint", 1024, handle_checkpoint, stream,
                          err);
 }
 
