@@ -61,6 +61,10 @@
       "requests a second from one address; over it 429; 0: no limit")                              \
     X(collect, rate_key_events, INT, "0", 0, 100000000,                                            \
       "events a second under one key; over it 429; 0: no limit")                                   \
+    X(collect, received_events_max, INT, "100000", 1, 10000000,                                    \
+      "serve --ephemeral: events kept, the oldest make room")                                      \
+    X(collect, received_bytes_max, INT, "268435456", 1024, 68719476736,                            \
+      "serve --ephemeral: bytes of events kept, the oldest make room")                             \
     X(collect, in_flight_bytes_max, INT, "67108864", 1048576, 4294967296,                          \
       "bytes waiting for the disk; over it requests get 503")                                      \
     X(log, segment_bytes, INT, "67108864", 1048576, 4294967296, "size of a log segment")           \

@@ -23,7 +23,8 @@
 #define PLAIN_KEYS_MAX 256
 
 struct node {
-    struct pt_data_dir dir;
+    struct pt_data_dir dir; /* empty where `is_ephemeral` */
+    bool is_ephemeral;      /* no directory, no lock, no log, no stream engine, no table */
     struct pt_config *config;
     struct pt_lock *lock;
     struct pt_metrics *metrics;
@@ -43,7 +44,7 @@ struct node {
 
 static void handle_health(void *ctx, struct pt_http_request *request)
 {
-    static const char body[] = "{\"status\":\"alive\"}";
+    static const char body[] = "{\"status\":\"alive\",\"version\":\"" PT_VERSION "\"}";
 
     (void)ctx;
     pt_http_respond(request, 200, "application/json", pt_span_of(body, sizeof(body) - 1), NULL, 0);
@@ -93,13 +94,19 @@ static enum pt_code check_listen(const struct node *node, struct pt_error *err)
 {
     const char *address = pt_config_string(node->config, PT_CONFIG_server_listen);
 
-    if (!pt_keys_has(node->keys, PT_SCOPE_EVENTS) && !is_loopback_address(address)) {
-        return pt_fail(err, PT_INVALID,
-                       "%s can be reached from other machines and no key is set: make one with "
-                       "`playtrace keys create --data %s --name …`, or listen on 127.0.0.1",
-                       address, node->dir.root);
+    if (pt_keys_has(node->keys, PT_SCOPE_EVENTS) || is_loopback_address(address)) {
+        return PT_OK;
     }
-    return PT_OK;
+    if (node->is_ephemeral) {
+        return pt_fail(err, PT_INVALID,
+                       "%s can be reached from other machines and no key is set: set collect.keys "
+                       "(or PLAYTRACE_COLLECT_KEYS), or listen on 127.0.0.1",
+                       address);
+    }
+    return pt_fail(err, PT_INVALID,
+                   "%s can be reached from other machines and no key is set: make one with "
+                   "`playtrace keys create --data %s --name …`, or listen on 127.0.0.1",
+                   address, node->dir.root);
 }
 
 static enum pt_code open_logs(struct node *node, struct pt_error *err)
@@ -241,9 +248,8 @@ static enum pt_code open_server(struct node *node, struct pt_error *err)
     return code;
 }
 
-static enum pt_code open_engines(struct node *node, struct pt_error *err)
+static enum pt_code open_stream(struct node *node, struct pt_error *err)
 {
-    const char *flags_path = pt_config_string(node->config, PT_CONFIG_flag_file);
     struct pt_stream_parts stream_parts = {
         .io = pt_io_posix(),
         .clock = pt_clock_system(),
@@ -255,6 +261,27 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
         .log_dir = node->dir.log,
         .state_dir = node->dir.state,
     };
+
+    return pt_stream_open(&node->stream, &stream_parts, err);
+}
+
+static enum pt_code open_flags(struct node *node, struct pt_error *err)
+{
+    const char *named = pt_config_string(node->config, PT_CONFIG_flag_file);
+    const char *path = *named ? named : node->dir.flags;
+    enum pt_code code = PT_OK;
+
+    node->flags = pt_flags_create(pt_io_posix());
+    if (!node->flags) {
+        return pt_fail(err, PT_NO_MEMORY, "make the flag set");
+    }
+    code = path ? pt_flags_load_file(node->flags, path, err) : PT_OK;
+    /* No file is no flags, and one that appears later is taken; a file that was named must be there. */
+    return code == PT_NOT_FOUND && !*named ? PT_OK : code;
+}
+
+static enum pt_code open_engines(struct node *node, struct pt_error *err)
+{
     struct pt_collect_parts collect_parts = {
         .clock = pt_clock_system(),
         .config = node->config,
@@ -263,8 +290,9 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
         .keys = node->keys,
         .log = node->log,
         .dead_letters = node->dead_letters,
+        .is_ephemeral = node->is_ephemeral,
     };
-    enum pt_code code = pt_stream_open(&node->stream, &stream_parts, err);
+    enum pt_code code = node->is_ephemeral ? PT_OK : open_stream(node, err);
 
     if (code) {
         return code;
@@ -278,14 +306,10 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
     if (code) {
         return code;
     }
-    pt_collect_on_commit(node->collect, pt_stream_wake, node->stream);
-    node->flags = pt_flags_create(pt_io_posix());
-    if (!node->flags) {
-        return pt_fail(err, PT_NO_MEMORY, "make the flag set");
+    if (node->stream) {
+        pt_collect_on_commit(node->collect, pt_stream_wake, node->stream);
     }
-    code = pt_flags_load_file(node->flags, *flags_path ? flags_path : node->dir.flags, err);
-    /* No file is no flags, and one that appears later is taken; a file that was named must be there. */
-    return code == PT_NOT_FOUND && !*flags_path ? PT_OK : code;
+    return open_flags(node, err);
 }
 
 static enum pt_code add_routes(struct node *node, struct pt_error *err)
@@ -302,7 +326,7 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
     if (!code) {
         code = pt_collect_routes(node->collect, server, err);
     }
-    if (!code) {
+    if (!code && node->stream) {
         code = pt_stream_routes(node->stream, server, err);
     }
     if (!code) {
@@ -328,8 +352,9 @@ static enum pt_code open_keys(struct node *node, struct pt_error *err)
     for (size_t i = 0; i < count; i++) {
         plain[i] = pt_config_list_item(node->config, PT_CONFIG_collect_keys, i);
     }
-    path = pt_strf("%s/api_keys.json", node->dir.keys);
-    code = path ? pt_keys_open(&node->keys, pt_io_posix(), pt_clock_system(), path, plain, count, err)
+    path = node->is_ephemeral ? NULL : pt_strf("%s/api_keys.json", node->dir.keys);
+    code = path || node->is_ephemeral
+               ? pt_keys_open(&node->keys, pt_io_posix(), pt_clock_system(), path, plain, count, err)
                 : pt_fail(err, PT_NO_MEMORY, "read the keys");
     pt_free(path);
     return code;
@@ -353,14 +378,15 @@ static enum pt_code open_node(struct node *node, struct pt_error *err)
                                          NULL, "HTTP requests since the start");
     node->http_connections = pt_metrics_get(node->metrics, PT_GAUGE, "playtrace_http_connections",
                                             NULL, "HTTP connections open");
-    code = open_stores(node, err);
+    code = node->is_ephemeral ? pt_pseudonyms_open_ephemeral(&node->pseudonyms, err)
+                              : open_stores(node, err);
     if (!code) {
         code = open_engines(node, err);
     }
     if (!code) {
         code = add_routes(node, err);
     }
-    if (!code) {
+    if (!code && node->stream) {
         code = pt_stream_start(node->stream, err);
     }
     if (!code) {
@@ -453,7 +479,9 @@ static int serve(struct node *node)
         }
         fflush(stdout);
         wait_for_signal(node, &signals);
-        pt_log_line(PT_LOG_INFO, "serve", NULL, "stopping: what was accepted is committed first");
+        pt_log_line(PT_LOG_INFO, "serve", NULL,
+                    node->is_ephemeral ? "stopping: what was received is forgotten"
+                                       : "stopping: what was accepted is committed first");
     }
     code = close_node(node, &err);
     if (code && status == PT_EXIT_OK) {
@@ -469,26 +497,32 @@ int pt_cmd_serve(int argc, char **argv)
     const char *data = NULL;
     const char *config_path = NULL;
     const char *listen = NULL;
+    struct node node = {0};
     const struct pt_option options[] = {
         {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data, NULL},
         {"--config", "FILE", "settings, YAML (`playtrace config reference` lists them)", &config_path,
          NULL},
         {"--listen", "ADDR:PORT", "address (default 127.0.0.1:8080; port 0: a free one)", &listen,
          NULL},
+        {"--ephemeral", NULL, "a test double: keep nothing, show at /api/v1/received what came", NULL,
+         &node.is_ephemeral},
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct pt_command_line line = {
-        .usage = "playtrace serve [--data DIR] [--config FILE] [--listen ADDR:PORT]",
+        .usage = "playtrace serve [--data DIR | --ephemeral] [--config FILE] [--listen ADDR:PORT]",
         .about = "Run collector, log, stream engine, table and flags in one process until SIGTERM.",
         .options = options,
     };
-    struct node node = {0};
     struct pt_error err = {0};
     enum pt_log_level level = PT_LOG_INFO;
     int status = pt_command_line_parse(&line, argc, argv);
 
     if (status >= 0) {
         return status;
+    }
+    if (node.is_ephemeral && data) {
+        pt_cmd_say("serve: --ephemeral keeps nothing, so it takes no --data; leave one of them out");
+        return PT_EXIT_USAGE;
     }
     node.config = pt_cmd_config(config_path);
     if (!node.config) {
@@ -502,7 +536,7 @@ int pt_cmd_serve(int argc, char **argv)
         pt_cmd_say("settings: observe.log_level is \"%s\"; it may be debug, info, warn or error",
                    pt_config_string(node.config, PT_CONFIG_observe_log_level));
         status = PT_EXIT_USAGE;
-    } else if (pt_data_dir_init(&node.dir, pt_cmd_data_dir(data), &err)) {
+    } else if (!node.is_ephemeral && pt_data_dir_init(&node.dir, pt_cmd_data_dir(data), &err)) {
         status = pt_cmd_failed("serve", &err);
     } else {
         pt_log_set_level(level);

@@ -1,8 +1,8 @@
 /*
  * collect.c - POST /v1/events
  *
- * The path of a request: who sends (key) → what it is (type, encoding) → decode.c → commit.c,
- * which answers. Everything before the commit runs on the loop thread of the connection.
+ * The path of a request: who sends (key) → what it is (type, encoding) → decode.c → a sink,
+ * commit.c or received.c, which answers. Everything before the commit runs on the loop thread of the connection.
  */
 #include "collect/collect.h"
 
@@ -10,6 +10,7 @@
 #include "collect/commit.h"
 #include "collect/decode.h"
 #include "collect/rate.h"
+#include "collect/received.h"
 #include "collect/signature.h"
 #include "wire/rfc3339.h"
 
@@ -18,7 +19,9 @@
 
 struct pt_collect {
     struct pt_collect_parts parts;
-    struct pt_commit *commit;
+    struct pt_commit *commit;     /* one of the two is there */
+    struct pt_received *received;
+    struct pt_sink sink;          /* that one */
     struct pt_decoder **decoders; /* one a loop thread */
     uint32_t decoder_count;
     struct pt_decode_env env;
@@ -239,10 +242,55 @@ static void handle_events(void *ctx, struct pt_http_request *request)
                             decoder->record_sizes.count + decoder->dead_sizes.count)) {
         return;
     }
-    code = pt_commit_add(collect->commit, request, decoder, &err);
+    code = collect->sink.add(collect->sink.ctx, request, decoder, &err);
     if (code) {
         refuse(collect, request, code, "invalid_body", &err);
     }
+}
+
+/* ---- the test double's two routes ---- */
+
+#define RECEIVED_ANSWER_BYTES_MAX (64u << 20)
+
+static void handle_received(void *ctx, struct pt_http_request *request)
+{
+    struct pt_collect *collect = ctx;
+    struct pt_received_filter filter;
+    char name[PT_EVENT_NAME_BYTES_MAX];
+    struct pt_buf body;
+
+    if (!pt_keys_admit(collect->parts.keys, request, PT_SCOPE_EVENTS)) {
+        return;
+    }
+    if (!pt_received_filter_parse(pt_http_query(request), name, &filter)) {
+        pt_http_respond_error(request, 400, "invalid_query",
+                              "the query may hold status=good or status=bad, event_name=NAME and "
+                              "limit=N (default %u)",
+                              PT_RECEIVED_LIMIT);
+        return;
+    }
+    pt_buf_init(&body, RECEIVED_ANSWER_BYTES_MAX);
+    pt_received_list(collect->received, &filter, &body);
+    if (body.has_failed) {
+        pt_http_respond_error(request, 400, "answer_too_large",
+                              "these events take more than %u bytes: ask for fewer with limit=N or "
+                              "event_name=NAME",
+                              RECEIVED_ANSWER_BYTES_MAX);
+    } else {
+        pt_http_respond(request, 200, "application/json", pt_buf_span(&body), NULL, 0);
+    }
+    pt_buf_release(&body);
+}
+
+static void handle_clear(void *ctx, struct pt_http_request *request)
+{
+    struct pt_collect *collect = ctx;
+
+    if (!pt_keys_admit(collect->parts.keys, request, PT_SCOPE_EVENTS)) {
+        return;
+    }
+    pt_received_clear(collect->received);
+    pt_http_respond(request, 204, NULL, (struct pt_span){0}, NULL, 0);
 }
 
 /* Dead letters behind the last note were never answered for. */
@@ -335,6 +383,35 @@ static enum pt_code open_locator(struct pt_collect *collect, struct pt_error *er
                            pt_config_string(config, PT_CONFIG_collect_location_database), err);
 }
 
+static enum pt_code open_sink(struct pt_collect *collect, size_t batch_bytes_max,
+                              struct pt_error *err)
+{
+    const struct pt_collect_parts *parts = &collect->parts;
+    const struct pt_config *config = parts->config;
+    struct pt_received_limits limits = {
+        .events_max = (size_t)pt_config_int(config, PT_CONFIG_collect_received_events_max),
+        .bytes_max = (size_t)pt_config_int(config, PT_CONFIG_collect_received_bytes_max),
+    };
+    enum pt_code code = PT_OK;
+
+    if (parts->is_ephemeral) {
+        collect->received = pt_received_create(&limits, parts->metrics);
+        if (!collect->received) {
+            return pt_fail(err, PT_NO_MEMORY, "open the collector");
+        }
+        collect->sink = pt_received_sink(collect->received);
+        collect->env.watch = pt_received_watch;
+        return PT_OK;
+    }
+    code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
+                          (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
+                          batch_bytes_max / 4, parts->metrics, err);
+    if (!code) {
+        collect->sink = pt_commit_sink(collect->commit);
+    }
+    return code;
+}
+
 enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
                              uint32_t loop_threads, struct pt_error *err)
 {
@@ -345,7 +422,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
                                  ? (size_t)segment_bytes
                                  : PT_LOG_BATCH_BYTES_MAX;
     struct pt_collect *collect = NULL;
-    enum pt_code code = cut_unanswered(parts, err);
+    enum pt_code code = parts->is_ephemeral ? PT_OK : cut_unanswered(parts, err);
 
     *collect_out = NULL;
     if (code) {
@@ -385,9 +462,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
         pt_collect_close(collect);
         return code;
     }
-    code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
-                          (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
-                          batch_bytes_max / 4, parts->metrics, err);
+    code = open_sink(collect, batch_bytes_max, err);
     if (code) {
         pt_collect_close(collect);
         return code;
@@ -406,7 +481,16 @@ enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server
     uint32_t body_bytes_max =
         (uint32_t)pt_config_int(collect->parts.config, PT_CONFIG_server_body_bytes_max);
 
-    return pt_http_route(server, "POST", "/v1/events", body_bytes_max, handle_events, collect, err);
+    enum pt_code code =
+        pt_http_route(server, "POST", "/v1/events", body_bytes_max, handle_events, collect, err);
+
+    if (!code && collect->received) {
+        code = pt_http_route(server, "GET", "/api/v1/received", 0, handle_received, collect, err);
+    }
+    if (!code && collect->received) {
+        code = pt_http_route(server, "DELETE", "/api/v1/received", 0, handle_clear, collect, err);
+    }
+    return code;
 }
 
 void pt_collect_tick(struct pt_collect *collect)
@@ -416,7 +500,7 @@ void pt_collect_tick(struct pt_collect *collect)
 
 const char *pt_collect_unready(const struct pt_collect *collect)
 {
-    return pt_commit_unready(collect->commit);
+    return collect->sink.unready(collect->sink.ctx);
 }
 
 void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), void *ctx)
@@ -430,6 +514,7 @@ void pt_collect_close(struct pt_collect *collect)
         return;
     }
     pt_commit_close(collect->commit);
+    pt_received_destroy(collect->received);
     for (uint32_t i = 0; i < collect->decoder_count; i++) {
         pt_decoder_destroy(collect->decoders[i]);
     }

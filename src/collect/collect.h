@@ -28,6 +28,7 @@ struct pt_collect_parts {
     struct pt_keys *keys;
     struct pt_log *log;          /* accepted events; the collector is its only writer */
     struct pt_log *dead_letters; /* refused events; the same */
+    bool is_ephemeral;           /* no logs: events stay in memory, as sent, for a game's own tests */
 };
 
 /*
@@ -48,7 +49,7 @@ void pt_ledger_note_decode(const uint8_t bytes[PT_LOG_NOTE_BYTES], struct pt_led
 enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
                              uint32_t loop_threads, struct pt_error *err) PT_MUST_USE;
 
-/* POST /v1/events. */
+/* POST /v1/events; where it is ephemeral also GET and DELETE /api/v1/received. */
 enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server *server,
                                struct pt_error *err) PT_MUST_USE;
 
@@ -61,7 +62,10 @@ const char *pt_collect_unready(const struct pt_collect *collect);
 /* Commits what waits, answers it, stops the thread. After the server was drained. NULL is fine. */
 void pt_collect_close(struct pt_collect *collect);
 
-/* Called on the commit thread after each sync that added records; NULL for none. Before the first request. */
+/*
+ * Called on the commit thread after each sync that added records; NULL for none. Before the first
+ * request; not where it is ephemeral.
+ */
 void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), void *ctx);
 
 #endif

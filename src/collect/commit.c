@@ -443,6 +443,22 @@ const char *pt_commit_unready(const struct pt_commit *commit)
     return atomic_load(&commit->is_full) ? "there is no space to keep events" : NULL;
 }
 
+static enum pt_code sink_add(void *ctx, struct pt_http_request *request,
+                             const struct pt_decoder *decoder, struct pt_error *err)
+{
+    return pt_commit_add(ctx, request, decoder, err);
+}
+
+static const char *sink_unready(const void *ctx)
+{
+    return pt_commit_unready(ctx);
+}
+
+struct pt_sink pt_commit_sink(struct pt_commit *commit)
+{
+    return (struct pt_sink){.ctx = commit, .add = sink_add, .unready = sink_unready};
+}
+
 void pt_commit_on_commit(struct pt_commit *commit, void (*wake)(void *ctx), void *ctx)
 {
     commit->wake = wake;

@@ -10,6 +10,7 @@
 
 #include "collect/collect.h"
 #include "collect/decode.h"
+#include "collect/sink.h"
 
 struct pt_commit;
 
@@ -31,6 +32,7 @@ enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *req
                            const struct pt_decoder *decoder, struct pt_error *err) PT_MUST_USE;
 
 const char *pt_commit_unready(const struct pt_commit *commit); /* as pt_collect_unready() */
+struct pt_sink pt_commit_sink(struct pt_commit *commit);       /* the two above */
 void pt_commit_on_commit(struct pt_commit *commit, void (*wake)(void *ctx), void *ctx);
 void pt_commit_close(struct pt_commit *commit); /* commits what waits first */
 

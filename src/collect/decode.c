@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #define ANSWER_BYTES_MAX (64u << 20)
+#define SEEN_BYTES_MAX (256u << 20)
 #define NO_TIME INT64_MIN
 
 struct batch {
@@ -48,6 +49,7 @@ struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_
     pt_buf_init(&decoder->answer, ANSWER_BYTES_MAX);
     pt_buf_init(&decoder->scratch, PT_EVENT_RECORD_BYTES_MAX);
     pt_buf_init(&decoder->inflated, body_bytes_max + PT_JSON_PADDING);
+    pt_buf_init(&decoder->seen, SEEN_BYTES_MAX);
     return decoder;
 }
 
@@ -60,6 +62,7 @@ void pt_decoder_destroy(struct pt_decoder *decoder)
         pt_buf_release(&decoder->answer);
         pt_buf_release(&decoder->scratch);
         pt_buf_release(&decoder->inflated);
+        pt_buf_release(&decoder->seen);
         pt_free(decoder->record_sizes.values);
         pt_free(decoder->dead_sizes.values);
         pt_free(decoder);
@@ -405,6 +408,28 @@ static bool take_attributes(struct batch *batch, const struct pt_event_fields *f
     return true;
 }
 
+static enum pt_code tell_watch(struct batch *batch, struct pt_json event,
+                               const struct pt_event_fields *fields,
+                               const struct pt_problem *problem, struct pt_error *err)
+{
+    struct pt_decoder *d = batch->decoder;
+    struct pt_decoded decoded = {
+        .event = event,
+        .index = batch->index,
+        .received_at_us = batch->received_at_us,
+        .fields = fields,
+        .problem = problem,
+    };
+
+    if (!problem) {
+        uint32_t bytes = d->record_sizes.values[d->record_sizes.count - 1];
+
+        decoded.record = pt_span_of(d->records.data + d->records.size - bytes, bytes);
+    }
+    return batch->env->watch(d, &decoded) ? PT_OK
+                                          : pt_fail(err, PT_NO_MEMORY, "keep an event as sent");
+}
+
 static enum pt_code take_event(struct batch *batch, struct pt_json event, struct pt_error *err)
 {
     struct pt_decoder *d = batch->decoder;
@@ -427,6 +452,9 @@ static enum pt_code take_event(struct batch *batch, struct pt_json event, struct
     } else {
         write_receipt(batch, &fields, &problem);
         code = append_dead_letter(batch, event, &problem, err);
+    }
+    if (!code && batch->env->watch) {
+        code = tell_watch(batch, event, &fields, ok ? NULL : &problem, err);
     }
     batch->index++;
     return code;
@@ -522,6 +550,7 @@ enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, 
     pt_buf_reset(&decoder->records);
     pt_buf_reset(&decoder->dead);
     pt_buf_reset(&decoder->answer);
+    pt_buf_reset(&decoder->seen);
     decoder->record_sizes.count = 0;
     decoder->dead_sizes.count = 0;
     pt_jsonw_init(&batch.answer, &decoder->answer);

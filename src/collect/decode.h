@@ -9,6 +9,7 @@
 #include "collect/cardinality.h"
 #include "collect/locate.h"
 #include "privacy/privacy.h"
+#include "schema/schema.h"
 
 /* Limits of one request. */
 struct pt_decode_limits {
@@ -22,11 +23,25 @@ struct pt_decode_limits {
     uint32_t value_bytes_max;
 };
 
+struct pt_decoder;
+
+/* One event and what became of it, borrowed for a call. `event` and `fields` are personal data. */
+struct pt_decoded {
+    struct pt_json event; /* as sent */
+    uint32_t index;
+    int64_t received_at_us;
+    const struct pt_event_fields *fields;
+    const struct pt_problem *problem; /* NULL: it was taken */
+    struct pt_span record;            /* where it was taken */
+};
+
 /* What decoding asks; all borrowed. */
 struct pt_decode_env {
     const struct pt_pseudonyms *pseudonyms;
     struct pt_cardinality *cardinality;
     struct pt_decode_limits limits;
+    /* NULL, or told of each event (received.h); may use decoder->seen; false: no memory. */
+    bool (*watch)(struct pt_decoder *decoder, const struct pt_decoded *decoded);
 };
 
 /* Growing array of sizes. */
@@ -49,6 +64,7 @@ struct pt_decoder {
     struct pt_buf answer;   /* {"accepted":N,"rejected":[…]} */
     struct pt_buf scratch;  /* attributes of one event */
     struct pt_buf inflated; /* body after Content-Encoding */
+    struct pt_buf seen;     /* the watch's own notes of a request */
     struct pt_span last_user; /* points into `last_user_text` */
     uint8_t last_user_text[256];
     uint8_t last_pseudonym[PT_PSEUDONYM_BYTES];

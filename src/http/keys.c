@@ -301,9 +301,12 @@ static enum pt_code refresh(struct pt_keys *keys, struct pt_error *err)
     struct pt_key_info *infos = NULL;
     size_t count = 0;
     uint64_t checksum = 0;
-    enum pt_code code =
-        pt_io_read_all(keys->io, keys->path, FILE_BYTES_MAX, PT_JSON_PADDING, &data, &size, err);
+    enum pt_code code = PT_OK;
 
+    if (!keys->path) {
+        return PT_OK;
+    }
+    code = pt_io_read_all(keys->io, keys->path, FILE_BYTES_MAX, PT_JSON_PADDING, &data, &size, err);
     if (code && code != PT_NOT_FOUND) {
         return code;
     }
@@ -344,9 +347,9 @@ enum pt_code pt_keys_open(struct pt_keys **keys_out, struct pt_io *io, struct pt
     keys->io = io;
     keys->clock = clock;
     pthread_rwlock_init(&keys->lock, NULL);
-    keys->path = pt_strdup(path);
+    keys->path = path ? pt_strdup(path) : NULL;
     keys->plain = pt_alloc_zero((plain_count + 1) * sizeof(*keys->plain));
-    if (!keys->path || !keys->plain) {
+    if ((path && !keys->path) || !keys->plain) {
         pt_keys_close(keys);
         return pt_fail(err, PT_NO_MEMORY, "read the keys");
     }

@@ -30,7 +30,7 @@ const char *pt_scope_name(enum pt_scope scope);
 struct pt_keys;
 
 /*
- * `path` is the key file; absent is no keys. `plain` are `plain_count` keys from the settings. PT_INVALID names
+ * `path` is the key file; absent is no keys, and so is NULL. `plain` are `plain_count` keys from the settings. PT_INVALID names
  * file and place of a mistake.
  */
 enum pt_code pt_keys_open(struct pt_keys **keys_out, struct pt_io *io, struct pt_clock *clock,

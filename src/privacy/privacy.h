@@ -20,6 +20,9 @@ struct pt_pseudonyms;
  */
 enum pt_code pt_pseudonyms_open(struct pt_pseudonyms **pseudonyms_out, struct pt_io *io,
                                 const char *keys_dir, bool may_create, struct pt_error *err) PT_MUST_USE;
+/* Under a random key that is kept nowhere: for a server that keeps nothing either. */
+enum pt_code pt_pseudonyms_open_ephemeral(struct pt_pseudonyms **pseudonyms_out,
+                                          struct pt_error *err) PT_MUST_USE;
 void pt_pseudonyms_close(struct pt_pseudonyms *pseudonyms);
 
 /* Any thread. */

@@ -64,11 +64,30 @@ static struct pt_hmac *derive(struct pt_hmac *master, const char *kind)
     return pt_hmac_create(pt_span_of(key, sizeof(key)));
 }
 
+static enum pt_code open_key(struct pt_pseudonyms **pseudonyms_out, const uint8_t key[KEY_BYTES],
+                             struct pt_error *err)
+{
+    struct pt_hmac *master = pt_hmac_create(pt_span_of(key, KEY_BYTES));
+    struct pt_pseudonyms *pseudonyms = pt_alloc_zero(sizeof(*pseudonyms));
+    enum pt_code code = PT_OK;
+
+    if (master && pseudonyms) {
+        pseudonyms->user = derive(master, "user");
+        pseudonyms->install = derive(master, "install");
+    }
+    if (pseudonyms && pseudonyms->user && pseudonyms->install) {
+        *pseudonyms_out = pseudonyms;
+    } else {
+        pt_pseudonyms_close(pseudonyms);
+        code = pt_fail(err, PT_NO_MEMORY, "load the pseudonym key");
+    }
+    pt_hmac_destroy(master);
+    return code;
+}
+
 enum pt_code pt_pseudonyms_open(struct pt_pseudonyms **pseudonyms_out, struct pt_io *io,
                                 const char *keys_dir, bool may_create, struct pt_error *err)
 {
-    struct pt_pseudonyms *pseudonyms = NULL;
-    struct pt_hmac *master = NULL;
     uint8_t key[KEY_BYTES] = {0};
     uint8_t *text = NULL;
     size_t size = 0;
@@ -101,25 +120,26 @@ enum pt_code pt_pseudonyms_open(struct pt_pseudonyms **pseudonyms_out, struct pt
     if (code) {
         goto out;
     }
-    master = pt_hmac_create(pt_span_of(key, sizeof(key)));
-    pseudonyms = pt_alloc_zero(sizeof(*pseudonyms));
-    if (master && pseudonyms) {
-        pseudonyms->user = derive(master, "user");
-        pseudonyms->install = derive(master, "install");
-    }
-    if (!pseudonyms || !pseudonyms->user || !pseudonyms->install) {
-        code = pt_fail(err, PT_NO_MEMORY, "load the pseudonym key");
-        goto out;
-    }
-    *pseudonyms_out = pseudonyms;
-    pseudonyms = NULL;
+    code = open_key(pseudonyms_out, key, err);
 
 out:
-    pt_pseudonyms_close(pseudonyms);
-    pt_hmac_destroy(master);
     memset(key, 0, sizeof(key));
     pt_free(text);
     pt_free(path);
+    return code;
+}
+
+enum pt_code pt_pseudonyms_open_ephemeral(struct pt_pseudonyms **pseudonyms_out,
+                                          struct pt_error *err)
+{
+    uint8_t key[KEY_BYTES] = {0};
+    enum pt_code code = pt_random_bytes(key, KEY_BYTES, err);
+
+    *pseudonyms_out = NULL;
+    if (!code) {
+        code = open_key(pseudonyms_out, key, err);
+    }
+    memset(key, 0, sizeof(key));
     return code;
 }
 

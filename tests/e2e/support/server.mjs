@@ -93,16 +93,17 @@ export async function countRows(dataDir) {
 }
 
 export class Server {
-    // Starts `serve` on `dataDir` and waits for its "listening on". `args` and `env` are added.
-    static async start(dataDir, { args = [], env = {} } = {}) {
+    // Starts `serve` on `dataDir` (undefined: an argument says where else) and waits for its "listening on".
+    // `args` and `env` are added.
+    static async start(dataDir, { args = [], env = {}, cwd } = {}) {
         const server = new Server();
         server.dataDir = dataDir;
         server.stderr = '';
         server.stdout = '';
         server.child = spawn(
             program,
-            ['serve', '--data', dataDir, '--listen', '127.0.0.1:0', ...args],
-            { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] },
+            ['serve', ...(dataDir ? ['--data', dataDir] : []), '--listen', '127.0.0.1:0', ...args],
+            { cwd, env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] },
         );
         server.exited = new Promise((resolve) => {
             server.child.on('close', (code, signal) => {
