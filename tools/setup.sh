@@ -53,6 +53,7 @@ find_missing() {
     need_library libxxhash-dev libxxhash
     need_library libyaml-dev yaml-0.1
     need_library libavro-dev avro-c
+    need_library libpcre2-dev libpcre2-8
     need_library libcmocka-dev cmocka
     # Boost.Math is headers only, and Boost brings no pkg-config file.
     if ! printf '#include <boost/math/distributions/normal.hpp>\n' |

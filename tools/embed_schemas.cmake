@@ -1,0 +1,18 @@
+# Writes a C file that holds each of FILES as a string, by its "$id" without a fragment.
+# A string literal of C11 is only sure to 4095 bytes, so the bytes go in as numbers.
+set(uris "")
+set(text "/* Generated from schemas/json-schema/ by tools/embed_schemas.cmake. */\n#include \"schema/documents.h\"\n\n")
+set(index 0)
+set(entries "")
+foreach(file ${FILES})
+  file(READ "${file}" json)
+  string(JSON uri GET "${json}" "$id")
+  string(REGEX REPLACE "#.*" "" uri "${uri}")
+  file(READ "${file}" hex HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND text "static const unsigned char schema_${index}[] = {${bytes}0};\n")
+  string(APPEND entries "    {\"${uri}\", (const char *)schema_${index}},\n")
+  math(EXPR index "${index} + 1")
+endforeach()
+string(APPEND text "\nconst struct pt_metaschema pt_metaschemas[] = {\n${entries}    {0, 0},\n};\n")
+file(WRITE "${OUTPUT}" "${text}")
