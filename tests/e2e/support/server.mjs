@@ -112,26 +112,29 @@ export class Server {
             });
         });
         server.child.stderr.on('data', (chunk) => (server.stderr += chunk));
-        await new Promise((resolve, reject) => {
-            const timer = setTimeout(() => {
-                server.child.kill('SIGKILL');
-                reject(new Error(`serve was not ready in ${readyMs} ms:\n${server.stderr}`));
+        await server.becomeReady();
+        server.agent = new http.Agent({ keepAlive: true });
+        return server;
+    }
+
+    becomeReady() {
+        let timer;
+        return new Promise((resolve, reject) => {
+            timer = setTimeout(() => {
+                this.child.kill('SIGKILL');
+                reject(new Error(`serve was not ready in ${readyMs} ms:\n${this.stderr}`));
             }, readyMs);
-            server.child.on('error', reject);
-            server.exited.then(({ code, signal }) =>
-                reject(new Error(`serve ended (${code ?? signal}) before it was ready:\n${server.stderr}`)));
-            server.child.stdout.on('data', (chunk) => {
-                server.stdout += chunk;
-                const line = /^listening on (http:\/\/\S+)$/m.exec(server.stdout);
-                if (line) {
-                    clearTimeout(timer);
-                    server.url = line[1];
+            this.child.on('error', reject);
+            this.exited.then(({ code, signal }) =>
+                reject(new Error(`serve ended (${code ?? signal}) before it was ready:\n${this.stderr}`)));
+            this.child.stdout.on('data', (chunk) => {
+                this.stdout += chunk;
+                this.url ??= /^listening on (http:\/\/\S+)$/m.exec(this.stdout)?.[1];
+                if (this.url) {
                     resolve();
                 }
             });
-        });
-        server.agent = new http.Agent({ keepAlive: true });
-        return server;
+        }).finally(() => clearTimeout(timer));
     }
 
     // Start, and stop when the test ends, however it ends.
