@@ -11,6 +11,7 @@
 #include "collect/decode.h"
 #include "collect/rate.h"
 #include "collect/received.h"
+#include "collect/replay.h"
 #include "collect/signature.h"
 #include "wire/rfc3339.h"
 
@@ -248,6 +249,39 @@ static void handle_events(void *ctx, struct pt_http_request *request)
     }
 }
 
+/* Repaired dead letters, from `playtrace dlq replay`. */
+static void handle_replay(void *ctx, struct pt_http_request *request)
+{
+    struct pt_collect *collect = ctx;
+    struct pt_decoder *decoder = collect->decoders[pt_http_loop_index(request)];
+    struct pt_error err = {0};
+    enum pt_code code = PT_OK;
+
+    if (!pt_keys_admit(collect->parts.keys, request, PT_SCOPE_ADMIN)) {
+        pt_metric_add(collect->refused_total, 1);
+        return;
+    }
+    /* A page in a browser on this machine cannot send this type without asking first. */
+    if (!is_media_type(pt_http_header(request, "Content-Type"), "application/json")) {
+        pt_metric_add(collect->refused_total, 1);
+        pt_http_respond_error(request, 415, "unsupported_type",
+                              "Content-Type must be application/json");
+        return;
+    }
+    code = pt_decode_replay(decoder, pt_http_body(request),
+                            pt_clock_wall_us(collect->parts.clock), &collect->env, &err);
+    if (!code && decoder->record_sizes.count == 0) {
+        pt_http_respond(request, 202, "application/json", pt_buf_span(&decoder->answer), NULL, 0);
+        return;
+    }
+    if (!code) {
+        code = collect->sink.add(collect->sink.ctx, request, decoder, &err);
+    }
+    if (code) {
+        refuse(collect, request, code, "invalid_body", &err);
+    }
+}
+
 /* ---- the test double's two routes ---- */
 
 #define RECEIVED_ANSWER_BYTES_MAX (64u << 20)
@@ -311,13 +345,21 @@ static enum pt_code cut_unanswered(const struct pt_collect_parts *parts, struct 
     return end > note.dead ? pt_log_cut(parts->dead_letters, note.dead, err) : PT_OK;
 }
 
-static void set_limits(struct pt_collect *collect, size_t batch_bytes_max)
+/* A log batch, and a batch of dead letters, must fit a segment. */
+static size_t batch_bytes_max_of(const struct pt_config *config)
 {
-    const struct pt_config *config = collect->parts.config;
+    int64_t segment_bytes = pt_config_int(config, PT_CONFIG_log_segment_bytes);
 
-    collect->env.limits = (struct pt_decode_limits){
+    return segment_bytes < (int64_t)PT_LOG_BATCH_BYTES_MAX ? (size_t)segment_bytes
+                                                           : PT_LOG_BATCH_BYTES_MAX;
+}
+
+void pt_decode_limits_init(struct pt_decode_limits *limits, const struct pt_config *config)
+{
+    *limits = (struct pt_decode_limits){
         .events_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_batch_events_max),
-        .record_bytes_max = batch_bytes_max / 2, /* the rest is room for sizes and headers */
+        /* The rest is room for sizes and headers. */
+        .record_bytes_max = batch_bytes_max_of(config) / 2,
         .clock_tolerance_us = pt_config_int(config, PT_CONFIG_collect_clock_tolerance_ms) * 1000,
         .event_age_us_max = pt_config_int(config, PT_CONFIG_collect_event_age_days_max) * PT_DAY_US,
         .attributes_max = (uint32_t)pt_config_int(config, PT_CONFIG_collect_attributes_max),
@@ -383,8 +425,7 @@ static enum pt_code open_locator(struct pt_collect *collect, struct pt_error *er
                            pt_config_string(config, PT_CONFIG_collect_location_database), err);
 }
 
-static enum pt_code open_sink(struct pt_collect *collect, size_t batch_bytes_max,
-                              struct pt_error *err)
+static enum pt_code open_sink(struct pt_collect *collect, struct pt_error *err)
 {
     const struct pt_collect_parts *parts = &collect->parts;
     const struct pt_config *config = parts->config;
@@ -405,7 +446,7 @@ static enum pt_code open_sink(struct pt_collect *collect, size_t batch_bytes_max
     }
     code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
                           (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
-                          batch_bytes_max / 4, parts->metrics, err);
+                          batch_bytes_max_of(config) / 4, parts->metrics, err);
     if (!code) {
         collect->sink = pt_commit_sink(collect->commit);
     }
@@ -417,10 +458,6 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
 {
     const struct pt_config *config = parts->config;
     size_t body_bytes_max = (size_t)pt_config_int(config, PT_CONFIG_collect_decompressed_bytes_max);
-    int64_t segment_bytes = pt_config_int(config, PT_CONFIG_log_segment_bytes);
-    size_t batch_bytes_max = segment_bytes < (int64_t)PT_LOG_BATCH_BYTES_MAX
-                                 ? (size_t)segment_bytes
-                                 : PT_LOG_BATCH_BYTES_MAX;
     struct pt_collect *collect = NULL;
     enum pt_code code = parts->is_ephemeral ? PT_OK : cut_unanswered(parts, err);
 
@@ -434,7 +471,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
     }
     collect->parts = *parts;
     collect->env.pseudonyms = parts->pseudonyms;
-    set_limits(collect, batch_bytes_max);
+    pt_decode_limits_init(&collect->env.limits, config);
     collect->env.cardinality = pt_cardinality_create(
         (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_keys_max),
         (uint32_t)pt_config_int(config, PT_CONFIG_collect_attribute_values_warn), parts->metrics);
@@ -462,7 +499,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
         pt_collect_close(collect);
         return code;
     }
-    code = open_sink(collect, batch_bytes_max, err);
+    code = open_sink(collect, err);
     if (code) {
         pt_collect_close(collect);
         return code;
@@ -484,6 +521,10 @@ enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server
     enum pt_code code =
         pt_http_route(server, "POST", "/v1/events", body_bytes_max, handle_events, collect, err);
 
+    if (!code && collect->commit) {
+        code = pt_http_route_admin(server, "POST", "/api/v1/replay", body_bytes_max, handle_replay,
+                                   collect, err);
+    }
     if (!code && collect->received) {
         code = pt_http_route(server, "GET", "/api/v1/received", 0, handle_received, collect, err);
     }

@@ -49,7 +49,10 @@ void pt_ledger_note_decode(const uint8_t bytes[PT_LOG_NOTE_BYTES], struct pt_led
 enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
                              uint32_t loop_threads, struct pt_error *err) PT_MUST_USE;
 
-/* POST /v1/events; where it is ephemeral also GET and DELETE /api/v1/received. */
+/*
+ * POST /v1/events, and POST /api/v1/replay for administrators; where it is ephemeral GET and
+ * DELETE /api/v1/received in place of the latter.
+ */
 enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server *server,
                                struct pt_error *err) PT_MUST_USE;
 
@@ -67,5 +70,20 @@ void pt_collect_close(struct pt_collect *collect);
  * request; not where it is ephemeral.
  */
 void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), void *ctx);
+
+/* ---- what POST /api/v1/replay would answer, without a server; one thread ---- */
+
+struct pt_replay_check;
+
+enum pt_code pt_replay_check_open(struct pt_replay_check **check_out,
+                                  const struct pt_config *config, struct pt_error *err) PT_MUST_USE;
+void pt_replay_check_close(struct pt_replay_check *check); /* NULL is fine */
+/*
+ * The answer to `body` (PT_JSON_PADDING readable bytes follow it), borrowed until the next call. It knows the
+ * limits of `config`, not the attribute keys that a running server has seen.
+ */
+enum pt_code pt_replay_check_body(struct pt_replay_check *check, struct pt_span body,
+                                  int64_t now_us, struct pt_span *answer_out,
+                                  struct pt_error *err) PT_MUST_USE;
 
 #endif

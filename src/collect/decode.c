@@ -3,7 +3,8 @@
  *
  * DEAD LETTER (docs/formats/dead_letter.md): one JSON object,
  *
- *     {"received_at":…,"index":…,"code":…,"pointer":…,"detail":…,"event":…}
+ *     {"received_at":…,"sent_at":…,"country":…,"region":…,"city":…,
+ *      "index":…,"code":…,"pointer":…,"detail":…,"event":…}
  *
  * `event` is what arrived, but no personal id: user_id and install_id, and every scalar
  * directly under a name that the schema does not know, stand as the user pseudonym of their
@@ -20,17 +21,6 @@
 
 #define ANSWER_BYTES_MAX (64u << 20)
 #define SEEN_BYTES_MAX (256u << 20)
-#define NO_TIME INT64_MIN
-
-struct batch {
-    struct pt_decoder *decoder;
-    const struct pt_decode_env *env;
-    const struct pt_place *place;
-    int64_t sent_at_us; /* or NO_TIME */
-    int64_t received_at_us;
-    uint32_t index; /* of the event at hand */
-    struct pt_jsonw answer;
-};
 
 struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_max)
 {
@@ -89,7 +79,7 @@ void pt_correct_clock(int64_t occurred_at_us, int64_t sent_at_us, int64_t receiv
                       const struct pt_decode_limits *limits, int64_t *event_time_us_out,
                       int64_t *skew_us_out)
 {
-    int64_t skew_us = sent_at_us == NO_TIME ? 0 : sent_at_us - received_at_us;
+    int64_t skew_us = sent_at_us == PT_NO_TIME ? 0 : sent_at_us - received_at_us;
 
     *skew_us_out = 0;
     *event_time_us_out = occurred_at_us;
@@ -114,7 +104,8 @@ static struct pt_text text_of(struct pt_span span)
 }
 
 /* The events of a batch are mostly one player's: the last pseudonym is kept. */
-static void user_pseudonym(struct batch *batch, struct pt_span user_id, uint8_t *pseudonym_out)
+static void user_pseudonym(struct pt_decode_batch *batch, struct pt_span user_id,
+                           uint8_t *pseudonym_out)
 {
     struct pt_decoder *d = batch->decoder;
 
@@ -129,8 +120,8 @@ static void user_pseudonym(struct batch *batch, struct pt_span user_id, uint8_t 
     memcpy(pseudonym_out, d->last_pseudonym, PT_PSEUDONYM_BYTES);
 }
 
-static enum pt_code append_record(struct batch *batch, const struct pt_event_fields *fields,
-                                  struct pt_error *err)
+static enum pt_code append_record(struct pt_decode_batch *batch,
+                                  const struct pt_event_fields *fields, struct pt_error *err)
 {
     struct pt_decoder *d = batch->decoder;
     struct pt_event event = {
@@ -153,9 +144,14 @@ static enum pt_code append_record(struct batch *batch, const struct pt_event_fie
 
     memcpy(event.event_id, fields->event_id, sizeof(event.event_id));
     memcpy(event.country, batch->place->country, sizeof(event.country));
-    user_pseudonym(batch, fields->user_id, event.user);
-    if (event.has_install) {
-        pt_pseudonym_install(batch->env->pseudonyms, fields->install_id, event.install);
+    if (batch->is_replay) {
+        memcpy(event.user, batch->user, sizeof(event.user));
+        memcpy(event.install, batch->install, sizeof(event.install));
+    } else {
+        user_pseudonym(batch, fields->user_id, event.user);
+        if (event.has_install) {
+            pt_pseudonym_install(batch->env->pseudonyms, fields->install_id, event.install);
+        }
     }
     pt_correct_clock(fields->occurred_at_us, batch->sent_at_us, batch->received_at_us,
                      &batch->env->limits, &event.event_time_us, &event.clock_skew_us);
@@ -172,7 +168,7 @@ static enum pt_code append_record(struct batch *batch, const struct pt_event_fie
     return PT_OK;
 }
 
-static void write_pseudonym(struct batch *batch, struct pt_jsonw *w, struct pt_json value,
+static void write_pseudonym(struct pt_decode_batch *batch, struct pt_jsonw *w, struct pt_json value,
                             bool is_install)
 {
     uint8_t pseudonym[PT_PSEUDONYM_BYTES];
@@ -212,7 +208,8 @@ static bool is_known_plain_field(struct pt_span key)
     return false;
 }
 
-static void write_dead_event(struct batch *batch, struct pt_jsonw *w, struct pt_json event)
+static void write_dead_event(struct pt_decode_batch *batch, struct pt_jsonw *w,
+                             struct pt_json event)
 {
     if (pt_json_type(event) != PT_JSON_OBJECT) {
         write_pseudonym(batch, w, event, false);
@@ -230,7 +227,7 @@ static void write_dead_event(struct batch *batch, struct pt_jsonw *w, struct pt_
     pt_jsonw_object_end(w);
 }
 
-static void write_receipt(struct batch *batch, const struct pt_event_fields *fields,
+static void write_receipt(struct pt_decode_batch *batch, const struct pt_event_fields *fields,
                           const struct pt_problem *problem)
 {
     struct pt_jsonw *w = &batch->answer;
@@ -256,19 +253,44 @@ static void write_receipt(struct batch *batch, const struct pt_event_fields *fie
     pt_jsonw_object_end(w);
 }
 
-static enum pt_code append_dead_letter(struct batch *batch, struct pt_json event,
+/* What the record would have had of the request: a repaired event gets it back. */
+static void write_circumstances(const struct pt_decode_batch *batch, struct pt_jsonw *w)
+{
+    const struct pt_place *place = batch->place;
+    char time[PT_RFC3339_TEXT_BYTES + 1];
+
+    pt_rfc3339_format(batch->received_at_us, time);
+    pt_jsonw_key(w, "received_at");
+    pt_jsonw_str(w, time);
+    if (batch->sent_at_us != PT_NO_TIME) {
+        pt_rfc3339_format(batch->sent_at_us, time);
+        pt_jsonw_key(w, "sent_at");
+        pt_jsonw_str(w, time);
+    }
+    if (place->country[0]) {
+        pt_jsonw_key(w, "country");
+        pt_jsonw_string(w, pt_span_of(place->country, sizeof(place->country)));
+    }
+    if (place->region[0]) {
+        pt_jsonw_key(w, "region");
+        pt_jsonw_str(w, place->region);
+    }
+    if (place->city[0]) {
+        pt_jsonw_key(w, "city");
+        pt_jsonw_str(w, place->city);
+    }
+}
+
+static enum pt_code append_dead_letter(struct pt_decode_batch *batch, struct pt_json event,
                                        const struct pt_problem *problem, struct pt_error *err)
 {
     struct pt_decoder *d = batch->decoder;
     size_t before = d->dead.size;
-    char time[PT_RFC3339_TEXT_BYTES + 1];
     struct pt_jsonw w;
 
-    pt_rfc3339_format(batch->received_at_us, time);
     pt_jsonw_init(&w, &d->dead);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "received_at");
-    pt_jsonw_str(&w, time);
+    write_circumstances(batch, &w);
     pt_jsonw_key(&w, "index");
     pt_jsonw_uint(&w, batch->index);
     pt_jsonw_key(&w, "code");
@@ -319,7 +341,7 @@ static bool refuse_attribute(struct pt_problem *problem, const char *code, struc
 }
 
 /* One value and all in it; `depth` counts the objects and arrays around it. `top` is the attribute's key. */
-static bool take_value(struct batch *batch, struct pt_jsonw *w, struct pt_json value,
+static bool take_value(struct pt_decode_batch *batch, struct pt_jsonw *w, struct pt_json value,
                        struct pt_span top, uint32_t depth, struct pt_problem *problem)
 {
     const struct pt_decode_limits *limits = &batch->env->limits;
@@ -364,7 +386,7 @@ static bool take_value(struct batch *batch, struct pt_jsonw *w, struct pt_json v
     return true;
 }
 
-static bool take_attributes(struct batch *batch, const struct pt_event_fields *fields,
+static bool take_attributes(struct pt_decode_batch *batch, const struct pt_event_fields *fields,
                             struct pt_problem *problem)
 {
     const struct pt_decode_limits *limits = &batch->env->limits;
@@ -408,7 +430,7 @@ static bool take_attributes(struct batch *batch, const struct pt_event_fields *f
     return true;
 }
 
-static enum pt_code tell_watch(struct batch *batch, struct pt_json event,
+static enum pt_code tell_watch(struct pt_decode_batch *batch, struct pt_json event,
                                const struct pt_event_fields *fields,
                                const struct pt_problem *problem, struct pt_error *err)
 {
@@ -430,7 +452,45 @@ static enum pt_code tell_watch(struct batch *batch, struct pt_json event,
                                           : pt_fail(err, PT_NO_MEMORY, "keep an event as sent");
 }
 
-static enum pt_code take_event(struct batch *batch, struct pt_json event, struct pt_error *err)
+/* The ids of a dead letter are pseudonyms: 32 lower-case digits, as write_pseudonym() left them. */
+static bool take_pseudonym(struct pt_span text, const char *name,
+                           uint8_t pseudonym_out[PT_PSEUDONYM_BYTES], struct pt_problem *problem)
+{
+    static const char digits[] = "0123456789abcdef";
+    bool ok = text.size == 2 * PT_PSEUDONYM_BYTES;
+
+    for (size_t i = 0; ok && i < text.size; i++) {
+        const char *digit = memchr(digits, text.data[i], 16);
+
+        ok = digit != NULL;
+        if (ok && i % 2 == 0) {
+            pseudonym_out[i / 2] = (uint8_t)((digit - digits) << 4);
+        } else if (ok) {
+            pseudonym_out[i / 2] |= (uint8_t)(digit - digits);
+        }
+    }
+    if (!ok) {
+        problem->code = "invalid_pseudonym";
+        snprintf(problem->pointer, sizeof(problem->pointer), "/%s", name);
+        snprintf(problem->detail, sizeof(problem->detail),
+                 "%s must be a pseudonym, 32 lower-case hexadecimal digits, as dead letters have it: "
+                 "move it from another field of the dead letter",
+                 name);
+    }
+    return ok;
+}
+
+static bool take_pseudonyms(struct pt_decode_batch *batch, const struct pt_event_fields *fields,
+                            struct pt_problem *problem)
+{
+    memset(batch->install, 0, sizeof(batch->install));
+    return take_pseudonym(fields->user_id, "user_id", batch->user, problem) &&
+           (fields->install_id.size == 0 ||
+            take_pseudonym(fields->install_id, "install_id", batch->install, problem));
+}
+
+enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event,
+                             struct pt_error *err)
 {
     struct pt_decoder *d = batch->decoder;
     struct pt_event_fields fields;
@@ -443,6 +503,7 @@ static enum pt_code take_event(struct batch *batch, struct pt_json event, struct
                        batch->env->limits.events_max);
     }
     pt_buf_reset(&d->scratch);
+    ok = ok && (!batch->is_replay || take_pseudonyms(batch, &fields, &problem));
     ok = ok && (!pt_json_exists(fields.attributes) || take_attributes(batch, &fields, &problem));
     if (!ok) {
         pt_buf_reset(&d->scratch);
@@ -451,7 +512,7 @@ static enum pt_code take_event(struct batch *batch, struct pt_json event, struct
         code = append_record(batch, &fields, err);
     } else {
         write_receipt(batch, &fields, &problem);
-        code = append_dead_letter(batch, event, &problem, err);
+        code = batch->is_replay ? PT_OK : append_dead_letter(batch, event, &problem, err);
     }
     if (!code && batch->env->watch) {
         code = tell_watch(batch, event, &fields, ok ? NULL : &problem, err);
@@ -460,7 +521,8 @@ static enum pt_code take_event(struct batch *batch, struct pt_json event, struct
     return code;
 }
 
-static enum pt_code take_json_body(struct batch *batch, struct pt_span body, struct pt_error *err)
+static enum pt_code take_json_body(struct pt_decode_batch *batch, struct pt_span body,
+                                   struct pt_error *err)
 {
     struct pt_json root;
     struct pt_json events;
@@ -490,7 +552,7 @@ static enum pt_code take_json_body(struct batch *batch, struct pt_span body, str
         }
     }
     for (struct pt_json_iter it = pt_json_iterate(events); pt_json_next(&it);) {
-        code = take_event(batch, it.value, err);
+        code = pt_decode_event(batch, it.value, err);
         if (code) {
             return code;
         }
@@ -508,7 +570,8 @@ static bool is_blank(struct pt_span line)
     return true;
 }
 
-static enum pt_code take_ndjson_body(struct batch *batch, struct pt_span body, struct pt_error *err)
+static enum pt_code take_ndjson_body(struct pt_decode_batch *batch, struct pt_span body,
+                                     struct pt_error *err)
 {
     size_t at = 0;
 
@@ -524,7 +587,7 @@ static enum pt_code take_ndjson_body(struct batch *batch, struct pt_span body, s
             if (code) {
                 return pt_error_prefix(err, code, "line %zu, which begins at byte %zu", line, at);
             }
-            code = take_event(batch, event, err);
+            code = pt_decode_event(batch, event, err);
             if (code) {
                 return code;
             }
@@ -534,40 +597,48 @@ static enum pt_code take_ndjson_body(struct batch *batch, struct pt_span body, s
     return PT_OK;
 }
 
-enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,
-                            int64_t received_at_us, const struct pt_place *place,
-                            const struct pt_decode_env *env, struct pt_error *err)
+void pt_decode_begin(struct pt_decode_batch *batch, struct pt_decoder *decoder,
+                     const struct pt_decode_env *env)
 {
-    struct batch batch = {
+    *batch = (struct pt_decode_batch){
         .decoder = decoder,
         .env = env,
-        .place = place,
-        .sent_at_us = NO_TIME,
-        .received_at_us = received_at_us,
+        .sent_at_us = PT_NO_TIME,
     };
-    enum pt_code code = PT_OK;
-
     pt_buf_reset(&decoder->records);
     pt_buf_reset(&decoder->dead);
     pt_buf_reset(&decoder->answer);
     pt_buf_reset(&decoder->seen);
     decoder->record_sizes.count = 0;
     decoder->dead_sizes.count = 0;
-    pt_jsonw_init(&batch.answer, &decoder->answer);
-    pt_jsonw_object(&batch.answer);
-    pt_jsonw_key(&batch.answer, "rejected");
-    pt_jsonw_array(&batch.answer);
+    pt_jsonw_init(&batch->answer, &decoder->answer);
+    pt_jsonw_object(&batch->answer);
+    pt_jsonw_key(&batch->answer, "rejected");
+    pt_jsonw_array(&batch->answer);
+}
+
+enum pt_code pt_decode_end(struct pt_decode_batch *batch, struct pt_error *err)
+{
+    struct pt_decoder *decoder = batch->decoder;
+
+    pt_jsonw_array_end(&batch->answer);
+    pt_jsonw_key(&batch->answer, "accepted");
+    pt_jsonw_uint(&batch->answer, decoder->record_sizes.count);
+    pt_jsonw_object_end(&batch->answer);
+    return decoder->answer.has_failed ? pt_fail(err, PT_NO_MEMORY, "decode a request") : PT_OK;
+}
+
+enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,
+                            int64_t received_at_us, const struct pt_place *place,
+                            const struct pt_decode_env *env, struct pt_error *err)
+{
+    struct pt_decode_batch batch;
+    enum pt_code code = PT_OK;
+
+    pt_decode_begin(&batch, decoder, env);
+    batch.place = place;
+    batch.received_at_us = received_at_us;
     code = kind == PT_BODY_NDJSON ? take_ndjson_body(&batch, body, err)
                                   : take_json_body(&batch, body, err);
-    if (code) {
-        return code;
-    }
-    pt_jsonw_array_end(&batch.answer);
-    pt_jsonw_key(&batch.answer, "accepted");
-    pt_jsonw_uint(&batch.answer, decoder->record_sizes.count);
-    pt_jsonw_object_end(&batch.answer);
-    if (decoder->answer.has_failed) {
-        return pt_fail(err, PT_NO_MEMORY, "decode a request");
-    }
-    return PT_OK;
+    return code ? code : pt_decode_end(&batch, err);
 }

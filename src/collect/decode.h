@@ -75,6 +75,9 @@ enum pt_body_kind {
     PT_BODY_NDJSON, /* an event a line */
 };
 
+struct pt_config;
+void pt_decode_limits_init(struct pt_decode_limits *limits, const struct pt_config *config);
+
 struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_max) PT_MUST_USE;
 void pt_decoder_destroy(struct pt_decoder *decoder);
 
@@ -95,5 +98,29 @@ enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, 
 void pt_correct_clock(int64_t occurred_at_us, int64_t sent_at_us, int64_t received_at_us,
                       const struct pt_decode_limits *limits, int64_t *event_time_us_out,
                       int64_t *skew_us_out);
+
+/* ---- for replay.c: one event after another, each of another request ---- */
+
+#define PT_NO_TIME INT64_MIN
+
+struct pt_decode_batch {
+    struct pt_decoder *decoder;
+    const struct pt_decode_env *env;
+    const struct pt_place *place;
+    int64_t sent_at_us; /* or PT_NO_TIME */
+    int64_t received_at_us;
+    uint32_t index; /* of the event at hand */
+    bool is_replay; /* ids are pseudonyms; what is refused is no dead letter */
+    uint8_t user[PT_PSEUDONYM_BYTES];    /* of a replayed event */
+    uint8_t install[PT_PSEUDONYM_BYTES]; /* the same */
+    struct pt_jsonw answer;
+};
+
+/* Empties the decoder and begins the answer. */
+void pt_decode_begin(struct pt_decode_batch *batch, struct pt_decoder *decoder,
+                     const struct pt_decode_env *env);
+enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event,
+                             struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_decode_end(struct pt_decode_batch *batch, struct pt_error *err) PT_MUST_USE;
 
 #endif
