@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"query", pt_cmd_query, "a metric (retention, funnel, revenue, sessions) or any SQL"},
     {"experiment", pt_cmd_experiment, "read an experiment out: sizes, rates, tests, decision"},
     {"flags", pt_cmd_flags, "evaluate and check flag definitions"},
+    {"schema", pt_cmd_schema, "hold JSON to a JSON Schema"},
     {"dlq", pt_cmd_dlq, "list the events that were refused, and why"},
     {"keys", pt_cmd_keys, "make, list and revoke API keys"},
     {"audit", pt_cmd_audit, "recount everything from the files; exit 1 on any difference"},

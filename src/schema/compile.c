@@ -180,7 +180,7 @@ static uint32_t push_constant(struct compiler *c, struct pt_json value)
     return first;
 }
 
-/* A hash table over `count` names, in `slots`: indexes, NONE where empty. At most half full. */
+/* A hash table over `count` names, in `slots`: indexes, NONE where empty. At most a quarter full. */
 static bool push_slots(struct compiler *c, const struct pt_name *names, size_t stride,
                        uint32_t count, uint32_t *first_out, uint32_t *mask_out)
 {
@@ -188,7 +188,7 @@ static bool push_slots(struct compiler *c, const struct pt_name *names, size_t s
     uint32_t first = COUNT(c->slots, uint32_t);
     uint32_t *table = NULL;
 
-    while (size < 2 * count) {
+    while (size < 4 * count) {
         size *= 2;
     }
     if (!pt_buf_reserve(&c->slots, size * sizeof(uint32_t))) {
@@ -954,7 +954,7 @@ static enum pt_code compile_unevaluated(struct compiler *c, const struct source 
         if (code || rest == PT_NODE_NONE) {
             continue;
         }
-        node->has_unevaluated |= (uint8_t)kinds[i].type;
+        node->flags |= (uint8_t)kinds[i].type;
         code = emit(c, node,
                     (struct pt_insn){(uint8_t)kinds[i].op, (uint8_t)kinds[i].type,
                                      is_false(source->values[kinds[i].keyword]), rest, 0, 0});
@@ -1010,6 +1010,19 @@ static enum pt_code compile_keywords(struct compiler *c, const struct source *so
     return code ? code : compile_unevaluated(c, source, node);
 }
 
+static bool is_leaf(const struct compiler *c, const struct pt_node *node)
+{
+    for (uint32_t i = 0; i < node->insn_count; i++) {
+        enum pt_op op = (enum pt_op)AT(c->insns, struct pt_insn, node->insn_first + i)->op;
+
+        if (op != PT_OP_ENUM && op != PT_OP_NUMBER_RANGE && op != PT_OP_LENGTH &&
+            op != PT_OP_PATTERN && op != PT_OP_FORMAT) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static enum pt_code compile_node(struct compiler *c, uint32_t location)
 {
     struct source source = {.location = location};
@@ -1043,6 +1056,7 @@ static enum pt_code compile_node(struct compiler *c, uint32_t location)
         code = too_big(c);
     }
     if (!code) {
+        node.flags |= is_leaf(c, &node) ? PT_NODE_LEAF : 0;
         *AT(c->nodes, struct pt_node, place.node) = node;
     }
     return code;

@@ -423,7 +423,7 @@ static enum pt_code add_document(struct pt_documents *docs, struct pt_span json,
     code = pt_json_parse(document->parser, pt_buf_span(&document->bytes), &document->root, NULL,
                          err);
     if (code) {
-        return pt_error_prefix(err, code, "schema %s", shown_uri);
+        return pt_error_prefix(err, code, "schema%s%s", shown_uri[0] ? " " : "", shown_uri);
     }
     words = pt_walk_skip(document->root.tape, document->root.at) + 1;
     document->location_at = pt_alloc(words * sizeof(uint32_t));

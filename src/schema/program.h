@@ -71,11 +71,18 @@ struct pt_insn {
     uint32_t c;
 };
 
+/* The two above 1 are type bits: nodes that ask which elements or members were looked at. */
+enum pt_node_flag {
+    PT_NODE_LEAF = 1, /* all its instructions look at a string or a number alone */
+    PT_NODE_UNEVALUATED_ITEMS = PT_TYPE_ARRAY,
+    PT_NODE_UNEVALUATED_PROPERTIES = PT_TYPE_OBJECT,
+};
+
 struct pt_node {
     uint32_t insn_first;
     uint16_t insn_count;
     uint8_t types;           /* what `type` takes; PT_TYPE_ANY without it */
-    uint8_t has_unevaluated; /* it asks which members or elements were looked at */
+    uint8_t flags;           /* enum pt_node_flag */
     uint32_t resource;       /* the schema resource it belongs to: the dynamic scope */
     uint32_t location;       /* in `texts`: "URI#pointer" or "pointer" */
 };
@@ -209,6 +216,15 @@ static inline bool pt_bytes_equal(const uint8_t *a, const uint8_t *b, size_t byt
         memcpy(&w[2], a + bytes - 8, 8);
         memcpy(&w[3], b + bytes - 8, 8);
         return ((w[0] ^ w[1]) | (w[2] ^ w[3])) == 0;
+    }
+    if (bytes > 16 && bytes <= 32) {
+        uint64_t w[8];
+
+        memcpy(&w[0], a, 16);
+        memcpy(&w[2], b, 16);
+        memcpy(&w[4], a + bytes - 16, 16);
+        memcpy(&w[6], b + bytes - 16, 16);
+        return ((w[0] ^ w[2]) | (w[1] ^ w[3]) | (w[4] ^ w[6]) | (w[5] ^ w[7])) == 0;
     }
     if (bytes >= 4 && bytes < 8) {
         uint32_t w[4];

@@ -41,12 +41,14 @@ enum pt_match pt_regex_match(const struct pt_regex *regex, struct pt_span text,
 
 #define PT_LINEAR_PARTS_MAX 48
 #define PT_LINEAR_CLASSES_MAX 8
+#define PT_LINEAR_FIXED_MAX 64
 
 struct pt_linear_part {
     uint8_t class_bit; /* 0: a single character */
     uint8_t character;
     uint32_t min;
     uint32_t max;
+    uint32_t fixed_at; /* where in `fixed` it begins */
 };
 
 /* '^', then parts of which each knows by one character whether it goes on; perhaps '$'. */
@@ -56,6 +58,9 @@ struct pt_linear {
     uint32_t part_count;
     uint64_t bytes_min;
     bool is_anchored_at_end;
+    /* The whole text has one length: the class bit of each of its characters. 0: it has not. */
+    uint32_t fixed_bytes;
+    uint8_t fixed[PT_LINEAR_FIXED_MAX];
 };
 
 /* False where the pattern is not of this kind; it may be a sound one all the same. */

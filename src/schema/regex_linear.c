@@ -216,6 +216,42 @@ static bool set_class(struct pt_linear *linear, struct set *classes, unsigned *c
     return true;
 }
 
+/* Texts of one length, such as UUIDs, are matched by one class bit a character. */
+static void set_fixed(struct pt_linear *linear, unsigned class_count)
+{
+    uint32_t bytes = 0;
+
+    if (!linear->is_anchored_at_end || linear->bytes_min > PT_LINEAR_FIXED_MAX) {
+        return;
+    }
+    for (uint32_t i = 0; i < linear->part_count; i++) {
+        struct pt_linear_part *part = &linear->parts[i];
+        uint8_t bit = part->class_bit;
+
+        if (part->min != part->max) {
+            return;
+        }
+        /* A single character becomes a class of its own, the same one each time. */
+        for (uint32_t j = 0; j < i && bit == 0; j++) {
+            if (!linear->parts[j].class_bit && linear->parts[j].character == part->character &&
+                linear->parts[j].min > 0) {
+                bit = linear->fixed[linear->parts[j].fixed_at];
+            }
+        }
+        if (bit == 0) {
+            if (class_count == PT_LINEAR_CLASSES_MAX) {
+                return;
+            }
+            bit = (uint8_t)(1u << class_count++);
+            linear->classes[part->character] |= bit;
+        }
+        part->fixed_at = bytes;
+        memset(linear->fixed + bytes, bit, part->min);
+        bytes += part->min;
+    }
+    linear->fixed_bytes = bytes;
+}
+
 bool pt_linear_compile(struct pt_linear *linear, struct pt_span pattern)
 {
     struct set sets[PT_LINEAR_PARTS_MAX];
@@ -246,7 +282,11 @@ bool pt_linear_compile(struct pt_linear *linear, struct pt_span pattern)
         linear->bytes_min += part->min;
         linear->part_count++;
     }
-    return is_deterministic(linear, sets);
+    if (!is_deterministic(linear, sets)) {
+        return false;
+    }
+    set_fixed(linear, class_count);
+    return true;
 }
 
 bool pt_linear_match(const struct pt_linear *linear, struct pt_span text)
@@ -254,6 +294,17 @@ bool pt_linear_match(const struct pt_linear *linear, struct pt_span text)
     const uint8_t *p = text.data;
     const uint8_t *end = text.data + text.size;
 
+    if (linear->fixed_bytes > 0) {
+        uint8_t wrong = 0;
+
+        if (text.size != linear->fixed_bytes) {
+            return false;
+        }
+        for (size_t i = 0; i < text.size; i++) {
+            wrong |= linear->fixed[i] & (uint8_t)~linear->classes[p[i]];
+        }
+        return !wrong;
+    }
     if (text.size < linear->bytes_min) {
         return false;
     }
@@ -266,7 +317,17 @@ bool pt_linear_match(const struct pt_linear *linear, struct pt_span text)
         if (room < part->min) {
             return false;
         }
-        if (part->class_bit) {
+        if (part->class_bit && part->min == part->max) {
+            uint8_t all = part->class_bit;
+
+            /* Without a branch a character: a sound text is the common case. */
+            for (; taken < max; taken++) {
+                all &= linear->classes[p[taken]];
+            }
+            if (!all) {
+                return false;
+            }
+        } else if (part->class_bit) {
             while (taken < max && (linear->classes[p[taken]] & part->class_bit)) {
                 taken++;
             }

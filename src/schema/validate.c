@@ -301,12 +301,12 @@ static bool fail_type(struct run *r, const struct subject *s)
     return fail(r, s->node, s->place, "type", "it must be %s, not %s", wanted, found);
 }
 
-static bool check_enum(struct run *r, const struct subject *s, const struct pt_enum_rule *rule)
+static bool check_enum(struct run *r, uint32_t at, unsigned type, const struct pt_enum_rule *rule)
 {
     const struct pt_schema *p = r->schema;
 
-    if (s->type == PT_TYPE_STRING) {
-        struct pt_span text = pt_walk_string(r->tape, r->strings, s->at);
+    if (type == PT_TYPE_STRING) {
+        struct pt_span text = pt_walk_string(r->tape, r->strings, at);
         uint32_t slot = 0;
 
         if (rule->string_count == 0) {
@@ -328,7 +328,7 @@ static bool check_enum(struct run *r, const struct subject *s, const struct pt_e
         }
     }
     for (uint32_t i = 0; i < rule->other_count; i++) {
-        if (pt_values_equal((struct pt_json){r->tape, r->strings, s->at},
+        if (pt_values_equal((struct pt_json){r->tape, r->strings, at},
                             (struct pt_json){p->constant_tape, p->constant_strings,
                                              p->lists[rule->other_first + i]},
                             &r->steps)) {
@@ -344,6 +344,13 @@ static inline int compare_to(const struct run *r, uint32_t at, struct pt_number 
         int64_t value = (int64_t)r->tape[at + 1];
 
         return value < limit.as.i ? -1 : value > limit.as.i;
+    }
+    if (pt_walk_kind(r->tape, at) == 'd' && limit.kind == 'l' && limit.as.i <= INT64_C(1) << 53 &&
+        limit.as.i >= -(INT64_C(1) << 53)) {
+        double value = pt_walk_double(r->tape, at);
+        double other = (double)limit.as.i; /* exact */
+
+        return value < other ? -1 : value > other;
     }
     return pt_number_compare(pt_number_at(r->tape, at), limit);
 }
@@ -407,6 +414,78 @@ static bool matches(struct run *r, uint32_t regex, struct pt_span text)
     return match == PT_MATCH_YES;
 }
 
+/*
+ * The common case of run_node(): a node that looks at a string or a number alone, without a frame
+ * and without errors. False sends the caller the long way, which says what is wrong.
+ */
+static inline bool run_leaf(struct run *r, const struct pt_node *node, uint32_t at)
+{
+    const struct pt_schema *p = r->schema;
+    const struct pt_insn *insn = p->insns + node->insn_first;
+    const struct pt_insn *end = insn + node->insn_count;
+    unsigned type = type_of(r->tape, at);
+
+    if (!(node->types & type)) {
+        return false;
+    }
+    for (; insn < end; insn++) {
+        if (!(insn->types & type)) {
+            continue;
+        }
+        if (insn->op == PT_OP_LENGTH) {
+            size_t bytes = pt_walk_string(r->tape, r->strings, at).size;
+
+            /* A code point has one to four bytes: mostly the number of bytes decides. */
+            if (bytes > insn->c || bytes < (uint64_t)insn->b * 4) {
+                struct pt_span text = pt_walk_string(r->tape, r->strings, at);
+                size_t points = 0;
+
+                if (bytes < insn->b || bytes > 256) {
+                    return false;
+                }
+                for (size_t i = 0; i < bytes; i++) {
+                    points += (text.data[i] & 0xc0) != 0x80;
+                }
+                if (points < insn->b || points > insn->c) {
+                    return false;
+                }
+            }
+        } else if (insn->op == PT_OP_ENUM) {
+            if (!check_enum(r, at, type, &p->enums[insn->a])) {
+                return false;
+            }
+        } else if (insn->op == PT_OP_NUMBER_RANGE) {
+            const struct pt_range_rule *rule = &p->ranges[insn->a];
+
+            if ((rule->has_min && compare_to(r, at, rule->min) < rule->is_min_exclusive) ||
+                (rule->has_max && -compare_to(r, at, rule->max) < rule->is_max_exclusive)) {
+                return false;
+            }
+        } else if (insn->op == PT_OP_PATTERN) {
+            if (!matches(r, insn->a, pt_walk_string(r->tape, r->strings, at))) {
+                return false;
+            }
+        } else {
+            struct pt_span text = pt_walk_string(r->tape, r->strings, at);
+
+            if (text.size > 256 || !pt_format_check((enum pt_format)insn->a, text)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* A member's value or an element, which has no marks to set. */
+static inline bool run_below(struct run *r, uint32_t index, uint32_t at, const struct place *place,
+                             const struct scope *scope)
+{
+    const struct pt_node *node = &r->schema->nodes[index];
+
+    return ((node->flags & PT_NODE_LEAF) && run_leaf(r, node, at)) ||
+           run_node(r, index, at, place, scope, NULL);
+}
+
 /* ---- objects ---- */
 
 static const struct pt_property *find_property(const struct pt_schema *p,
@@ -463,7 +542,7 @@ static bool run_other_member(struct run *r, const struct subject *s,
         }
         *is_known = true;
         if (pattern->node != PT_NODE_TRUE &&
-            !run_node(r, pattern->node, value, place, s->scope, NULL)) {
+            !run_below(r, pattern->node, value, place, s->scope)) {
             ok = false;
             if (stops(r)) {
                 return false;
@@ -484,7 +563,7 @@ static bool run_other_member(struct run *r, const struct subject *s,
                         "the schema does not know this member");
         }
         if (rule->additional != PT_NODE_TRUE &&
-            !run_node(r, rule->additional, value, place, s->scope, NULL)) {
+            !run_below(r, rule->additional, value, place, s->scope)) {
             ok = false;
         }
     }
@@ -527,7 +606,7 @@ static bool run_members(struct run *r, const struct subject *s, const struct pt_
             if (property->node != PT_NODE_NONE) {
                 is_known = true;
                 if (property->node != PT_NODE_TRUE &&
-                    !run_node(r, property->node, value, &place, s->scope, NULL)) {
+                    !run_below(r, property->node, value, &place, s->scope)) {
                     ok = false;
                     if (stops(r)) {
                         return false;
@@ -556,10 +635,10 @@ static bool run_object(struct run *r, const struct subject *s, const struct pt_o
     uint32_t seen_words = (rule->required_count + 63) / 64;
     uint64_t few[2] = {0, 0};
     uint64_t *seen = few;
-    uint32_t seen_count = 0;
+    bool is_missing = false;
     bool ok = true;
 
-    if (!spend(r, (uint64_t)count * (1 + rule->pattern_count))) {
+    if (!spend(r, (uint64_t)count * (2 + rule->pattern_count))) {
         return false;
     }
     if (count < rule->members_min) {
@@ -581,10 +660,12 @@ static bool run_object(struct run *r, const struct subject *s, const struct pt_o
     if (!run_members(r, s, rule, seen)) {
         ok = false;
     }
-    for (uint32_t i = 0; i < seen_words; i++) {
-        seen_count += (uint32_t)__builtin_popcountll(seen[i]);
+    for (uint32_t i = 0; i < seen_words && !is_missing; i++) {
+        uint32_t left = rule->required_count - i * 64;
+
+        is_missing = seen[i] != (left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1);
     }
-    if (seen_count < rule->required_count && (ok || !stops(r))) {
+    if (is_missing && (ok || !stops(r))) {
         ok = fail_required(r, s, rule, seen);
     }
     r->scratch->used = used;
@@ -684,7 +765,7 @@ static bool run_array(struct run *r, const struct subject *s, const struct pt_ar
         ok = fail(r, s->node, s->place, "maxItems", "it has %u elements, at most %u are taken",
                   count, rule->elements_max);
     }
-    if ((!ok && stops(r)) || !spend(r, count)) {
+    if ((!ok && stops(r)) || !spend(r, (uint64_t)count * 2)) {
         return false;
     }
     for (uint32_t index = 0; cursor < end; index++) {
@@ -709,7 +790,7 @@ static bool run_array(struct run *r, const struct subject *s, const struct pt_ar
                       count, rule->prefix_count);
             break;
         }
-        if (!run_node(r, node, value, &place, s->scope, NULL)) {
+        if (!run_below(r, node, value, &place, s->scope)) {
             ok = false;
             if (stops(r)) {
                 return false;
@@ -962,7 +1043,7 @@ static bool run_insn(struct run *r, const struct subject *s, const struct pt_ins
                                &r->steps) ||
                fail(r, s->node, s->place, "const", "it is not the one value that is allowed");
     case PT_OP_ENUM:
-        return check_enum(r, s, &p->enums[insn->a]) ||
+        return check_enum(r, s->at, s->type, &p->enums[insn->a]) ||
                fail(r, s->node, s->place, "enum", "it is none of the %u values that are allowed",
                     p->enums[insn->a].string_count + p->enums[insn->a].other_count);
     case PT_OP_NUMBER_RANGE:
@@ -1089,7 +1170,7 @@ static bool run_node(struct run *r, uint32_t index, uint32_t at, const struct pl
     if (r->schema->has_dynamic && (!scope || scope->resource != node->resource)) {
         s.scope = &own;
     }
-    if (node->has_unevaluated & s.type) {
+    if (node->flags & s.type & (PT_NODE_UNEVALUATED_ITEMS | PT_NODE_UNEVALUATED_PROPERTIES)) {
         ok = run_with_marks(r, &s) && ok;
     } else {
         ok = run_insns(r, &s) && ok;
