@@ -17,10 +17,6 @@
 
 #include "base/json_tape.h"
 
-#define KIND(word) ((char)((word) >> 56))
-#define PAYLOAD(word) ((word) & UINT64_C(0xffffffffffffff))
-#define COUNT_MAX 0xffffffu
-
 enum pt_code pt_json_parse(struct pt_json_parser *parser, struct pt_span json,
                            struct pt_json *root_out, size_t *offset_out, struct pt_error *err)
 {
@@ -53,29 +49,6 @@ enum pt_code pt_json_parse(struct pt_json_parser *parser, struct pt_span json,
     return pt_fail(err, PT_INVALID, "not JSON at byte %zu: %s", offset, reason);
 }
 
-enum pt_json_type pt_json_type(struct pt_json value)
-{
-    switch (KIND(value.tape[value.at])) {
-    case 't':
-    case 'f':
-        return PT_JSON_BOOL;
-    case 'l':
-        return PT_JSON_INT;
-    case 'u':
-        return PT_JSON_UINT;
-    case 'd':
-        return PT_JSON_DOUBLE;
-    case '"':
-        return PT_JSON_STRING;
-    case '[':
-        return PT_JSON_ARRAY;
-    case '{':
-        return PT_JSON_OBJECT;
-    default:
-        return PT_JSON_NULL;
-    }
-}
-
 const char *pt_json_type_name(enum pt_json_type type)
 {
     switch (type) {
@@ -96,108 +69,6 @@ const char *pt_json_type_name(enum pt_json_type type)
         return "object";
     }
     return "unknown";
-}
-
-bool pt_json_bool(struct pt_json value)
-{
-    pt_assert(pt_json_type(value) == PT_JSON_BOOL);
-    return KIND(value.tape[value.at]) == 't';
-}
-
-int64_t pt_json_int(struct pt_json value)
-{
-    pt_assert(pt_json_type(value) == PT_JSON_INT);
-    return (int64_t)value.tape[value.at + 1];
-}
-
-uint64_t pt_json_uint(struct pt_json value)
-{
-    pt_assert(pt_json_type(value) == PT_JSON_UINT ||
-              (pt_json_type(value) == PT_JSON_INT && (int64_t)value.tape[value.at + 1] >= 0));
-    return value.tape[value.at + 1];
-}
-
-double pt_json_double(struct pt_json value)
-{
-    uint64_t word = value.tape[value.at + 1];
-    double number = 0;
-
-    switch (KIND(value.tape[value.at])) {
-    case 'l':
-        return (double)(int64_t)word;
-    case 'u':
-        return (double)word;
-    default:
-        pt_assert(pt_json_type(value) == PT_JSON_DOUBLE);
-        memcpy(&number, &word, sizeof(number));
-        return number;
-    }
-}
-
-static struct pt_span string_at(const uint8_t *strings, uint64_t word)
-{
-    const uint8_t *at = strings + PAYLOAD(word);
-    uint32_t size = 0;
-
-    memcpy(&size, at, sizeof(size));
-    return pt_span_of(at + sizeof(size), size);
-}
-
-struct pt_span pt_json_string(struct pt_json value)
-{
-    pt_assert(pt_json_type(value) == PT_JSON_STRING);
-    return string_at(value.strings, value.tape[value.at]);
-}
-
-/* Index of the word behind the value at `at`. */
-static uint32_t skip(const uint64_t *tape, uint32_t at)
-{
-    switch (KIND(tape[at])) {
-    case '{':
-    case '[':
-        return (uint32_t)PAYLOAD(tape[at]);
-    case 'l':
-    case 'u':
-    case 'd':
-        return at + 2;
-    default:
-        return at + 1;
-    }
-}
-
-uint32_t pt_json_count(struct pt_json container)
-{
-    uint64_t word = container.tape[container.at];
-
-    pt_assert(KIND(word) == '{' || KIND(word) == '[');
-    return (uint32_t)(PAYLOAD(word) >> 32) & COUNT_MAX;
-}
-
-struct pt_json_iter pt_json_iterate(struct pt_json container)
-{
-    uint64_t word = container.tape[container.at];
-
-    pt_assert(KIND(word) == '{' || KIND(word) == '[');
-    return (struct pt_json_iter){
-        .value = container,
-        .next = container.at + 1,
-        .end = (uint32_t)PAYLOAD(word) - 1,
-        .is_object = KIND(word) == '{',
-    };
-}
-
-bool pt_json_next(struct pt_json_iter *it)
-{
-    if (it->next >= it->end) {
-        return false;
-    }
-    if (it->is_object) {
-        it->key = string_at(it->value.strings, it->value.tape[it->next]);
-        it->next++;
-    }
-    it->value.at = it->next;
-    it->next = skip(it->value.tape, it->next);
-    return true;
 }
 
 struct pt_json pt_json_member(struct pt_json object, const char *key)

@@ -53,7 +53,33 @@ enum pt_code pt_json_parse(struct pt_json_parser *parser, struct pt_span json,
                            struct pt_json *root_out, size_t *offset_out,
                            struct pt_error *err) PT_MUST_USE;
 
-enum pt_json_type pt_json_type(struct pt_json value);
+/*
+ * The accessors below are inline because the collector calls them some fifty times an event; the
+ * tape's layout stands atop json.c.
+ */
+static inline enum pt_json_type pt_json_type(struct pt_json value)
+{
+    switch ((char)(value.tape[value.at] >> 56)) {
+    case 't':
+    case 'f':
+        return PT_JSON_BOOL;
+    case 'l':
+        return PT_JSON_INT;
+    case 'u':
+        return PT_JSON_UINT;
+    case 'd':
+        return PT_JSON_DOUBLE;
+    case '"':
+        return PT_JSON_STRING;
+    case '[':
+        return PT_JSON_ARRAY;
+    case '{':
+        return PT_JSON_OBJECT;
+    default:
+        return PT_JSON_NULL;
+    }
+}
+
 const char *pt_json_type_name(enum pt_json_type type); /* "null", "boolean", "integer", … */
 static inline bool pt_json_exists(struct pt_json value)
 {
@@ -61,11 +87,54 @@ static inline bool pt_json_exists(struct pt_json value)
 }
 
 /* The caller has looked at the type; the wrong one is our bug (pt_assert). */
-bool pt_json_bool(struct pt_json value);
-int64_t pt_json_int(struct pt_json value);
-uint64_t pt_json_uint(struct pt_json value); /* PT_JSON_UINT, or PT_JSON_INT that is >= 0 */
-double pt_json_double(struct pt_json value); /* any of the three number types */
-struct pt_span pt_json_string(struct pt_json value);
+static inline bool pt_json_bool(struct pt_json value)
+{
+    pt_assert(pt_json_type(value) == PT_JSON_BOOL);
+    return (char)(value.tape[value.at] >> 56) == 't';
+}
+
+static inline int64_t pt_json_int(struct pt_json value)
+{
+    pt_assert(pt_json_type(value) == PT_JSON_INT);
+    return (int64_t)value.tape[value.at + 1];
+}
+
+/* PT_JSON_UINT, or PT_JSON_INT that is >= 0. */
+static inline uint64_t pt_json_uint(struct pt_json value)
+{
+    pt_assert(pt_json_type(value) == PT_JSON_UINT ||
+              (pt_json_type(value) == PT_JSON_INT && (int64_t)value.tape[value.at + 1] >= 0));
+    return value.tape[value.at + 1];
+}
+
+/* Any of the three number types. */
+static inline double pt_json_double(struct pt_json value)
+{
+    uint64_t word = value.tape[value.at + 1];
+    enum pt_json_type type = pt_json_type(value);
+    double number = 0;
+
+    if (type == PT_JSON_INT) {
+        return (double)(int64_t)word;
+    }
+    if (type == PT_JSON_UINT) {
+        return (double)word;
+    }
+    pt_assert(type == PT_JSON_DOUBLE);
+    memcpy(&number, &word, sizeof(number));
+    return number;
+}
+
+static inline struct pt_span pt_json_string(struct pt_json value)
+{
+    uint64_t word = value.tape[value.at];
+    const uint8_t *at = value.strings + (word & UINT64_C(0xffffffffffffff));
+    uint32_t size = 0;
+
+    pt_assert((char)(word >> 56) == '"');
+    memcpy(&size, at, sizeof(size));
+    return pt_span_of(at + sizeof(size), size);
+}
 static inline bool pt_json_is_number(struct pt_json value)
 {
     enum pt_json_type type = pt_json_type(value);
@@ -73,7 +142,13 @@ static inline bool pt_json_is_number(struct pt_json value)
 }
 
 /* Members or elements; counting stops at 2^24-1 (the tape's own limit). */
-uint32_t pt_json_count(struct pt_json container);
+static inline uint32_t pt_json_count(struct pt_json container)
+{
+    uint64_t word = container.tape[container.at];
+
+    pt_assert((char)(word >> 56) == '{' || (char)(word >> 56) == '[');
+    return (uint32_t)(word >> 32) & 0xffffffu;
+}
 
 /*
  * Iterate an array or object:
@@ -87,8 +162,41 @@ struct pt_json_iter {
     uint32_t end;       /* private */
     bool is_object;     /* private */
 };
-struct pt_json_iter pt_json_iterate(struct pt_json container);
-bool pt_json_next(struct pt_json_iter *it);
+static inline struct pt_json_iter pt_json_iterate(struct pt_json container)
+{
+    uint64_t word = container.tape[container.at];
+    char kind = (char)(word >> 56);
+
+    pt_assert(kind == '{' || kind == '[');
+    return (struct pt_json_iter){
+        .value = container,
+        .next = container.at + 1,
+        .end = (uint32_t)word - 1,
+        .is_object = kind == '{',
+    };
+}
+
+static inline bool pt_json_next(struct pt_json_iter *it)
+{
+    const uint64_t *tape = it->value.tape;
+    char kind = 0;
+
+    if (it->next >= it->end) {
+        return false;
+    }
+    if (it->is_object) {
+        it->value.at = it->next++;
+        it->key = pt_json_string(it->value);
+    }
+    it->value.at = it->next;
+    kind = (char)(tape[it->next] >> 56);
+    if (kind == '{' || kind == '[') {
+        it->next = (uint32_t)tape[it->next];
+    } else {
+        it->next += kind == 'l' || kind == 'u' || kind == 'd' ? 2 : 1;
+    }
+    return true;
+}
 
 /* Member by key (the last of equal keys, as JavaScript has it) or an absent value. */
 struct pt_json pt_json_member(struct pt_json object, const char *key);

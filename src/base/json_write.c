@@ -50,18 +50,6 @@ void pt_jsonw_array_end(struct pt_jsonw *w)
     w->needs_comma = true;
 }
 
-void pt_jsonw_key_span(struct pt_jsonw *w, struct pt_span key)
-{
-    pt_jsonw_string(w, key);
-    pt_buf_append_byte(w->buf, ':');
-    w->needs_comma = false;
-}
-
-void pt_jsonw_key(struct pt_jsonw *w, const char *key)
-{
-    pt_jsonw_key_span(w, pt_span_str(key));
-}
-
 /* Bytes of the sound UTF-8 sequence at `p`, or 0. */
 static size_t utf8_length(const uint8_t *p, size_t left)
 {
@@ -116,40 +104,127 @@ static void append_escaped(struct pt_buf *buf, uint8_t byte)
     }
 }
 
-void pt_jsonw_string(struct pt_jsonw *w, struct pt_span text)
+/* Neither control character nor quote, backslash or part of a longer sequence: eight bytes at once. */
+static bool is_plain_word(uint64_t word)
 {
-    const uint8_t *at = text.data;
-    const uint8_t *end = text.data + text.size;
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t quote = word ^ (ones * '"');
+    uint64_t backslash = word ^ (ones * '\\');
+    /* x - 0x01 sets the high bit of a byte that is 0, x - 0x20 of one below 0x20. A borrow
+     * may set more, but only above a byte that is one. */
+    uint64_t hits = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | word;
 
-    separate(w);
-    pt_buf_append_byte(w->buf, '"');
+    return !(hits & (ones * 0x80));
+}
+
+/*
+ * Copies the bytes at the start of `text` that go into a JSON string as they are; returns how many. Words
+ * may overlap at the end, which saves the loop over the last bytes.
+ */
+static size_t copy_plain(uint8_t *to, const uint8_t *text, size_t bytes)
+{
+    size_t at = 0;
+    uint64_t word = 0;
+
+    for (; at + sizeof(word) <= bytes; at += sizeof(word)) {
+        memcpy(&word, text + at, sizeof(word));
+        if (!is_plain_word(word)) {
+            break;
+        }
+        memcpy(to + at, &word, sizeof(word));
+    }
+    if (at < bytes && at + sizeof(word) > bytes && bytes >= sizeof(word)) {
+        memcpy(&word, text + bytes - sizeof(word), sizeof(word));
+        if (is_plain_word(word)) {
+            memcpy(to + bytes - sizeof(word), &word, sizeof(word));
+            return bytes;
+        }
+    }
+    while (at < bytes && text[at] >= 0x20 && text[at] < 0x80 && text[at] != '"' &&
+           text[at] != '\\') {
+        to[at] = text[at];
+        at++;
+    }
+    return at;
+}
+
+/* The rest of a string behind its plain start. */
+static void append_rest(struct pt_buf *buf, const uint8_t *at, const uint8_t *end)
+{
     while (at < end) {
-        const uint8_t *run = at;
+        uint8_t *to = pt_buf_reserve(buf, (size_t)(end - at));
+        size_t plain = to ? copy_plain(to, at, (size_t)(end - at)) : 0;
 
-        while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\') {
-            at++;
+        if (!to) {
+            break;
         }
-        if (at > run) {
-            pt_buf_append(w->buf, run, (size_t)(at - run));
-        }
+        buf->size += plain;
+        at += plain;
         if (at == end) {
             break;
         }
         if (*at < 0x80) {
-            append_escaped(w->buf, *at++);
+            append_escaped(buf, *at++);
         } else {
             size_t length = utf8_length(at, (size_t)(end - at));
 
             if (length) {
-                pt_buf_append(w->buf, at, length);
+                pt_buf_append(buf, at, length);
                 at += length;
             } else {
-                pt_buf_append(w->buf, "\xef\xbf\xbd", 3);
+                pt_buf_append(buf, "\xef\xbf\xbd", 3);
                 at++;
             }
         }
     }
-    pt_buf_append_byte(w->buf, '"');
+}
+
+/* A key is a string with a colon behind it. */
+static void append_string(struct pt_jsonw *w, struct pt_span text, bool is_key)
+{
+    uint8_t *start = pt_buf_reserve(w->buf, text.size + 4); /* comma, quotes, colon */
+    uint8_t *at = start;
+    size_t plain = 0;
+
+    if (!start) {
+        return;
+    }
+    if (w->needs_comma) {
+        *at++ = ',';
+    }
+    *at++ = '"';
+    plain = copy_plain(at, text.data, text.size);
+    at += plain;
+    if (plain < text.size) {
+        w->buf->size += (size_t)(at - start);
+        append_rest(w->buf, text.data + plain, text.data + text.size);
+        start = pt_buf_reserve(w->buf, 2);
+        at = start;
+        if (!start) {
+            return;
+        }
+    }
+    *at++ = '"';
+    if (is_key) {
+        *at++ = ':';
+    }
+    w->buf->size += (size_t)(at - start);
+    w->needs_comma = !is_key;
+}
+
+void pt_jsonw_string(struct pt_jsonw *w, struct pt_span text)
+{
+    append_string(w, text, false);
+}
+
+void pt_jsonw_key_span(struct pt_jsonw *w, struct pt_span key)
+{
+    append_string(w, key, true);
+}
+
+void pt_jsonw_key(struct pt_jsonw *w, const char *key)
+{
+    pt_jsonw_key_span(w, pt_span_str(key));
 }
 
 void pt_jsonw_str(struct pt_jsonw *w, const char *text)
@@ -157,37 +232,52 @@ void pt_jsonw_str(struct pt_jsonw *w, const char *text)
     pt_jsonw_string(w, pt_span_str(text));
 }
 
-/* Decimal digits of `value`, written backwards from `end`; returns where they begin. */
-static char *digits_before(char *end, uint64_t value)
+#define NUMBER_BYTES_MAX 24
+
+/* Decimal digits of `value` at `at`; returns where they end. */
+static uint8_t *put_digits(uint8_t *at, uint64_t value)
 {
-    do {
-        *--end = (char)('0' + value % 10);
+    uint64_t limit = 10;
+    size_t count = 1;
+
+    while (value >= limit && count < 20) {
+        count++;
+        limit = count < 20 ? limit * 10 : limit;
+    }
+    for (size_t i = count; i-- > 0;) {
+        at[i] = (uint8_t)('0' + value % 10);
         value /= 10;
-    } while (value);
-    return end;
+    }
+    return at + count;
+}
+
+static void append_number(struct pt_jsonw *w, bool is_negative, uint64_t magnitude)
+{
+    uint8_t *start = pt_buf_reserve(w->buf, NUMBER_BYTES_MAX);
+    uint8_t *at = start;
+
+    if (!start) {
+        return;
+    }
+    if (w->needs_comma) {
+        *at++ = ',';
+    }
+    if (is_negative) {
+        *at++ = '-';
+    }
+    at = put_digits(at, magnitude);
+    w->buf->size += (size_t)(at - start);
+    w->needs_comma = true;
 }
 
 void pt_jsonw_int(struct pt_jsonw *w, int64_t value)
 {
-    char text[24];
-    char *end = text + sizeof(text);
-    char *start = digits_before(end, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-
-    if (value < 0) {
-        *--start = '-';
-    }
-    separate(w);
-    pt_buf_append(w->buf, start, (size_t)(end - start));
+    append_number(w, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
 void pt_jsonw_uint(struct pt_jsonw *w, uint64_t value)
 {
-    char text[24];
-    char *end = text + sizeof(text);
-    char *start = digits_before(end, value);
-
-    separate(w);
-    pt_buf_append(w->buf, start, (size_t)(end - start));
+    append_number(w, false, value);
 }
 
 void pt_jsonw_double(struct pt_jsonw *w, double value)
@@ -205,7 +295,7 @@ void pt_jsonw_double(struct pt_jsonw *w, double value)
 void pt_jsonw_bool(struct pt_jsonw *w, bool value)
 {
     separate(w);
-    pt_buf_append_str(w->buf, value ? "true" : "false");
+    pt_buf_append(w->buf, value ? "true" : "false", value ? 4 : 5);
 }
 
 void pt_jsonw_null(struct pt_jsonw *w)

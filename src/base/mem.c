@@ -230,7 +230,7 @@ void pt_buf_reset(struct pt_buf *buf)
     buf->has_failed = false;
 }
 
-uint8_t *pt_buf_reserve(struct pt_buf *buf, size_t bytes)
+uint8_t *pt_buf_grow(struct pt_buf *buf, size_t bytes)
 {
     if (buf->has_failed) {
         return NULL;
@@ -250,7 +250,7 @@ uint8_t *pt_buf_reserve(struct pt_buf *buf, size_t bytes)
         if (capacity < 64) {
             capacity = 64;
         }
-        if (capacity > buf->bytes_max && needed <= buf->bytes_max) {
+        if (capacity > buf->bytes_max) {
             capacity = buf->bytes_max;
         }
         data = pt_realloc(buf->data, capacity);
@@ -277,16 +277,6 @@ void pt_buf_append(struct pt_buf *buf, const void *data, size_t bytes)
 void pt_buf_append_str(struct pt_buf *buf, const char *text)
 {
     pt_buf_append(buf, text, strlen(text));
-}
-
-void pt_buf_append_byte(struct pt_buf *buf, uint8_t byte)
-{
-    uint8_t *at = pt_buf_reserve(buf, 1);
-
-    if (at) {
-        *at = byte;
-        buf->size++;
-    }
 }
 
 void pt_buf_appendf(struct pt_buf *buf, const char *format, ...)

@@ -60,10 +60,26 @@ void pt_buf_init(struct pt_buf *buf, size_t bytes_max);
 void pt_buf_release(struct pt_buf *buf);
 void pt_buf_reset(struct pt_buf *buf); /* size 0, memory kept */
 /* Make room for `bytes` more; returns where they go, or NULL. size is not changed. */
-uint8_t *pt_buf_reserve(struct pt_buf *buf, size_t bytes);
+uint8_t *pt_buf_grow(struct pt_buf *buf, size_t bytes); /* pt_buf_reserve()'s slow half */
+static inline uint8_t *pt_buf_reserve(struct pt_buf *buf, size_t bytes)
+{
+    /* Without data the capacity is 0, and it is never over bytes_max. */
+    if (!buf->has_failed && buf->data && bytes <= buf->capacity - buf->size) {
+        return buf->data + buf->size;
+    }
+    return pt_buf_grow(buf, bytes);
+}
 void pt_buf_append(struct pt_buf *buf, const void *data, size_t bytes);
 void pt_buf_append_str(struct pt_buf *buf, const char *text);
-void pt_buf_append_byte(struct pt_buf *buf, uint8_t byte);
+static inline void pt_buf_append_byte(struct pt_buf *buf, uint8_t byte)
+{
+    uint8_t *at = pt_buf_reserve(buf, 1);
+
+    if (at) {
+        *at = byte;
+        buf->size++;
+    }
+}
 void pt_buf_appendf(struct pt_buf *buf, const char *format, ...) PT_PRINTF(2, 3);
 static inline struct pt_span pt_buf_span(const struct pt_buf *buf)
 {

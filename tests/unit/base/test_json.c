@@ -167,6 +167,90 @@ static void doubles_round_trip(void **state)
     }
 }
 
+/* Digits of the mantissa, zeros at its ends left out. */
+static size_t significant_digits(const char *text)
+{
+    char digits[40];
+    size_t count = 0;
+
+    for (; *text && *text != 'e' && *text != 'E'; text++) {
+        if (*text >= '0' && *text <= '9' && (count > 0 || *text != '0') && count < sizeof(digits)) {
+            digits[count++] = *text;
+        }
+    }
+    while (count > 0 && digits[count - 1] == '0') {
+        count--;
+    }
+    return count;
+}
+
+/* What printf needs to read back is the reference: the fewest digits of all. */
+static void short_decimals_stay_short(void **state)
+{
+    uint64_t random = 1;
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        static const double scales[] = {1, 10, 100, 1000, 10000};
+        char text[40] = {0};
+        char shortest[40];
+        double value = 0;
+        int digits = 1;
+
+        random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        value = (double)(random >> (14 + random % 50)) / scales[random % 5];
+        value = random >> 63 ? -value : value;
+        text[pt_double_format(text, value)] = '\0';
+        PT_CHECK(strtod(text, NULL) == value);
+        PT_CHECK(strpbrk(text, ".e") != NULL); /* a double, and read back as one */
+        /* Longer ones are Grisu2's, which misses the shortest in one of a thousand. */
+        if (random % 5 < 4 && fabs(value) < 1e11) {
+            do {
+                snprintf(shortest, sizeof(shortest), "%.*e", digits - 1, value);
+            } while (strtod(shortest, NULL) != value && digits++ < 17);
+            PT_CHECK(significant_digits(text) == significant_digits(shortest));
+        }
+    }
+}
+
+/* Every byte at every place of texts of every length up to some words; a byte alone is the reference. */
+static void strings_are_escaped_byte_by_byte(void **state)
+{
+    struct pt_buf whole;
+    struct pt_buf single;
+    uint8_t text[40];
+
+    (void)state;
+    pt_buf_init(&whole, 4096);
+    pt_buf_init(&single, 4096);
+    for (size_t size = 1; size < sizeof(text); size++) {
+        for (size_t at = 0; at < size; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                uint8_t value = (uint8_t)byte;
+                struct pt_jsonw w;
+                size_t middle = 0;
+
+                memset(text, 'x', size);
+                text[at] = value;
+                pt_buf_reset(&whole);
+                pt_buf_reset(&single);
+                pt_jsonw_init(&w, &whole);
+                pt_jsonw_string(&w, pt_span_of(text, size));
+                pt_jsonw_init(&w, &single);
+                pt_jsonw_string(&w, pt_span_of(&value, 1));
+                middle = single.size - 2;
+                PT_CHECK(whole.size == size - 1 + middle + 2);
+                PT_CHECK(whole.data[0] == '"' && whole.data[whole.size - 1] == '"');
+                PT_CHECK(memcmp(whole.data + 1, text, at) == 0);
+                PT_CHECK(memcmp(whole.data + 1 + at, single.data + 1, middle) == 0);
+                PT_CHECK(memcmp(whole.data + 1 + at + middle, text + at + 1, size - at - 1) == 0);
+            }
+        }
+    }
+    pt_buf_release(&whole);
+    pt_buf_release(&single);
+}
+
 static void invalid_utf8_is_replaced_when_written(void **state)
 {
     struct pt_buf buf;
@@ -245,6 +329,8 @@ int main(void)
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(what_is_written_reads_back),
         cmocka_unit_test(doubles_round_trip),
+        cmocka_unit_test(short_decimals_stay_short),
+        cmocka_unit_test(strings_are_escaped_byte_by_byte),
         cmocka_unit_test(invalid_utf8_is_replaced_when_written),
         cmocka_unit_test(json_test_suite),
     };
