@@ -31,23 +31,22 @@ enum field {
 
 static const struct {
     const char *name;
-    uint8_t name_bytes;
     bool is_required;
     uint16_t bytes_max; /* strings */
 } fields[FIELD_COUNT] = {
-    [FIELD_EVENT_ID] = {"event_id", 8, true, 0},
-    [FIELD_EVENT_NAME] = {"event_name", 10, true, PT_EVENT_NAME_BYTES_MAX},
-    [FIELD_OCCURRED_AT] = {"occurred_at", 11, true, 0},
-    [FIELD_USER_ID] = {"user_id", 7, true, PT_USER_ID_BYTES_MAX},
-    [FIELD_SESSION_ID] = {"session_id", 10, true, PT_SESSION_ID_BYTES_MAX},
-    [FIELD_RECEIVED_AT] = {"received_at", 11, false, 0},
-    [FIELD_BUILD_ID] = {"build_id", 8, false, PT_VERSION_BYTES_MAX},
-    [FIELD_PLATFORM] = {"platform", 8, false, 0},
-    [FIELD_MECHANIC_VERSION] = {"mechanic_version", 16, false, PT_VERSION_BYTES_MAX},
-    [FIELD_ATTRIBUTES] = {"attributes", 10, false, 0},
-    [FIELD_SEQ] = {"seq", 3, false, 0},
-    [FIELD_INSTALL_ID] = {"install_id", 10, false, PT_USER_ID_BYTES_MAX},
-    [FIELD_BOOT] = {"boot", 4, false, 0},
+    [FIELD_EVENT_ID] = {"event_id", true, 0},
+    [FIELD_EVENT_NAME] = {"event_name", true, PT_EVENT_NAME_BYTES_MAX},
+    [FIELD_OCCURRED_AT] = {"occurred_at", true, 0},
+    [FIELD_USER_ID] = {"user_id", true, PT_USER_ID_BYTES_MAX},
+    [FIELD_SESSION_ID] = {"session_id", true, PT_SESSION_ID_BYTES_MAX},
+    [FIELD_RECEIVED_AT] = {"received_at", false, 0},
+    [FIELD_BUILD_ID] = {"build_id", false, PT_VERSION_BYTES_MAX},
+    [FIELD_PLATFORM] = {"platform", false, 0},
+    [FIELD_MECHANIC_VERSION] = {"mechanic_version", false, PT_VERSION_BYTES_MAX},
+    [FIELD_ATTRIBUTES] = {"attributes", false, 0},
+    [FIELD_SEQ] = {"seq", false, 0},
+    [FIELD_INSTALL_ID] = {"install_id", false, PT_USER_ID_BYTES_MAX},
+    [FIELD_BOOT] = {"boot", false, 0},
 };
 
 static bool refuse(struct pt_problem *problem, const char *code, const char *field,
@@ -67,14 +66,38 @@ static bool refuse(struct pt_problem *problem, const char *code, const char *fie
     return false;
 }
 
+/* By length first: each comparison has a fixed size, which compiles to a few instructions. */
 static enum field find_field(struct pt_span key)
 {
-    for (int i = 0; i < FIELD_COUNT; i++) {
-        if (fields[i].name_bytes == key.size && memcmp(fields[i].name, key.data, key.size) == 0) {
-            return (enum field)i;
-        }
+#define IS(name) (memcmp(key.data, name, sizeof(name) - 1) == 0)
+    switch (key.size) {
+    case 3:
+        return IS("seq") ? FIELD_SEQ : FIELD_COUNT;
+    case 4:
+        return IS("boot") ? FIELD_BOOT : FIELD_COUNT;
+    case 7:
+        return IS("user_id") ? FIELD_USER_ID : FIELD_COUNT;
+    case 8:
+        return IS("event_id")   ? FIELD_EVENT_ID
+               : IS("build_id") ? FIELD_BUILD_ID
+               : IS("platform") ? FIELD_PLATFORM
+                                : FIELD_COUNT;
+    case 10:
+        return IS("event_name")   ? FIELD_EVENT_NAME
+               : IS("session_id") ? FIELD_SESSION_ID
+               : IS("attributes") ? FIELD_ATTRIBUTES
+               : IS("install_id") ? FIELD_INSTALL_ID
+                                  : FIELD_COUNT;
+    case 11:
+        return IS("occurred_at")   ? FIELD_OCCURRED_AT
+               : IS("received_at") ? FIELD_RECEIVED_AT
+                                   : FIELD_COUNT;
+    case 16:
+        return IS("mechanic_version") ? FIELD_MECHANIC_VERSION : FIELD_COUNT;
+    default:
+        return FIELD_COUNT;
     }
-    return FIELD_COUNT;
+#undef IS
 }
 
 /* A string of 1 to the field's maximum of bytes. */
@@ -95,8 +118,19 @@ static bool take_string(enum field field, struct pt_json value, struct pt_span *
         return refuse(problem, "too_long", name, "%s has %zu bytes; at most %u are taken", name,
                       out->size, fields[field].bytes_max);
     }
+    return true;
+}
+
+/* As take_string(), for texts of any form: a NUL would end them early in other programs. */
+static bool take_text(enum field field, struct pt_json value, struct pt_span *out,
+                      struct pt_problem *problem)
+{
+    if (!take_string(field, value, out, problem)) {
+        return false;
+    }
     if (memchr(out->data, 0, out->size)) {
-        return refuse(problem, "invalid_value", name, "%s holds a NUL character", name);
+        return refuse(problem, "invalid_value", fields[field].name, "%s holds a NUL character",
+                      fields[field].name);
     }
     return true;
 }
@@ -135,15 +169,17 @@ static bool take_count(enum field field, struct pt_json value, int64_t *out,
 
 static bool is_event_name(struct pt_span name)
 {
-    for (size_t i = 0; i < name.size; i++) {
-        uint8_t c = name.data[i];
-        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    bool is_good = ((name.data[0] | 0x20) >= 'a' && (name.data[0] | 0x20) <= 'z');
 
-        if (!is_letter && (i == 0 || !((c >= '0' && c <= '9') || c == '_' || c == '.'))) {
-            return false;
-        }
+    /* No early end: most names are good, and this form needs no branch a letter. */
+    for (size_t i = 1; i < name.size; i++) {
+        uint8_t c = name.data[i];
+        uint8_t letter = (uint8_t)((c | 0x20) - 'a');
+        uint8_t digit = (uint8_t)(c - '0');
+
+        is_good &= (letter < 26) | (digit < 10) | (c == '_') | (c == '.');
     }
-    return true;
+    return is_good;
 }
 
 static bool take_field(enum field field, struct pt_json value, struct pt_event_fields *out,
@@ -179,15 +215,15 @@ static bool take_field(enum field field, struct pt_json value, struct pt_event_f
         /* Allowed for events that were exported once; the collector stamps its own. */
         return take_time(field, value, &ignored_us, problem);
     case FIELD_USER_ID:
-        return take_string(field, value, &out->user_id, problem);
+        return take_text(field, value, &out->user_id, problem);
     case FIELD_SESSION_ID:
-        return take_string(field, value, &out->session_id, problem);
+        return take_text(field, value, &out->session_id, problem);
     case FIELD_INSTALL_ID:
-        return take_string(field, value, &out->install_id, problem);
+        return take_text(field, value, &out->install_id, problem);
     case FIELD_BUILD_ID:
-        return take_string(field, value, &out->build_id, problem);
+        return take_text(field, value, &out->build_id, problem);
     case FIELD_MECHANIC_VERSION:
-        return take_string(field, value, &out->mechanic_version, problem);
+        return take_text(field, value, &out->mechanic_version, problem);
     case FIELD_PLATFORM:
         if (!take_string(field, value, &text, problem)) {
             return false;
@@ -217,15 +253,16 @@ static bool take_field(enum field field, struct pt_json value, struct pt_event_f
 bool pt_schema_check_event(struct pt_json event, struct pt_event_fields *fields_out,
                            struct pt_problem *problem_out)
 {
-    unsigned seen = 0;
-    struct pt_json_iter it;
-    struct pt_problem first = {0};
-    struct pt_problem next;
-
-    *fields_out = (struct pt_event_fields){
+    static const struct pt_event_fields nothing = {
         .seq = PT_EVENT_NO_NUMBER,
         .boot = PT_EVENT_NO_NUMBER,
     };
+    unsigned seen = 0;
+    bool is_sound = true;
+    struct pt_json_iter it;
+    struct pt_problem later;
+
+    *fields_out = nothing;
     if (pt_json_type(event) != PT_JSON_OBJECT) {
         return refuse(problem_out, "wrong_type", NULL, "an event must be an object, not %s",
                       pt_json_type_name(pt_json_type(event)));
@@ -233,27 +270,24 @@ bool pt_schema_check_event(struct pt_json event, struct pt_event_fields *fields_
     /* After a first problem the pass goes on, so that the receipt can still name the event_id. */
     for (it = pt_json_iterate(event); pt_json_next(&it);) {
         enum field field = find_field(it.key);
-        bool ok = false;
+        struct pt_problem *problem = is_sound ? problem_out : &later;
 
         if (field == FIELD_COUNT) {
             /* The key's text is the sender's and may be long or personal: only its size is told. */
-            ok = refuse(&next, "unknown_field", NULL,
-                        "the event has a field of %zu bytes' name that the schema does not know; "
-                        "own values belong under attributes",
-                        it.key.size);
+            is_sound = refuse(problem, "unknown_field", NULL,
+                              "the event has a field of %zu bytes' name that the schema does not "
+                              "know; own values belong under attributes",
+                              it.key.size);
         } else {
             seen |= 1u << field;
-            ok = take_field(field, it.value, fields_out, &next);
-        }
-        if (!ok && !first.code) {
-            first = next;
+            is_sound = take_field(field, it.value, fields_out, problem) && is_sound;
         }
     }
-    for (int i = 0; i < FIELD_COUNT && !first.code; i++) {
+    for (int i = 0; i < FIELD_COUNT && is_sound; i++) {
         if (fields[i].is_required && !(seen & 1u << i)) {
-            refuse(&first, "missing_field", fields[i].name, "%s is missing", fields[i].name);
+            is_sound = refuse(problem_out, "missing_field", fields[i].name, "%s is missing",
+                              fields[i].name);
         }
     }
-    *problem_out = first;
-    return !first.code;
+    return is_sound;
 }

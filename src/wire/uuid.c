@@ -3,44 +3,38 @@
  */
 #include "wire/uuid.h"
 
-/* Value of a hexadecimal digit, or a value above 15. */
-static unsigned hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return (unsigned)(c - '0');
-    }
-    if (c >= 'a' && c <= 'f') {
-        return (unsigned)(c - 'a') + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return (unsigned)(c - 'A') + 10;
-    }
-    return 0x100;
-}
+/* Value of a hexadecimal digit, or BAD; a table, because ids are read for every event. */
+#define BAD 0xf0
+#define FOUR_BAD BAD, BAD, BAD, BAD
+#define SIXTEEN_BAD FOUR_BAD, FOUR_BAD, FOUR_BAD, FOUR_BAD
+#define LETTERS 10, 11, 12, 13, 14, 15
+static const uint8_t hex_values[256] = {
+    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD,                            /* 0x00 */
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, BAD, BAD, FOUR_BAD,                 /* 0x30 */
+    BAD, LETTERS, BAD, FOUR_BAD, FOUR_BAD, SIXTEEN_BAD,               /* 0x40 */
+    BAD, LETTERS, BAD, FOUR_BAD, FOUR_BAD, SIXTEEN_BAD,               /* 0x60 */
+    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, /* 0x80 */
+    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD,
+};
 
 bool pt_uuid_parse(const char *text, size_t bytes, uint8_t uuid_out[PT_UUID_BYTES])
 {
+    static const uint8_t places[PT_UUID_BYTES] = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                  19, 21, 24, 26, 28, 30, 32, 34};
     unsigned bad = 0;
-    size_t at = 0;
 
     if (bytes != PT_UUID_TEXT_BYTES || text[8] != '-' || text[13] != '-' || text[18] != '-' ||
         text[23] != '-') {
         return false;
     }
     for (size_t i = 0; i < PT_UUID_BYTES; i++) {
-        unsigned high = 0;
-        unsigned low = 0;
+        unsigned high = hex_values[(uint8_t)text[places[i]]];
+        unsigned low = hex_values[(uint8_t)text[places[i] + 1]];
 
-        if (at == 8 || at == 13 || at == 18 || at == 23) {
-            at++;
-        }
-        high = hex_value(text[at]);
-        low = hex_value(text[at + 1]);
         bad |= high | low;
         uuid_out[i] = (uint8_t)(high << 4 | low);
-        at += 2;
     }
-    return bad < 0x100;
+    return !(bad & BAD);
 }
 
 void pt_uuid_format(const uint8_t uuid[PT_UUID_BYTES], char text[PT_UUID_TEXT_BYTES + 1])

@@ -34,6 +34,19 @@ static void uuids(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         PT_CHECK(!pt_uuid_parse(bad[i], strlen(bad[i]), id));
     }
+    /* Every byte at every place: digits are hexadecimal ones of either case, the rest is dashes. */
+    for (size_t at = 0; at < PT_UUID_TEXT_BYTES; at++) {
+        bool is_dash = at == 8 || at == 13 || at == 18 || at == 23;
+        char kept = text[at];
+
+        for (int c = 0; c < 256; c++) {
+            bool is_hex = c && strchr("0123456789abcdefABCDEF", c);
+
+            text[at] = (char)c;
+            PT_CHECK(pt_uuid_parse(text, PT_UUID_TEXT_BYTES, id) == (is_dash ? c == '-' : is_hex));
+        }
+        text[at] = kept;
+    }
 }
 
 static void times(void **state)
