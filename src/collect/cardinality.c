@@ -22,7 +22,7 @@
 #define NAMES 8192u /* event names whose keys are counted */
 #define CHECK_EVERY 256u
 
-struct sketch {
+struct pt_sketch {
     uint64_t hash;
     _Atomic uint32_t values; /* text values seen, duplicates included; wraps */
     _Atomic bool has_warned;
@@ -38,7 +38,7 @@ struct pt_cardinality {
     uint32_t keys_max;
     uint32_t warn_values;
     struct pt_metrics *metrics; /* borrowed; may be NULL */
-    _Atomic(struct sketch *) slots[SLOTS];
+    _Atomic(struct pt_sketch *) slots[SLOTS];
     pthread_mutex_t lock; /* over all below, and over adding to `slots` */
     uint32_t sketch_count;
     struct name names[NAMES];
@@ -70,21 +70,28 @@ void pt_cardinality_destroy(struct pt_cardinality *cardinality)
     }
 }
 
-static uint64_t hash_of(struct pt_span event_name, struct pt_span key)
+struct pt_cardinality_name pt_cardinality_name(struct pt_span event_name)
 {
-    uint64_t name_hash = pt_checksum64(event_name.data, event_name.size);
-    uint64_t hash = pt_checksum64(key.data, key.size) ^ (name_hash * UINT64_C(0x9e3779b97f4a7c15));
+    return (struct pt_cardinality_name){
+        .text = event_name,
+        .hash = pt_checksum64(event_name.data, event_name.size),
+    };
+}
+
+static uint64_t hash_of(const struct pt_cardinality_name *name, struct pt_span key)
+{
+    uint64_t hash = pt_checksum64(key.data, key.size) ^ (name->hash * UINT64_C(0x9e3779b97f4a7c15));
 
     return hash ? hash : 1;
 }
 
 /* The sketch of `hash`, or NULL with the place where it would go. */
-static struct sketch *find(struct pt_cardinality *cardinality, uint64_t hash, size_t *at_out)
+static struct pt_sketch *find(struct pt_cardinality *cardinality, uint64_t hash, size_t *at_out)
 {
     size_t at = (size_t)(hash >> 20) & (SLOTS - 1);
 
     for (;;) {
-        struct sketch *sketch =
+        struct pt_sketch *sketch =
             atomic_load_explicit(&cardinality->slots[at], memory_order_acquire);
 
         if (!sketch || sketch->hash == hash) {
@@ -96,9 +103,9 @@ static struct sketch *find(struct pt_cardinality *cardinality, uint64_t hash, si
 }
 
 /* Keys of that event name so far; NULL where the table of names is full. Under the lock. */
-static struct name *find_name(struct pt_cardinality *cardinality, struct pt_span event_name)
+static struct name *find_name(struct pt_cardinality *cardinality, uint64_t name_hash)
 {
-    uint64_t hash = pt_checksum64(event_name.data, event_name.size) | 1;
+    uint64_t hash = name_hash | 1;
     size_t at = (size_t)(hash >> 20) & (NAMES - 1);
 
     while (cardinality->names[at].hash && cardinality->names[at].hash != hash) {
@@ -114,37 +121,37 @@ static struct name *find_name(struct pt_cardinality *cardinality, struct pt_span
     return &cardinality->names[at];
 }
 
-bool pt_cardinality_key(struct pt_cardinality *cardinality, struct pt_span event_name,
-                        struct pt_span key)
+struct pt_sketch *pt_cardinality_key(struct pt_cardinality *cardinality,
+                                     const struct pt_cardinality_name *name, struct pt_span key)
 {
-    uint64_t hash = hash_of(event_name, key);
+    uint64_t hash = hash_of(name, key);
     size_t at = 0;
-    struct name *name = NULL;
-    struct sketch *sketch = find(cardinality, hash, &at);
+    struct name *counted = NULL;
+    struct pt_sketch *sketch = find(cardinality, hash, &at);
 
     if (sketch) {
-        return true;
+        return sketch;
     }
     pthread_mutex_lock(&cardinality->lock);
     sketch = find(cardinality, hash, &at);
     if (!sketch && cardinality->sketch_count < SKETCHES_MAX) {
-        name = find_name(cardinality, event_name);
-        if (name && name->keys < cardinality->keys_max) {
+        counted = find_name(cardinality, name->hash);
+        if (counted && counted->keys < cardinality->keys_max) {
             sketch = pt_alloc_zero(sizeof(*sketch));
         }
         if (sketch) {
             sketch->hash = hash;
-            name->keys++;
+            counted->keys++;
             cardinality->sketch_count++;
             atomic_store_explicit(&cardinality->slots[at], sketch, memory_order_release);
         }
     }
     pthread_mutex_unlock(&cardinality->lock);
-    return sketch != NULL;
+    return sketch;
 }
 
 /* Flajolet et al. 2007, figure 3; the small-range correction is linear counting. */
-static double estimate(struct sketch *sketch)
+static double estimate(struct pt_sketch *sketch)
 {
     const double m = REGISTERS;
     const double alpha = 0.7213 / (1 + 1.079 / m);
@@ -163,7 +170,7 @@ static double estimate(struct sketch *sketch)
 }
 
 /* Once a key: a log line and a metric that says how many. */
-static void warn(struct pt_cardinality *cardinality, struct sketch *sketch,
+static void warn(struct pt_cardinality *cardinality, struct pt_sketch *sketch,
                  struct pt_span event_name, struct pt_span key, double values)
 {
     struct pt_buf fields;
@@ -194,19 +201,15 @@ static void warn(struct pt_cardinality *cardinality, struct sketch *sketch,
     }
 }
 
-void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_span event_name,
-                          struct pt_span key, struct pt_span value)
+void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_sketch *sketch,
+                          const struct pt_cardinality_name *name, struct pt_span key,
+                          struct pt_span value)
 {
-    size_t at = 0;
-    struct sketch *sketch = find(cardinality, hash_of(event_name, key), &at);
     uint64_t hash = pt_checksum64(value.data, value.size);
     uint64_t rest = hash << REGISTER_BITS | (UINT64_C(1) << (REGISTER_BITS - 1));
     uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
     _Atomic uint8_t *place = NULL;
 
-    if (!sketch) {
-        return;
-    }
     place = &sketch->registers[hash >> (64 - REGISTER_BITS)];
     /* A race of two writers may lose the greater rank: the estimate is off by one register. */
     if (atomic_load_explicit(place, memory_order_relaxed) < rank) {
@@ -218,7 +221,7 @@ void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_span eve
             double values = estimate(sketch);
 
             if (values > cardinality->warn_values) {
-                warn(cardinality, sketch, event_name, key, values);
+                warn(cardinality, sketch, name->text, key, values);
             }
         }
     }
@@ -227,8 +230,9 @@ void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_span eve
 double pt_cardinality_estimate(struct pt_cardinality *cardinality, struct pt_span event_name,
                                struct pt_span key)
 {
+    struct pt_cardinality_name name = pt_cardinality_name(event_name);
     size_t at = 0;
-    struct sketch *sketch = find(cardinality, hash_of(event_name, key), &at);
+    struct pt_sketch *sketch = find(cardinality, hash_of(&name, key), &at);
 
     return sketch ? estimate(sketch) : 0;
 }

@@ -21,16 +21,25 @@ struct pt_cardinality *pt_cardinality_create(uint32_t keys_max, uint32_t warn_va
                                              struct pt_metrics *metrics) PT_MUST_USE;
 void pt_cardinality_destroy(struct pt_cardinality *cardinality);
 
-/*
- * Note that an event of that name carries `key`. False: the name has keys_max others already, or
- * the table is full.
- */
-bool pt_cardinality_key(struct pt_cardinality *cardinality, struct pt_span event_name,
-                        struct pt_span key);
+/* An event name, hashed once for all keys of the event. `text` is borrowed. */
+struct pt_cardinality_name {
+    struct pt_span text;
+    uint64_t hash;
+};
+struct pt_cardinality_name pt_cardinality_name(struct pt_span event_name);
 
-/* Count a text value of a key that pt_cardinality_key() took. */
-void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_span event_name,
-                          struct pt_span key, struct pt_span value);
+/*
+ * Note that an event of that name carries `key`. Gives the key's sketch, which lives as long as
+ * `cardinality`; NULL: the name has keys_max others already, or the table is full.
+ */
+struct pt_sketch;
+struct pt_sketch *pt_cardinality_key(struct pt_cardinality *cardinality,
+                                     const struct pt_cardinality_name *name, struct pt_span key);
+
+/* Count a text value of the key whose sketch pt_cardinality_key() gave. */
+void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_sketch *sketch,
+                          const struct pt_cardinality_name *name, struct pt_span key,
+                          struct pt_span value);
 
 /* Estimated distinct values of a key; 0 where it is unknown. */
 double pt_cardinality_estimate(struct pt_cardinality *cardinality, struct pt_span event_name,

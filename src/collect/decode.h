@@ -51,6 +51,15 @@ struct pt_sizes {
     uint32_t capacity;
 };
 
+/* The pseudonyms of players lately seen; a place a hash, the newest player has it. */
+#define PT_DECODE_PLAYERS 256
+#define PT_DECODE_PLAYER_BYTES_MAX 47
+struct pt_decode_player {
+    uint8_t pseudonym[PT_PSEUDONYM_BYTES];
+    uint8_t id_bytes; /* 0: empty */
+    uint8_t id[PT_DECODE_PLAYER_BYTES_MAX];
+};
+
 /*
  * One thread's working memory, used again for each request. After pt_decode_body():
  * records and dead letters laid out one after another, and the body of the answer.
@@ -65,9 +74,8 @@ struct pt_decoder {
     struct pt_buf scratch;  /* attributes of one event */
     struct pt_buf inflated; /* body after Content-Encoding */
     struct pt_buf seen;     /* the watch's own notes of a request */
-    struct pt_span last_user; /* points into `last_user_text` */
-    uint8_t last_user_text[256];
-    uint8_t last_pseudonym[PT_PSEUDONYM_BYTES];
+    const struct pt_pseudonyms *players_of; /* whose pseudonyms `players` holds */
+    struct pt_decode_player players[PT_DECODE_PLAYERS];
 };
 
 enum pt_body_kind {

@@ -229,26 +229,29 @@ static void many_values_are_estimated_and_warned_of(void **state)
 {
     struct pt_metrics *metrics = pt_metrics_create();
     struct pt_cardinality *cardinality = pt_cardinality_create(2, 1000, metrics);
-    struct pt_span name = pt_span_str("n");
+    struct pt_cardinality_name name = pt_cardinality_name(pt_span_str("n"));
+    struct pt_cardinality_name other = pt_cardinality_name(pt_span_str("m"));
     struct pt_span key = pt_span_str("k");
+    struct pt_sketch *sketch = pt_cardinality_key(cardinality, &name, key);
     double values = 0;
 
     (void)state;
-    PT_CHECK(pt_cardinality_key(cardinality, name, key));
-    PT_CHECK(pt_cardinality_key(cardinality, name, pt_span_str("k2")));
-    PT_CHECK(!pt_cardinality_key(cardinality, name, pt_span_str("k3")));
-    PT_CHECK(pt_cardinality_key(cardinality, pt_span_str("m"), pt_span_str("k3")));
+    assert_non_null(sketch);
+    PT_CHECK(pt_cardinality_key(cardinality, &name, key) == sketch);
+    PT_CHECK(pt_cardinality_key(cardinality, &name, pt_span_str("k2")));
+    PT_CHECK(!pt_cardinality_key(cardinality, &name, pt_span_str("k3")));
+    PT_CHECK(pt_cardinality_key(cardinality, &other, pt_span_str("k3")));
     pt_log_set_level(PT_LOG_ERROR);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < 20000; i++) {
             char text[16];
             int size = snprintf(text, sizeof(text), "v%d", i);
 
-            pt_cardinality_value(cardinality, name, key, pt_span_of(text, (size_t)size));
+            pt_cardinality_value(cardinality, sketch, &name, key, pt_span_of(text, (size_t)size));
         }
     }
     pt_log_set_level(PT_LOG_INFO);
-    values = pt_cardinality_estimate(cardinality, name, key);
+    values = pt_cardinality_estimate(cardinality, name.text, key);
     PT_CHECK(values > 18000 && values < 22000); /* three standard errors */
     PT_CHECK(pt_metric_read(pt_metrics_get(metrics, PT_GAUGE, "playtrace_collect_wide_attributes",
                                            NULL, "")) == 1);
