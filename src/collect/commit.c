@@ -353,8 +353,11 @@ static void write_group(struct pt_commit *commit, struct group *group)
     } else if (atomic_exchange(&commit->is_full, false)) {
         pt_log_line(PT_LOG_INFO, "collect", NULL, "there is space again: events are accepted");
     }
-    pt_metric_add(commit->accepted_total, (int64_t)(pt_log_end(commit->log) - records_before));
-    pt_metric_add(commit->dead_total, (int64_t)(pt_log_end(commit->dead_letters) - dead_before));
+    if (!code || code == PT_FULL) { /* else nobody knows what is on the disk, and nobody was told */
+        pt_metric_add(commit->accepted_total, (int64_t)(pt_log_end(commit->log) - records_before));
+        pt_metric_add(commit->dead_total,
+                      (int64_t)(pt_log_end(commit->dead_letters) - dead_before));
+    }
     pt_metric_add(commit->groups_total, 1);
     pt_metric_add(commit->requests_total, (int64_t)(group->waiters.size / sizeof(struct waiter)));
     answer_group(group, code);
