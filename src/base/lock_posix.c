@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -57,6 +58,26 @@ enum pt_code pt_lock_take(struct pt_lock **lock_out, const char *path, struct pt
         return code;
     }
     *lock_out = lock;
+    return PT_OK;
+}
+
+enum pt_code pt_lock_probe(const char *path, long *pid_out, struct pt_error *err)
+{
+    char text[32] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *pid_out = 0;
+    if (fd < 0) {
+        return errno == ENOENT || errno == ENOTDIR ? PT_OK
+                                                   : pt_fail_errno(err, errno, "open the lock %s", path);
+    }
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        ssize_t got = pread(fd, text, sizeof(text) - 1, 0);
+
+        *pid_out = got > 0 ? strtol(text, NULL, 10) : 0;
+        *pid_out = *pid_out > 0 ? *pid_out : -1;
+    }
+    close(fd);
     return PT_OK;
 }
 

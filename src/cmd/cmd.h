@@ -69,6 +69,7 @@ int pt_cmd_schema(int argc, char **argv);
 int pt_cmd_dlq(int argc, char **argv);
 int pt_cmd_keys(int argc, char **argv);
 int pt_cmd_audit(int argc, char **argv);
+int pt_cmd_doctor(int argc, char **argv);
 int pt_cmd_config_reference(int argc, char **argv);
 
 #endif

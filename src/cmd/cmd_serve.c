@@ -4,6 +4,7 @@
  * Opens the rooms in the order in which data flows backwards (table, state, log, front door), so that
  * nothing accepts before everything behind it stands; closes them in the order in which data flows.
  */
+#include "base/host.h"
 #include "base/lock.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
@@ -469,6 +470,7 @@ static int serve(struct node *node)
     sigaddset(&signals, SIGINT);
     /* Before any thread starts, so that all of them inherit it. */
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    pt_host_descriptors_raise(); /* a service manager's soft limit is far below its hard one */
     code = open_node(node, &err);
     if (code) {
         status = pt_cmd_failed("serve", &err);

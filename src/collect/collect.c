@@ -534,6 +534,21 @@ enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server
     return code;
 }
 
+enum pt_code pt_collect_check_location(const char *path, struct pt_error *err)
+{
+    struct pt_locator *locator = NULL;
+    struct pt_file *file = NULL;
+    enum pt_code code = pt_io_open(pt_io_posix(), path, PT_OPEN_READ, &file, err);
+
+    if (code) {
+        return code;
+    }
+    pt_io_close(pt_io_posix(), file);
+    code = pt_locator_open(&locator, path, err);
+    pt_locator_close(locator);
+    return code;
+}
+
 void pt_collect_tick(struct pt_collect *collect)
 {
     pt_locator_reload(collect->locator);

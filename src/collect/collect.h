@@ -56,6 +56,9 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
 enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server *server,
                                struct pt_error *err) PT_MUST_USE;
 
+/* Whether the file can be the location database, as PT_NOT_FOUND, PT_INVALID …; for diagnosis. */
+enum pt_code pt_collect_check_location(const char *path, struct pt_error *err) PT_MUST_USE;
+
 /* Looks for a replaced location database. About once a second, one thread. */
 void pt_collect_tick(struct pt_collect *collect);
 

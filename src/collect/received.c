@@ -3,11 +3,10 @@
  *
  * WHAT IS KEPT, one JSON object an event, minified:
  *
- *     good  the event's members as sent, then event_time, received_at, clock_skew_us and, where known,
- *           country, region, city: what the table would say. A member that was sent under
- *           one of these names gives way.
- *     bad   {"received_at","index","event_id","code","pointer","detail","event"}: the receipt, and the
- *           event as sent.
+ *     good  the event's members as sent, then event_time, received_at, clock_skew_us and, where
+ * known, country, region, city: what the table would say. A member that was sent under one of these
+ * names gives way. bad   {"received_at","index","event_id","code","pointer","detail","event"}: the
+ * receipt, and the event as sent.
  *
  * A decoder's `seen` buffer holds a request's entries until the whole body was read: a struct
  * entry_head, the event's name, the JSON.
@@ -316,8 +315,8 @@ void pt_received_list(struct pt_received *received, const struct pt_received_fil
 
     pthread_mutex_lock(&received->lock);
     for (size_t i = 0; i < received->count; i++) {
-        total += passes(&received->ring[(received->first + i) % received->limits.events_max],
-                        filter);
+        total +=
+            passes(&received->ring[(received->first + i) % received->limits.events_max], filter);
     }
     skip = total > filter->limit ? total - filter->limit : 0;
     pt_jsonw_init(&w, out);
@@ -333,8 +332,8 @@ void pt_received_list(struct pt_received *received, const struct pt_received_fil
             &received->ring[(received->first + i) % received->limits.events_max];
 
         if (passes(entry, filter) && (skip == 0 || skip-- == 0)) {
-            pt_jsonw_raw(&w, pt_span_of(entry->text + entry->head.name_bytes,
-                                        entry->head.json_bytes));
+            pt_jsonw_raw(&w,
+                         pt_span_of(entry->text + entry->head.name_bytes, entry->head.json_bytes));
         }
     }
     pt_jsonw_array_end(&w);
@@ -420,14 +419,13 @@ bool pt_received_filter_parse(struct pt_span query, char event_name[PT_EVENT_NAM
     *filter = (struct pt_received_filter){.limit = PT_RECEIVED_LIMIT};
     while (at < query.size) {
         const uint8_t *and = memchr(query.data + at, '&', query.size - at);
-        size_t end = and ? (size_t)(and - query.data) : query.size;
+        size_t end = and? (size_t)(and-query.data) : query.size;
         const uint8_t *equals = memchr(query.data + at, '=', end - at);
         size_t middle = equals ? (size_t)(equals - query.data) : end;
 
-        if (!equals ||
-            !take_parameter(pt_span_of(query.data + at, middle - at),
-                            pt_span_of(query.data + middle + 1, end - middle - 1), event_name,
-                            filter)) {
+        if (!equals || !take_parameter(pt_span_of(query.data + at, middle - at),
+                                       pt_span_of(query.data + middle + 1, end - middle - 1),
+                                       event_name, filter)) {
             return false;
         }
         at = end + 1;

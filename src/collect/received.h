@@ -1,9 +1,9 @@
 /*
  * received.h - the test double's memory: the newest events, as they were sent
  *
- * `playtrace serve --ephemeral` puts it where group commit stands otherwise. Events have been through the
- * very same decoding and get the same receipts; then they are kept in memory, up to a number and a
- * number of bytes, the oldest making room.
+ * `playtrace serve --ephemeral` puts it where group commit stands otherwise. Events have been
+ * through the very same decoding and get the same receipts; then they are kept in memory, up to a
+ * number and a number of bytes, the oldest making room.
  *
  * PERSONAL DATA. A game's test compares what it sent with what arrived, so ids and all other
  * fields stand here as they were sent, which nothing else in the server does. They are in
@@ -53,9 +53,9 @@ bool pt_received_filter_parse(struct pt_span query, char event_name[PT_EVENT_NAM
                               struct pt_received_filter *filter) PT_MUST_USE;
 
 /*
- * Append {"total":N,"dropped":N,"events":[…]}: how many of what is kept passes the filter, how many events
- * were dropped for room since the last clear, and the events. `out` fails where it is too small.
- * Any thread.
+ * Append {"total":N,"dropped":N,"events":[…]}: how many of what is kept passes the filter, how many
+ * events were dropped for room since the last clear, and the events. `out` fails where it is too
+ * small. Any thread.
  */
 void pt_received_list(struct pt_received *received, const struct pt_received_filter *filter,
                       struct pt_buf *out);

@@ -13,8 +13,8 @@
 struct pt_sink {
     void *ctx; /* borrowed */
     /*
-     * Take what the decoder holds, all of it or nothing, and answer `request` now or later, with the
-     * decoder's answer as 202 or with the reason why not. PT_AGAIN: nothing was taken, and the
+     * Take what the decoder holds, all of it or nothing, and answer `request` now or later, with
+     * the decoder's answer as 202 or with the reason why not. PT_AGAIN: nothing was taken, and the
      * request is still the caller's. Any loop thread.
      */
     enum pt_code (*add)(void *ctx, struct pt_http_request *request,

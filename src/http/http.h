@@ -79,6 +79,17 @@ enum pt_code pt_http_server_use_tls(struct pt_http_server *server, struct pt_io 
                                     const char *certificate_path, const char *key_path,
                                     struct pt_error *err) PT_MUST_USE;
 
+struct pt_http_certificate {
+    int64_t not_before_us;
+    int64_t not_after_us;
+};
+
+/* Whether pt_http_server_use_tls() would take the pair, and how long it is valid; for diagnosis. */
+enum pt_code pt_http_certificate_check(struct pt_io *io, const char *certificate_path,
+                                       const char *key_path,
+                                       struct pt_http_certificate *certificate_out,
+                                       struct pt_error *err) PT_MUST_USE;
+
 /*
  * To be called every second or so, by one thread: new files are taken for new connections
  * once they have stood still from one call to the next. PT_OK with *has_changed_out false:

@@ -11,6 +11,9 @@ const nonsense = [
     ['serve', '--no-such-option'],
     ['serve', '--listen'],
     ['serve', 'surplus'],
+    ['serve', '--ephemeral', '--data', 'x'],
+    ['doctor', '--format', 'xml'],
+    ['doctor', '--url', 'localhost'],
     ['query'],
     ['query', 'no_such_metric', '--data', 'x'],
     ['query', '--format', 'xml', '--sql', 'select 1'],
@@ -43,7 +46,7 @@ test('nonsense is a usage error: exit code 2, one message, nothing on standard o
 
 test('help and version', async () => {
     const { stdout } = await cliOk(['--help']);
-    for (const name of ['serve', 'simulate', 'import', 'query', 'experiment', 'flags', 'dlq', 'audit']) {
+    for (const name of ['serve', 'simulate', 'import', 'query', 'experiment', 'flags', 'dlq', 'audit', 'doctor']) {
         assert.match(stdout, new RegExp(`^  ${name} `, 'm'));
         const help = await cliOk([name, '--help']);
         assert.match(help.stdout, new RegExp(`playtrace ${name}`), name);

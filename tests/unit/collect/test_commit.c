@@ -25,9 +25,9 @@
 
 /* ---- files that fail ---- */
 
-static _Atomic unsigned syncs;         /* so far */
+static _Atomic unsigned syncs;          /* so far */
 static _Atomic unsigned fail_sync_from; /* 0: never */
-static _Atomic unsigned sync_delay_us; /* so that requests gather into a group */
+static _Atomic unsigned sync_delay_us;  /* so that requests gather into a group */
 static _Atomic bool is_disk_full;
 
 static enum pt_code counted_sync(void *ctx, struct pt_file *file, struct pt_error *err)
@@ -168,8 +168,8 @@ static void door_recount(struct door *door, uint64_t *records_out, uint64_t *dea
 
 static int64_t accepted(struct door *door)
 {
-    return pt_metric_read(pt_metrics_get(door->metrics, PT_COUNTER, "playtrace_collect_events_total",
-                                         "verdict=\"accepted\"", ""));
+    return pt_metric_read(pt_metrics_get(
+        door->metrics, PT_COUNTER, "playtrace_collect_events_total", "verdict=\"accepted\"", ""));
 }
 
 /* One request on a connection of its own; the status, or 0 where there was no answer. */
@@ -190,7 +190,8 @@ static int post(uint16_t port, const char *events, char *answer, size_t answer_b
         send(fd, request, (size_t)size, MSG_NOSIGNAL) == size) {
         ssize_t n = 0;
 
-        while (got < answer_bytes - 1 && (n = recv(fd, answer + got, answer_bytes - 1 - got, 0)) > 0) {
+        while (got < answer_bytes - 1 &&
+               (n = recv(fd, answer + got, answer_bytes - 1 - got, 0)) > 0) {
             got += (size_t)n;
         }
     }

@@ -2,8 +2,8 @@
  * test_received.c - the test double shows what was sent, in order, and forgets only the oldest
  *
  * Method: bodies are decoded by the very decoder of the front door with the store's watch on; what
- * the store lists is parsed and compared. Room is made scarce to see which events make room, and memory
- * to see that a request is kept whole or not at all.
+ * the store lists is parsed and compared. Room is made scarce to see which events make room, and
+ * memory to see that a request is kept whole or not at all.
  */
 #include "check.h"
 #include "collect/received.h"
@@ -43,7 +43,8 @@ static void decode(const char *events)
 {
     static uint8_t padded[65536];
     struct pt_error err = {0};
-    int size = snprintf((char *)padded, sizeof(padded) - PT_JSON_PADDING, "{\"events\":[%s]}", events);
+    int size =
+        snprintf((char *)padded, sizeof(padded) - PT_JSON_PADDING, "{\"events\":[%s]}", events);
 
     PT_CHECK(size > 0 && (size_t)size < sizeof(padded) - PT_JSON_PADDING);
     PT_CHECK_OK(pt_decode_body(decoder, PT_BODY_JSON, pt_span_of(padded, (size_t)size), NOW, &place,
@@ -170,7 +171,8 @@ static void the_limit_gives_the_newest_in_order(void **state)
     answer = ask(received, "limit=2");
     PT_CHECK(number(answer, "total") == 4);
     PT_CHECK(pt_json_count(pt_json_member(answer, "events")) == 2);
-    PT_CHECK(is_text(nth(answer, 0), "event_name", "c") && is_text(nth(answer, 1), "event_name", "d"));
+    PT_CHECK(is_text(nth(answer, 0), "event_name", "c") &&
+             is_text(nth(answer, 1), "event_name", "d"));
     answer = ask(received, "limit=0");
     PT_CHECK(number(answer, "total") == 4);
     PT_CHECK(pt_json_count(pt_json_member(answer, "events")) == 0);
@@ -224,9 +226,20 @@ static void bytes_are_bounded_too(void **state)
 static void nothing_but_the_three_parameters_is_understood(void **state)
 {
     static const char *const queries[] = {
-        "status",       "status=",    "status=ugly",   "limit=",          "limit=-1",
-        "limit=1x",     "limit=1e3",  "limit=9999999999", "event_name=%4", "event_name=%zz",
-        "name=a",       "&",          "=",             "status=good&&limit=1",
+        "status",
+        "status=",
+        "status=ugly",
+        "limit=",
+        "limit=-1",
+        "limit=1x",
+        "limit=1e3",
+        "limit=9999999999",
+        "event_name=%4",
+        "event_name=%zz",
+        "name=a",
+        "&",
+        "=",
+        "status=good&&limit=1",
         "event_name=0123456789012345678901234567890123456789012345678901234567890123x",
     };
     struct pt_received_filter filter;

@@ -1,0 +1,35 @@
+/*
+ * host.h - what the operating system says of files and of this process
+ *
+ * For diagnosis and start-up; what stores data goes through io.h.
+ */
+#ifndef PT_BASE_HOST_H
+#define PT_BASE_HOST_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+struct pt_host_file {
+    bool is_dir;
+    unsigned mode; /* permission bits, 0600 */
+    uint64_t bytes;
+    int64_t modified_at_us;
+};
+
+/* PT_NOT_FOUND where there is none; PT_IO with the reason. */
+enum pt_code pt_host_look(const char *path, struct pt_host_file *file_out,
+                          struct pt_error *err) PT_MUST_USE;
+
+/* Whether this process may make files in the directory. */
+bool pt_host_may_write(const char *dir);
+
+/* How many descriptors process `pid` (0: this one) may have open now; 0 where that is not told. */
+uint64_t pt_host_descriptors_max(long pid);
+
+/* Let this process have as many descriptors open as it may; returns how many that is. */
+uint64_t pt_host_descriptors_raise(void);
+
+long pt_host_pid(void);
+
+#endif
