@@ -72,6 +72,7 @@ find_missing() {
     [ -e /etc/ssl/certs/ca-certificates.crt ] || need ca-certificates
     if [ "$stage" = test ]; then
         need_command clang clang
+        need_command strace strace
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need python3-venv
     fi
     if [ "$stage" = lint ]; then
