@@ -691,7 +691,7 @@ static enum pt_code add_dependent_required(struct compiler *c, const struct sour
         return too_big(c);
     }
     return emit(c, node,
-                (struct pt_insn){PT_OP_DEPENDENT_REQUIRED, PT_TYPE_OBJECT, keyword, first,
+                (struct pt_insn){PT_OP_DEPENDENT_REQUIRED, PT_TYPE_OBJECT, (uint16_t)keyword, first,
                                  first + 1, COUNT(c->keys, struct pt_name) - first - 1});
 }
 
@@ -709,7 +709,7 @@ static enum pt_code add_dependent_schema(struct compiler *c, const struct source
         return too_big(c);
     }
     return emit(c, node,
-                (struct pt_insn){PT_OP_DEPENDENT_SCHEMA, PT_TYPE_OBJECT, keyword, first,
+                (struct pt_insn){PT_OP_DEPENDENT_SCHEMA, PT_TYPE_OBJECT, (uint16_t)keyword, first,
                                  node_at(c, source, schema), 0});
 }
 
@@ -1323,6 +1323,8 @@ static struct compiler *compiler_create(const struct pt_schema_options *options,
     all_lists(c, lists);
     for (size_t i = 0; i < 18; i++) {
         pt_buf_init(lists[i], LIST_BYTES_MAX);
+        /* So that an empty list, too, is a pointer; where this fails, so does the first push. */
+        (void)pt_buf_reserve(lists[i], 64);
     }
     push(&c->nodes, &everything, sizeof(everything));
     return c;
