@@ -1,11 +1,11 @@
 // ephemeral.test.mjs - `serve --ephemeral`: a game's CI asks which events it sent; nothing reaches the disk
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cli, event, events, freshDir, metric, sleep } from './support/server.mjs';
+import { Server, cli, event, events, freshDir, metric } from './support/server.mjs';
+import { traceProcess } from './support/strace.mjs';
 
 const start = (t, { cwd = freshDir(t), args = [], env = {} } = {}) =>
     Server.forTest(t, undefined, { cwd, args: ['--ephemeral', ...args], env });
@@ -127,8 +127,8 @@ test('with a key, only who has it sees and deletes', async (t) => {
 });
 
 // Every file opened for writing or made, by the kernel's own account.
-function tracedWrites(file) {
-    return fs.readFileSync(file, 'utf8').split('\n').filter((line) =>
+function writesOf(lines) {
+    return lines.filter((line) =>
         (/\bopen(at)?\(.*O_(WRONLY|RDWR|CREAT)/.test(line) ||
             /\b(mkdir(at)?|rename(at2?)?|link(at)?|symlink(at)?|creat|mknod(at)?)\(/.test(line)) &&
         / = \d+/.test(line) && !/"\/dev\/(null|tty|urandom)"/.test(line));
@@ -136,37 +136,18 @@ function tracedWrites(file) {
 
 test('no file is written, and no id is logged', async (t) => {
     const dir = freshDir(t);
-    const trace = path.join(freshDir(t), 'trace');
-    const canTrace = spawnSync('strace', ['-o', trace, 'true']).status === 0;
     const server = await start(t, { cwd: dir, env: { TMPDIR: dir, HOME: dir } });
-    let tracer;
-    if (canTrace) {
-        tracer = spawn('strace', ['-f', '-o', trace, '-e', 'trace=%file,write,pwrite64,fdatasync,fsync',
-            '-p', String(server.child.pid)], { stdio: ['ignore', 'ignore', 'pipe'] });
-        let said = '';
-        tracer.stderr.on('data', (chunk) => (said += chunk));
-        const until = Date.now() + 5000;
-        while (!/attached/.test(said) && tracer.exitCode === null && Date.now() < until) {
-            await sleep(20);
-        }
-        if (tracer.exitCode !== null) {
-            t.diagnostic(`strace may not attach here (${said.trim()}): only the directory is looked at`);
-            tracer = undefined;
-        }
-    } else {
-        t.diagnostic('no strace here, or no permission: only the directory is looked at');
-    }
+    const trace = await traceProcess(t, server.child.pid, path.join(freshDir(t), 'trace'),
+        'trace=%file,write,pwrite64,fdatasync,fsync');
     await server.send(events(200, () => ({ user_id: 'alice@example.com', install_id: 'device-secret' })));
     await server.send([{ user_id: 'alice@example.com', note: 'device-secret' }]);
     await server.send(events(1, () => ({ attributes: { deep: [[[[[[[[[[1]]]]]]]]]] } })));
     assert.equal((await received(server)).total, 200);
     await server.request('DELETE', '/api/v1/received');
     await server.stop();
-    if (tracer) {
-        await new Promise((resolve) => (tracer.exitCode === null ? tracer.on('close', resolve) : resolve()));
-        assert.deepEqual(tracedWrites(trace), []);
-        assert.ok(!/f(data)?sync\(/.test(fs.readFileSync(trace, 'utf8')), 'nothing to sync');
-    }
+    const lines = trace ? await trace.lines() : [];
+    assert.deepEqual(writesOf(lines), []);
+    assert.ok(!lines.some((line) => /f(data)?sync\(/.test(line)), 'nothing to sync');
     assert.deepEqual(fs.readdirSync(dir), [], 'the directory it ran in is empty');
     assert.ok(!/alice|device-secret/.test(server.stderr + server.stdout), server.stderr);
 });
