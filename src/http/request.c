@@ -28,12 +28,13 @@ struct pt_span pt_http_header(const struct pt_http_request *request, const char 
 {
     const struct pt_http_conn *conn = request->conn;
     const struct pt_http_parser *parser = &conn->parser;
-    const uint8_t *data = conn->data + conn->begin;
+    const uint8_t *data = NULL;
     struct pt_span wanted = pt_span_str(name);
 
     if (request->stream) {
         return pt_http_stream_header(request->stream, wanted);
     }
+    data = conn->data + conn->begin;
     for (uint32_t i = 0; i < parser->field_count; i++) {
         const struct pt_http_field *field = &parser->fields[i];
 
