@@ -40,7 +40,7 @@ test('without a key it refuses to listen beyond the loopback address', async (t)
 test('with a key it may listen beyond the loopback address', async (t) => {
     const server = await Server.forTest(t, freshDir(t), {
         args: ['--listen', '0.0.0.0:0'],
-        env: { PLAYTRACE_COLLECT_KEYS: 'studio-key' },
+        env: { PLAYTRACE_COLLECT_KEYS: 'studio-key', PLAYTRACE_SERVER_ADMIN_LISTEN: '127.0.0.1:0' },
     });
     server.url = server.url.replace('0.0.0.0', '127.0.0.1');
     assert.equal((await server.get('/readyz')).status, 200);

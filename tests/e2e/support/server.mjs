@@ -129,7 +129,7 @@ export class Server {
                 reject(new Error(`serve ended (${code ?? signal}) before it was ready:\n${this.stderr}`)));
             this.child.stdout.on('data', (chunk) => {
                 this.stdout += chunk;
-                this.url ??= /^listening on (http:\/\/\S+)$/m.exec(this.stdout)?.[1];
+                this.url ??= /^listening on (https?:\/\/\S+)$/m.exec(this.stdout)?.[1];
                 if (this.url) {
                     resolve();
                 }
