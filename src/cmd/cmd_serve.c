@@ -11,6 +11,7 @@
 #include "cmd/data_dir.h"
 #include "collect/collect.h"
 #include "flag/flag.h"
+#include "schema/registry.h"
 #include "stream/stream.h"
 
 #include <signal.h>
@@ -38,6 +39,8 @@ struct node {
     struct pt_collect *collect;
     struct pt_flags *flags;
     struct pt_flag_api *flag_api;
+    struct pt_registry *registry;
+    struct pt_registry_api *registry_api;
     struct pt_http_server *server;
     struct pt_metric *http_requests;
     struct pt_metric *http_connections;
@@ -299,9 +302,13 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
         return code;
     }
     code = open_server(node, err);
+    if (!code) {
+        code = pt_registry_open(&node->registry, pt_io_posix(), node->dir.registry, err);
+    }
     if (code) {
         return code;
     }
+    collect_parts.registry = node->registry;
     code = pt_collect_open(&node->collect, &collect_parts,
                            (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads), err);
     if (code) {
@@ -334,6 +341,11 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
         code = pt_flag_routes(
             &node->flag_api, server, node->flags, node->keys,
             (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads), node->metrics, err);
+    }
+    if (!code) {
+        code = pt_registry_routes(&node->registry_api, server, node->registry, node->keys,
+                                  (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads),
+                                  err);
     }
     return code;
 }
@@ -405,12 +417,15 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
         pt_http_server_drain(node->server,
                              (uint32_t)pt_config_int(node->config, PT_CONFIG_server_drain_ms));
     }
+    pt_registry_api_stop(node->registry_api);
     pt_collect_close(node->collect);
     if (node->stream) {
         code = pt_stream_stop(node->stream, err);
     }
     pt_http_server_close(node->server);
     pt_stream_close(node->stream);
+    pt_registry_api_close(node->registry_api);
+    pt_registry_close(node->registry);
     pt_flag_api_close(node->flag_api);
     pt_flags_destroy(node->flags);
     pt_lake_close(node->lake);

@@ -15,8 +15,9 @@ enum pt_code pt_data_dir_init(struct pt_data_dir *dir, const char *root, struct 
     dir->keys = pt_strf("%s/keys", root);
     dir->lock = pt_strf("%s/playtrace.lock", root);
     dir->flags = pt_strf("%s/flags.json", root);
+    dir->registry = pt_strf("%s/registry", root);
     if (!dir->root || !dir->log || !dir->dlq || !dir->state || !dir->lake || !dir->keys ||
-        !dir->lock || !dir->flags) {
+        !dir->lock || !dir->flags || !dir->registry) {
         pt_data_dir_release(dir);
         return pt_fail(err, PT_NO_MEMORY, "open the data directory %s", root);
     }
@@ -33,5 +34,6 @@ void pt_data_dir_release(struct pt_data_dir *dir)
     pt_free(dir->keys);
     pt_free(dir->lock);
     pt_free(dir->flags);
+    pt_free(dir->registry);
     *dir = (struct pt_data_dir){0};
 }

@@ -16,6 +16,7 @@ struct pt_data_dir {
     char *keys;
     char *lock;
     char *flags; /* flags.json */
+    char *registry; /* schemas of the events */
 };
 
 enum pt_code pt_data_dir_init(struct pt_data_dir *dir, const char *root,

@@ -490,6 +490,10 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
             goto no_memory;
         }
         collect->decoders[collect->decoder_count] = decoder;
+        if (parts->registry && pt_decoder_use_registry(decoder, parts->registry, err)) {
+            collect->decoder_count++;
+            goto no_memory;
+        }
     }
     code = open_locator(collect, err);
     if (!code) {

@@ -16,6 +16,7 @@
 #include "log/log.h"
 #include "observe/observe.h"
 #include "privacy/privacy.h"
+#include "schema/registry.h"
 
 struct pt_collect;
 
@@ -26,6 +27,7 @@ struct pt_collect_parts {
     struct pt_metrics *metrics;
     struct pt_pseudonyms *pseudonyms;
     struct pt_keys *keys;
+    struct pt_registry *registry; /* schemas by event_name; NULL: the base schema alone */
     struct pt_log *log;          /* accepted events; the collector is its only writer */
     struct pt_log *dead_letters; /* refused events; the same */
     bool is_ephemeral;           /* no logs: events stay in memory, as sent, for a game's own tests */

@@ -55,6 +55,9 @@ void pt_decoder_destroy(struct pt_decoder *decoder)
         pt_buf_release(&decoder->seen);
         pt_free(decoder->record_sizes.values);
         pt_free(decoder->dead_sizes.values);
+        pt_registry_reader_destroy(decoder->registry);
+        pt_schema_scratch_destroy(decoder->schema_scratch);
+        pt_free(decoder->schema_errors);
         pt_free(decoder);
     }
 }
@@ -301,6 +304,10 @@ static enum pt_code append_dead_letter(struct pt_decode_batch *batch, struct pt_
     pt_jsonw_str(&w, problem->pointer);
     pt_jsonw_key(&w, "detail");
     pt_jsonw_str(&w, problem->detail);
+    if (d->schema_version) {
+        pt_jsonw_key(&w, "schema_version");
+        pt_jsonw_uint(&w, d->schema_version);
+    }
     pt_jsonw_key(&w, "event");
     write_dead_event(batch, &w, event);
     pt_jsonw_object_end(&w);
@@ -530,6 +537,39 @@ static bool take_pseudonyms(struct pt_decode_batch *batch, const struct pt_event
             take_pseudonym(fields->install_id, "install_id", batch->install, problem));
 }
 
+/* ---- the event's own schema ---- */
+
+static bool check_schema(struct pt_decode_batch *batch, const struct pt_event_fields *fields,
+                         struct pt_problem *problem)
+{
+    struct pt_decoder *d = batch->decoder;
+    const struct pt_schema_error *first = &d->schema_errors->list[0];
+
+    switch (pt_registry_check_event(d->registry, fields->event_name, fields->schema_version,
+                                    fields->attributes, d->schema_scratch, &d->schema_version,
+                                    d->schema_errors)) {
+    case PT_REGISTRY_UNKNOWN:
+    case PT_REGISTRY_VALID:
+        d->schema_version = 0;
+        return true;
+    case PT_REGISTRY_NO_VERSION:
+        problem->code = "unknown_schema_version";
+        snprintf(problem->pointer, sizeof(problem->pointer), "/schema_version");
+        snprintf(problem->detail, sizeof(problem->detail),
+                 "the schema of this event_name has no such live version");
+        return false;
+    case PT_REGISTRY_INVALID:
+        break;
+    }
+    problem->code = "schema_violation";
+    snprintf(problem->pointer, sizeof(problem->pointer), "/attributes%.80s",
+             d->schema_errors->count ? first->instance : "");
+    snprintf(problem->detail, sizeof(problem->detail), "version %u, %.60s: %.100s",
+             d->schema_version, d->schema_errors->count ? first->schema : "",
+             d->schema_errors->count ? first->detail : "the attributes do not fit");
+    return false;
+}
+
 enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event,
                              struct pt_error *err)
 {
@@ -546,6 +586,8 @@ enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event
     pt_buf_reset(&d->scratch);
     ok = ok && (!batch->is_replay || take_pseudonyms(batch, &fields, &problem));
     ok = ok && (!pt_json_exists(fields.attributes) || take_attributes(batch, &fields, &problem));
+    d->schema_version = 0;
+    ok = ok && (!d->registry || check_schema(batch, &fields, &problem));
     if (!ok) {
         pt_buf_reset(&d->scratch);
     }
@@ -650,6 +692,9 @@ void pt_decode_begin(struct pt_decode_batch *batch, struct pt_decoder *decoder,
         memset(decoder->players, 0, sizeof(decoder->players));
         decoder->players_of = env->pseudonyms;
     }
+    if (decoder->registry) {
+        pt_registry_reader_refresh(decoder->registry);
+    }
     pt_buf_reset(&decoder->records);
     pt_buf_reset(&decoder->dead);
     pt_buf_reset(&decoder->answer);
@@ -671,6 +716,18 @@ enum pt_code pt_decode_end(struct pt_decode_batch *batch, struct pt_error *err)
     pt_jsonw_uint(&batch->answer, decoder->record_sizes.count);
     pt_jsonw_object_end(&batch->answer);
     return decoder->answer.has_failed ? pt_fail(err, PT_NO_MEMORY, "decode a request") : PT_OK;
+}
+
+enum pt_code pt_decoder_use_registry(struct pt_decoder *decoder, struct pt_registry *registry,
+                                     struct pt_error *err)
+{
+    decoder->schema_scratch = pt_schema_scratch_create();
+    decoder->schema_errors = pt_alloc_zero(sizeof(*decoder->schema_errors));
+    decoder->registry = pt_registry_reader_create(registry);
+    if (!decoder->schema_scratch || !decoder->schema_errors || !decoder->registry) {
+        return pt_fail(err, PT_NO_MEMORY, "open the collector");
+    }
+    return PT_OK;
 }
 
 enum pt_code pt_decode_body(struct pt_decoder *decoder, enum pt_body_kind kind, struct pt_span body,

@@ -9,6 +9,7 @@
 #include "collect/cardinality.h"
 #include "collect/locate.h"
 #include "privacy/privacy.h"
+#include "schema/registry.h"
 #include "schema/schema.h"
 
 /* Limits of one request. */
@@ -76,6 +77,10 @@ struct pt_decoder {
     struct pt_buf seen;     /* the watch's own notes of a request */
     const struct pt_pseudonyms *players_of; /* whose pseudonyms `players` holds */
     struct pt_decode_player players[PT_DECODE_PLAYERS];
+    struct pt_registry_reader *registry; /* NULL: events are held to the base schema alone */
+    struct pt_schema_scratch *schema_scratch;
+    struct pt_schema_errors *schema_errors;
+    uint32_t schema_version; /* that refused the event at hand, or 0 */
 };
 
 enum pt_body_kind {
@@ -87,7 +92,11 @@ struct pt_config;
 void pt_decode_limits_init(struct pt_decode_limits *limits, const struct pt_config *config);
 
 struct pt_decoder *pt_decoder_create(size_t body_bytes_max, size_t record_bytes_max) PT_MUST_USE;
-void pt_decoder_destroy(struct pt_decoder *decoder);
+void pt_decoder_destroy(struct pt_decoder *decoder); /* before the registry is closed */
+
+/* Hold attributes to the schemas of `registry`, whose newest state each request takes. Once. */
+enum pt_code pt_decoder_use_registry(struct pt_decoder *decoder, struct pt_registry *registry,
+                                     struct pt_error *err) PT_MUST_USE;
 
 /*
  * Decode `body` (PT_JSON_PADDING readable bytes follow it), received at `received_at_us` from

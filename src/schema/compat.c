@@ -564,15 +564,10 @@ static bool is_left_out(struct compat_checker *ck, const struct compat_set *writ
         it = pt_json_iterate(list);
         while (pt_json_next(&it) && !is_out) {
             struct compat_node branch =
-                compat_element(ck, &writer->items[i].node, "oneOf", index++, it.value);
+                compat_element(ck, &writer->items[i].node, "oneOf", index, it.value);
             struct compat_set set;
-            bool is_chosen = false;
 
-            for (uint32_t j = 0; j < writer->count; j++) {
-                is_chosen = is_chosen || (writer->items[j].node.value.tape == it.value.tape &&
-                                          writer->items[j].node.value.at == it.value.at);
-            }
-            if (is_chosen) {
+            if (index++ == writer->items[i].one_branch) {
                 continue;
             }
             compat_set_init(&set, *other);
@@ -880,14 +875,16 @@ static bool check_split(struct compat_checker *ck, const struct compat_set *writ
 
     while (pt_json_next(&it)) {
         struct compat_set branch;
-        struct compat_node at = compat_element(ck, node, keyword, index++, it.value);
+        struct compat_node at = compat_element(ck, node, keyword, index, it.value);
 
         compat_set_init(&branch, at);
         compat_set_add_set(ck, &branch, writer);
         if (item < branch.count) {
             branch.items[item].is_one_used |= keyword[0] == 'o';
             branch.items[item].is_any_used |= keyword[0] == 'a';
+            branch.items[item].one_branch = keyword[0] == 'o' ? index : branch.items[item].one_branch;
         }
+        index++;
         compat_set_add(ck, &branch, at);
         branch.is_split = true;
         fitting += compat_subset_quietly(ck, &branch, reader) ? 1 : 0;
@@ -923,7 +920,8 @@ static bool is_same_question(const struct compat_frame *frame, const struct comp
         const struct compat_item *b = &writer->items[i];
 
         if (a->node.value.tape != b->node.value.tape || a->node.value.at != b->node.value.at ||
-            a->is_any_used != b->is_any_used || a->is_one_used != b->is_one_used) {
+            a->is_any_used != b->is_any_used || a->is_one_used != b->is_one_used ||
+            a->one_branch != b->one_branch) {
             return false;
         }
     }
@@ -1036,6 +1034,28 @@ bool compat_subset(struct compat_checker *ck, const struct compat_set *writer,
     return is_fine && !ck->is_too_complex;
 }
 
+void pt_compat_write_reasons(struct pt_jsonw *w, const struct pt_compat_report *report)
+{
+    pt_jsonw_array(w);
+    for (uint32_t i = 0; i < report->count; i++) {
+        const struct pt_compat_reason *reason = &report->reasons[i];
+
+        pt_jsonw_object(w);
+        pt_jsonw_key(w, "kind");
+        pt_jsonw_str(w, reason->kind);
+        pt_jsonw_key(w, "direction");
+        pt_jsonw_str(w, reason->direction);
+        pt_jsonw_key(w, "old");
+        pt_jsonw_str(w, reason->old_pointer);
+        pt_jsonw_key(w, "new");
+        pt_jsonw_str(w, reason->new_pointer);
+        pt_jsonw_key(w, "detail");
+        pt_jsonw_str(w, reason->detail);
+        pt_jsonw_object_end(w);
+    }
+    pt_jsonw_array_end(w);
+}
+
 /* ---- entry ---------------------------------------------------------------------------------------- */
 
 static void compare(struct compat_checker *ck, uint32_t writer, const char *direction)
@@ -1043,6 +1063,7 @@ static void compare(struct compat_checker *ck, uint32_t writer, const char *dire
     struct compat_node from = compat_root(ck, writer);
     struct compat_node to = compat_root(ck, 1 - writer);
     struct compat_set set;
+    uint32_t known = ck->report->count;
 
     ck->writer = writer;
     ck->direction = direction;
@@ -1056,6 +1077,10 @@ static void compare(struct compat_checker *ck, uint32_t writer, const char *dire
     compat_set_add(ck, &set, from);
     if (!compat_subset(ck, &set, &to)) {
         ck->report->is_compatible = false;
+        if (ck->report->count == known && !ck->is_too_complex) {
+            (void)compat_refuse(ck, &set, &to, "", "NOT_PROVEN",
+                                "nothing was found that breaks, and nothing that proves it will not");
+        }
     }
     if (ck->is_too_complex) {
         ck->report->is_compatible = false;

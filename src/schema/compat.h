@@ -68,11 +68,7 @@ enum pt_code pt_compat_check(const struct pt_compat_document *older,
                              bool is_lenient, struct pt_compat_report *report_out,
                              struct pt_error *err) PT_MUST_USE;
 
-/* How a new version differs, in SchemaVer's words. */
-enum pt_schemaver_step {
-    PT_SCHEMAVER_ADDITION, /* every old value is valid still */
-    PT_SCHEMAVER_REVISION, /* some old values may be invalid; every new one is valid under the old */
-    PT_SCHEMAVER_MODEL,    /* neither */
-};
+/* [{"kind","direction","old","new","detail"}…] */
+void pt_compat_write_reasons(struct pt_jsonw *w, const struct pt_compat_report *report);
 
 #endif

@@ -736,14 +736,22 @@ static enum compat_answer either(enum compat_answer a, enum compat_answer b)
     return a == COMPAT_UNKNOWN || b == COMPAT_UNKNOWN ? COMPAT_UNKNOWN : COMPAT_NO;
 }
 
+/*
+ * What stands in a set of schemas already (the root, allOf, $ref) has its names among those that are asked for one by
+ * one; what may apply or not has names of its own.
+ */
+enum standing { STANDING_ROOT, STANDING_SURE, STANDING_PERHAPS };
+
 static enum compat_answer looks_at(struct compat_checker *ck, const struct compat_node *schema,
-                                   struct pt_span key, bool is_root, uint32_t depth);
+                                   struct pt_span key, enum standing standing, uint32_t depth);
 
 static enum compat_answer branches_look_at(struct compat_checker *ck,
                                            const struct compat_node *schema, const char *keyword,
-                                           struct pt_span key, uint32_t depth)
+                                           struct pt_span key, enum standing standing,
+                                           uint32_t depth)
 {
     struct pt_json list = compat_keyword(ck, schema, keyword);
+    bool is_sure = strcmp(keyword, "allOf") == 0;
     enum compat_answer answer = COMPAT_NO;
     struct pt_json_iter it;
 
@@ -755,14 +763,18 @@ static enum compat_answer branches_look_at(struct compat_checker *ck,
     while (pt_json_next(&it)) {
         struct compat_node node = compat_child(ck, schema, keyword, it.value);
 
-        answer = either(answer, looks_at(ck, &node, key, false, depth + 1));
+        answer = either(answer,
+                        looks_at(ck, &node, key,
+                                 is_sure && standing != STANDING_PERHAPS ? STANDING_SURE
+                                                                         : STANDING_PERHAPS,
+                                 depth + 1));
     }
     /* Only what applies whatever the value is sure to look. */
-    return answer == COMPAT_YES && strcmp(keyword, "allOf") != 0 ? COMPAT_UNKNOWN : answer;
+    return answer == COMPAT_YES && !is_sure ? COMPAT_UNKNOWN : answer;
 }
 
 static enum compat_answer looks_at(struct compat_checker *ck, const struct compat_node *schema,
-                                   struct pt_span key, bool is_root, uint32_t depth)
+                                   struct pt_span key, enum standing standing, uint32_t depth)
 {
     static const char *const lists[] = {"allOf", "anyOf", "oneOf", "dependentSchemas"};
     static const char *const singles[] = {"if", "then", "else"};
@@ -778,12 +790,17 @@ static enum compat_answer looks_at(struct compat_checker *ck, const struct compa
         return COMPAT_UNKNOWN;
     }
     if (pt_json_exists(compat_keyword(ck, schema, "additionalProperties")) ||
-        (!is_root && pt_json_exists(compat_keyword(ck, schema, "unevaluatedProperties"))) ||
+        (standing != STANDING_ROOT &&
+         pt_json_exists(compat_keyword(ck, schema, "unevaluatedProperties"))) ||
         (key.data &&
          pt_json_exists(compat_find(ck, compat_keyword(ck, schema, "properties"), key)))) {
         return COMPAT_YES;
     }
     patterns = compat_keyword(ck, schema, "patternProperties");
+    if (!key.data && standing == STANDING_PERHAPS &&
+        (pt_json_exists(patterns) || pt_json_exists(compat_keyword(ck, schema, "properties")))) {
+        answer = COMPAT_UNKNOWN;
+    }
     if (key.data && pt_json_exists(patterns) && pt_json_type(patterns) == PT_JSON_OBJECT) {
         struct pt_json_iter it = pt_json_iterate(patterns);
 
@@ -793,16 +810,19 @@ static enum compat_answer looks_at(struct compat_checker *ck, const struct compa
     }
     if (pt_json_exists(compat_keyword(ck, schema, "$ref"))) {
         answer = either(answer, compat_follow(ck, schema, &target)
-                                    ? looks_at(ck, &target, key, false, depth + 1)
+                                    ? looks_at(ck, &target, key,
+                                               standing == STANDING_PERHAPS ? standing
+                                                                            : STANDING_SURE,
+                                               depth + 1)
                                     : COMPAT_UNKNOWN);
     }
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-        answer = either(answer, branches_look_at(ck, schema, lists[i], key, depth));
+        answer = either(answer, branches_look_at(ck, schema, lists[i], key, standing, depth));
     }
     for (size_t i = 0; i < sizeof(singles) / sizeof(singles[0]); i++) {
         struct compat_node node =
             compat_child(ck, schema, singles[i], compat_keyword(ck, schema, singles[i]));
-        enum compat_answer part = looks_at(ck, &node, key, false, depth + 1);
+        enum compat_answer part = looks_at(ck, &node, key, STANDING_PERHAPS, depth + 1);
 
         answer = either(answer, part == COMPAT_YES ? COMPAT_UNKNOWN : part);
     }
@@ -812,5 +832,5 @@ static enum compat_answer looks_at(struct compat_checker *ck, const struct compa
 enum compat_answer compat_looks_at(struct compat_checker *ck, const struct compat_node *schema,
                                    struct pt_span key)
 {
-    return looks_at(ck, schema, key, true, 0);
+    return looks_at(ck, schema, key, STANDING_ROOT, 0);
 }

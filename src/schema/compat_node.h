@@ -46,7 +46,7 @@ struct compat_item {
     struct compat_node node;
     bool is_any_used; /* one branch of its anyOf stands in the set: not looked at again */
     bool is_one_used;
-    bool is_if_used;
+    uint32_t one_branch; /* which of oneOf: the value is none of the others */
 };
 
 struct compat_set {

@@ -369,24 +369,24 @@ static bool check_others(struct compat_checker *ck, const struct compat_set *wri
 /* ---- required, dependencies, names, counts ---------------------------------------------- */
 
 static bool check_required_name(struct compat_checker *ck, const struct compat_set *writer,
-                                const struct compat_node *reader, struct pt_span key)
+                                const struct compat_node *reader, struct pt_span key,
+                                uint32_t index)
 {
     struct pt_json property = compat_find(ck, map_of(ck, reader, "properties"), key);
     const char *kind = "REQUIRED_ATTRIBUTE_ADDED";
     struct compat_set member;
-    char more[160];
+    char more[32];
 
     if (compat_set_requires(ck, writer, key) ||
         (ck->exactness == 0 && has_default(ck, reader, key))) {
         return true;
     }
-    snprintf(more, sizeof(more), "/required/%.*s", PT_SPAN_ARG(key));
+    snprintf(more, sizeof(more), "/required/%u", index);
     if (pt_json_exists(property) && !is_spelt_out(ck, writer, key)) {
         compat_set_member(ck, writer, key, &member);
         kind = member.count == 0 && !member.is_false
                    ? "REQUIRED_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"
                    : "REQUIRED_PROPERTY_ADDED_TO_UNOPEN_CONTENT_MODEL";
-        snprintf(more, sizeof(more), "/properties/%.*s", PT_SPAN_ARG(key));
     }
     return compat_refuse(ck, writer, reader, more, kind,
                          "\"%.*s\" is required, without a default, and was not", PT_SPAN_ARG(key));
@@ -397,6 +397,7 @@ static bool check_required(struct compat_checker *ck, const struct compat_set *w
 {
     struct pt_json list = list_of(ck, reader, "required");
     bool is_fine = true;
+    uint32_t index = 0;
     struct pt_json_iter it;
 
     if (!pt_json_exists(list)) {
@@ -405,8 +406,10 @@ static bool check_required(struct compat_checker *ck, const struct compat_set *w
     it = pt_json_iterate(list);
     while (pt_json_next(&it)) {
         if (pt_json_type(it.value) == PT_JSON_STRING) {
-            is_fine = check_required_name(ck, writer, reader, pt_json_string(it.value)) && is_fine;
+            is_fine =
+                check_required_name(ck, writer, reader, pt_json_string(it.value), index) && is_fine;
         }
+        index++;
     }
     return is_fine;
 }

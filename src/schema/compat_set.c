@@ -476,8 +476,11 @@ static bool are_branches_empty(struct compat_checker *ck, const struct compat_se
 
         compat_set_init(&branch, set->at);
         compat_set_add_set(ck, &branch, set);
-        branch.items[item].is_any_used = true;
-        branch.items[item].is_one_used = true;
+        if (item < branch.count) {
+            branch.items[item].is_any_used |= keyword[0] == 'a';
+            branch.items[item].is_one_used |= keyword[0] == 'o';
+            branch.items[item].one_branch = keyword[0] == 'o' ? index : branch.items[item].one_branch;
+        }
         compat_set_add(ck, &branch,
                        compat_element(ck, &set->items[item].node, keyword, index++, it.value));
         if (!compat_set_is_empty(ck, &branch)) {

@@ -26,6 +26,7 @@ enum field {
     FIELD_SEQ,
     FIELD_INSTALL_ID,
     FIELD_BOOT,
+    FIELD_SCHEMA_VERSION,
     FIELD_COUNT,
 };
 
@@ -47,6 +48,7 @@ static const struct {
     [FIELD_SEQ] = {"seq", false, 0},
     [FIELD_INSTALL_ID] = {"install_id", false, PT_USER_ID_BYTES_MAX},
     [FIELD_BOOT] = {"boot", false, 0},
+    [FIELD_SCHEMA_VERSION] = {"schema_version", false, PT_VERSION_BYTES_MAX},
 };
 
 static bool refuse(struct pt_problem *problem, const char *code, const char *field,
@@ -92,6 +94,8 @@ static enum field find_field(struct pt_span key)
         return IS("occurred_at")   ? FIELD_OCCURRED_AT
                : IS("received_at") ? FIELD_RECEIVED_AT
                                    : FIELD_COUNT;
+    case 14:
+        return IS("schema_version") ? FIELD_SCHEMA_VERSION : FIELD_COUNT;
     case 16:
         return IS("mechanic_version") ? FIELD_MECHANIC_VERSION : FIELD_COUNT;
     default:
@@ -224,6 +228,8 @@ static bool take_field(enum field field, struct pt_json value, struct pt_event_f
         return take_text(field, value, &out->build_id, problem);
     case FIELD_MECHANIC_VERSION:
         return take_text(field, value, &out->mechanic_version, problem);
+    case FIELD_SCHEMA_VERSION:
+        return take_string(field, value, &out->schema_version, problem);
     case FIELD_PLATFORM:
         if (!take_string(field, value, &text, problem)) {
             return false;

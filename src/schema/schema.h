@@ -32,6 +32,7 @@ struct pt_event_fields {
     struct pt_span install_id;       /* raw; empty: absent */
     struct pt_span build_id;         /* empty: absent */
     struct pt_span mechanic_version; /* empty: absent */
+    struct pt_span schema_version;   /* "3" or "1-0-2"; empty: absent */
     enum pt_platform platform;
     int64_t seq;  /* or PT_EVENT_NO_NUMBER */
     int64_t boot; /* or PT_EVENT_NO_NUMBER */

@@ -225,6 +225,83 @@ static void attributes_are_bounded(void **state)
     }
 }
 
+static const char *reason_of(const char *name, const char *version, const char *attributes)
+{
+    static char code[64];
+    char body[1024];
+    struct pt_error err = {0};
+    const char *at = NULL;
+
+    snprintf(body, sizeof(body),
+             "{\"events\":[{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\","
+             "\"event_name\":\"%s\",\"occurred_at\":\"2026-11-01T11:59:00Z\","
+             "\"user_id\":\"u\",\"session_id\":\"s\"%s%s}]}",
+             name, version, attributes);
+    PT_CHECK_OK(decode(PT_BODY_JSON, body, &err), err);
+    if (decoder->record_sizes.count == 1) {
+        return "";
+    }
+    pt_buf_append_byte(&decoder->answer, 0);
+    at = strstr((const char *)decoder->answer.data, "\"code\":\"");
+    assert_non_null(at);
+    snprintf(code, sizeof(code), "%.*s", (int)strcspn(at + 8, "\""), at + 8);
+    return code;
+}
+
+static void attributes_are_held_to_the_schema_of_their_event(void **state)
+{
+    static const char *const versions[] = {
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[\"a\"],"
+        "\"additionalProperties\":false}",
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"number\"},"
+        "\"b\":{\"type\":\"string\"}},\"additionalProperties\":false}",
+    };
+    struct pt_registry *registry = NULL;
+    struct pt_error err = {0};
+
+    (void)state;
+    PT_CHECK_OK(pt_registry_open(&registry, pt_io_posix(), NULL, &err), err);
+    PT_CHECK_OK(pt_decoder_use_registry(decoder, registry, &err), err);
+    assert_string_equal(reason_of("held", "", ""), ""); /* no schema, no reason */
+    for (size_t i = 0; i < 2; i++) {
+        struct pt_registry_schema schema = {.json = pt_span_str(versions[i])};
+        struct pt_registry_fault fault = {0};
+        struct pt_compat_report report;
+        uint32_t id = 0;
+        uint32_t version = 0;
+
+        if (pt_registry_register(registry, pt_span_str("held"), &schema, &id, &version, &report,
+                                 &fault)) {
+            fail_msg("%s", fault.text);
+        }
+        assert_int_equal(version, i + 1);
+        if (i == 0) {
+            assert_string_equal(reason_of("held", "", ",\"attributes\":{\"a\":1}"), "");
+            assert_string_equal(reason_of("held", "", ",\"attributes\":{\"a\":1.5}"),
+                                "schema_violation");
+            PT_CHECK(holds(&decoder->answer, "\"/attributes/a\""));
+            PT_CHECK(holds(&decoder->dead, "\"schema_version\":1"));
+            assert_string_equal(reason_of("held", "", ""), "schema_violation"); /* a is missing */
+        }
+    }
+    assert_string_equal(reason_of("held", "", ""), "");
+    assert_string_equal(reason_of("held", "", ",\"attributes\":{\"a\":1.5}"), "");
+    assert_string_equal(reason_of("held", "", ",\"attributes\":{\"b\":1}"), "schema_violation");
+    assert_string_equal(reason_of("held", ",\"schema_version\":\"1\"",
+                                  ",\"attributes\":{\"a\":1.5}"),
+                        "schema_violation");
+    assert_string_equal(reason_of("held", ",\"schema_version\":\"2\"",
+                                  ",\"attributes\":{\"a\":1.5}"),
+                        "");
+    assert_string_equal(reason_of("held", ",\"schema_version\":\"9\"", ""),
+                        "unknown_schema_version");
+    assert_string_equal(reason_of("free", "", ",\"attributes\":{\"b\":1}"), "");
+    pt_decoder_destroy(decoder);
+    pt_registry_close(registry);
+    decoder = pt_decoder_create(1 << 20, 1 << 20);
+    assert_non_null(decoder);
+}
+
 static void many_values_are_estimated_and_warned_of(void **state)
 {
     struct pt_metrics *metrics = pt_metrics_create();
@@ -269,6 +346,7 @@ int main(void)
         cmocka_unit_test(too_many_events_are_too_many),
         cmocka_unit_test(clocks_are_corrected),
         cmocka_unit_test(attributes_are_bounded),
+        cmocka_unit_test(attributes_are_held_to_the_schema_of_their_event),
         cmocka_unit_test(many_values_are_estimated_and_warned_of),
     };
     struct pt_error err = {0};
