@@ -3,14 +3,20 @@
 set -eu
 
 cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin # where Debian keeps servers
+tools/setup.sh bench
+for source in bench/bench_*.c bench/*/bench_*.c; do
+    [ -e "$source" ] || continue
+    tools/build.sh release "$(basename "$source" .c)"
+done
 for source in bench/bench_*.c; do
     [ -e "$source" ] || continue
     name=$(basename "$source" .c)
-    tools/build.sh release "$name"
     printf '\n== %s\n' "$name"
     "build/bench/$name"
 done
-for script in bench/*.mjs; do
-    printf '\n== %s\n' "$(basename "$script" .mjs)"
+for script in bench/*.mjs bench/*/run.mjs; do
+    [ -e "$script" ] || continue
+    printf '\n== %s\n' "$script"
     node "$script"
 done

@@ -1,5 +1,5 @@
 #!/bin/sh
-# setup.sh [build|test|lint] - put in place what building, testing or linting needs
+# setup.sh [build|test|lint|bench] - put in place what building, testing, linting or measuring needs
 #
 # Looks first and installs only what is missing: packages of Debian 12 by apt-get (as root; anyone
 # else is told the command to have run), npm packages by the lock file in tools/deps, and, for the
@@ -8,6 +8,7 @@
 # as they are: a thing is looked for by what it gives, not by its package.
 set -eu
 
+PATH=$PATH:/usr/sbin # where Debian keeps servers
 stage=${1:-build}
 root=$(cd "$(dirname "$0")/.." && pwd)
 node_major_min=18
@@ -19,9 +20,9 @@ fail() {
 }
 
 case $stage in
-build | test | lint) ;;
+build | test | lint | bench) ;;
 *)
-    printf 'setup: unknown stage %s (usage: tools/setup.sh [build|test|lint])\n' "$stage" >&2
+    printf 'setup: unknown stage %s (usage: tools/setup.sh [build|test|lint|bench])\n' "$stage" >&2
     exit 2
     ;;
 esac
@@ -80,6 +81,13 @@ find_missing() {
         need_command clang-format clang-format
         need_command clang-tidy clang-tidy
     fi
+    if [ "$stage" = bench ]; then
+        need_command wrk wrk
+        need_command nginx nginx
+        need_command nghttp2-client h2load
+        need_command curl curl
+        need_command openssl openssl
+    fi
 }
 
 # ---- Debian's packages -----------------------------------------------------
@@ -97,6 +105,13 @@ install_packages() {
     fi
     say "installing from Debian:$missing"
     apt-get -qq update
+    # What brings a service of its own (nginx) is wanted as a program only: nothing is started.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
     # shellcheck disable=SC2086 # one word a package
     DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes apt-get -qq -y -o Dpkg::Use-Pty=0 install \
         --no-install-recommends $missing >/dev/null

@@ -1,0 +1,490 @@
+// run.mjs - the front door's speed and memory, each figure beside a yardstick of the same run
+//
+//     node bench/collect/run.mjs [inprocess] [http] [durable] [latency] [memory] [h2]      (default: all)
+//
+// ROUNDS (5) and SECONDS (2) set how long it takes. Within a round the measured program and its yardstick take turns, and
+// which of them begins alternates, because shared machines change their speed: only the median of the
+// rounds' ratios is worth comparing. Prints one table; build/bench/collect.json and collect.csv keep it with
+// every single value. What a section needs and this machine lacks (wrk, nginx, h2load, the ideal node's
+// source in ../shared/bench) is said, and the section left out.
+import { spawn, spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+const bin = path.join(root, 'build', 'bench');
+const work = path.join(root, 'build', 'bench', 'work');
+const shared = process.env.BENCH_SHARED ?? path.resolve(root, '..', 'shared', 'bench');
+const rounds = Number(process.env.ROUNDS ?? 5);
+const seconds = Number(process.env.SECONDS ?? 2);
+const connections = 64;
+const sizes = [{ events: 5, players: 1, text: '2.2 KB' }, { events: 100, players: 20, text: '45 KB' }];
+
+const rows = [];
+const skipped = [];
+const running = new Set();
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
+const program = (name) => path.join(bin, name);
+
+function median(values) {
+    const sorted = [...values].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)];
+}
+
+// `pairs` are [figure, yardstick] of each round. atMost: the goal is a ceiling, else a floor.
+function report(section, name, unit, pairs, yardstick, goal, atMost) {
+    const ratio = median(pairs.map(([figure, stick]) => figure / stick));
+    rows.push({
+        section, name, unit, yardstick, goal, atMost, ratio, pairs,
+        figure: median(pairs.map((pair) => pair[0])),
+        yardstickFigure: median(pairs.map((pair) => pair[1])),
+        isMet: goal === null || (atMost ? ratio <= goal : ratio >= goal),
+    });
+    printRow(rows.at(-1));
+}
+
+function skip(section, why) {
+    skipped.push(`${section}: ${why}`);
+    console.log(`-- ${section}: left out: ${why}`);
+}
+
+const short = (value) => (value >= 1000 ? value.toFixed(0) : value.toPrecision(3));
+
+function printRow(row) {
+    const sign = row.atMost ? '<=' : '>=';
+    const goal = row.goal === null ? '-' : `${sign} ${row.goal}`;
+    const verdict = row.goal === null ? '' : row.isMet ? 'pass' : 'SHORT';
+    console.log(`${row.name.padEnd(52)} ${short(row.figure).padStart(8)} ${short(row.yardstickFigure).padStart(8)} `
+        + `${row.unit.padEnd(14)} ${row.ratio.toFixed(2).padStart(6)} ${goal.padStart(8)}  ${verdict}`);
+}
+
+// ---- processes ---------------------------------------------------------------
+
+// Runs to its end; the text that it printed.
+function run(command, args, options = {}) {
+    return new Promise((resolve, reject) => {
+        const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+        let text = '';
+        let errors = '';
+        running.add(child);
+        child.stdout.on('data', (chunk) => (text += chunk));
+        child.stderr.on('data', (chunk) => (errors += chunk));
+        child.on('error', reject);
+        child.on('close', (code) => {
+            running.delete(child);
+            if (code === 0) {
+                resolve(text);
+            } else {
+                reject(new Error(`${path.basename(command)} ${args.join(' ')}: exit ${code}: ${errors}${text}`));
+            }
+        });
+    });
+}
+
+// A server that listens on `port`, or on the one that its first line names.
+async function start(command, args, port) {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    running.add(child);
+    child.gone = new Promise((resolve) => child.on('close', resolve));
+    child.gone.then(() => running.delete(child));
+    child.port = port ?? await new Promise((resolve, reject) => {
+        let text = '';
+        child.stdout.on('data', (chunk) => {
+            text += chunk;
+            const found = /listening on \S*:(\d+)/.exec(text);
+            if (found) {
+                resolve(Number(found[1]));
+            }
+        });
+        child.on('close', () => reject(new Error(`${path.basename(command)} did not start`)));
+    });
+    for (let i = 0; !await canConnect(child.port); i++) {
+        if (i === 600 || child.exitCode !== null) {
+            throw new Error(`${path.basename(command)} does not listen`);
+        }
+        await sleep(100);
+    }
+    return child;
+}
+
+function canConnect(port) {
+    return new Promise((resolve) => {
+        const socket = net.connect(port, '127.0.0.1');
+        socket.on('connect', () => { socket.destroy(); resolve(true); });
+        socket.on('error', () => resolve(false));
+    });
+}
+
+async function stop(child) {
+    child.kill('SIGTERM');
+    await child.gone;
+}
+
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+function freePort() {
+    return new Promise((resolve) => {
+        const server = net.createServer();
+        server.listen(0, '127.0.0.1', () => {
+            const { port } = server.address();
+            server.close(() => resolve(port));
+        });
+    });
+}
+
+// The process and its children.
+function family(pid) {
+    const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return [pid, ...(children ? children.split(' ').flatMap((child) => family(Number(child))) : [])];
+}
+
+// CPU seconds of all threads, to the nanosecond.
+function cpuSeconds(pid) {
+    let ns = 0;
+    for (const member of family(pid)) {
+        for (const task of fs.readdirSync(`/proc/${member}/task`)) {
+            ns += Number(fs.readFileSync(`/proc/${member}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
+        }
+    }
+    return ns / 1e9;
+}
+
+function residentBytes(pid) {
+    return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+}
+
+async function metrics(port) {
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const value = (name) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)[1]);
+    return {
+        events: value('playtrace_collect_events_total\\{verdict="accepted"\\}'),
+        refused: value('playtrace_collect_events_total\\{verdict="dead"\\}'),
+        groups: value('playtrace_collect_groups_total'),
+    };
+}
+
+// ---- load --------------------------------------------------------------------
+
+const bodyCount = 16;
+
+// wrk with bodies that take turns: many players, many ids.
+async function prepareBodies() {
+    for (const size of sizes) {
+        for (const form of ['envelope', 'array']) {
+            const dir = path.join(work, `${form}-${size.events}`);
+            fs.mkdirSync(dir, { recursive: true });
+            await run(program('bench_load'), ['bodies', dir, size.events, size.players, bodyCount, form].map(String));
+            fs.writeFileSync(path.join(dir, 'load.lua'), `
+local requests, at = {}, 0
+init = function()
+  for i = 1, ${bodyCount} do
+    local file = io.open("${dir}/body-" .. i .. ".json", "rb")
+    requests[i] = wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, file:read("*a"))
+    file:close()
+  end
+end
+request = function() at = at % ${bodyCount} + 1 return requests[at] end
+done = function(s, latency)
+  io.write(string.format('{"requests":%d,"us":%d,"failed":%d,"p50":%d,"p99":%d}\\n', s.requests, s.duration,
+    s.errors.status + s.errors.connect + s.errors.read + s.errors.write + s.errors.timeout,
+    latency:percentile(50), latency:percentile(99)))
+end
+`);
+        }
+    }
+}
+
+async function wrk(url, size, form, time) {
+    const text = await run('wrk', ['-t1', `-c${connections}`, `-d${time}s`, '-s',
+        path.join(work, `${form}-${size.events}`, 'load.lua'), url]);
+    const result = JSON.parse(/^\{.*\}$/m.exec(text)[0]);
+    if (result.failed > 0) {
+        throw new Error(`${result.failed} requests to ${url} failed`);
+    }
+    return result;
+}
+
+// Requests a second, and CPU seconds for a million, of the server.
+async function throughput(server, pathname, size, form) {
+    const url = `http://127.0.0.1:${server.port}${pathname}`;
+    await wrk(url, size, form, 1);
+    const before = cpuSeconds(server.pid);
+    const result = await wrk(url, size, form, seconds);
+    return {
+        rate: result.requests / result.us * 1e6,
+        cpu: (cpuSeconds(server.pid) - before) / result.requests * 1e6,
+    };
+}
+
+function startDoor(name, threads, tls = []) {
+    const dir = path.join(work, name);
+    fs.mkdirSync(dir, { recursive: true });
+    return start(program('bench_front_door'), [dir, String(threads), ...tls]);
+}
+
+// The rounds of two servers in turn: [ours, theirs] of each.
+async function compare(measureOurs, measureTheirs) {
+    const results = [];
+    for (let round = 0; round < rounds; round++) {
+        if (round % 2) {
+            const theirs = await measureTheirs();
+            results.push([await measureOurs(), theirs]);
+        } else {
+            const ours = await measureOurs();
+            results.push([ours, await measureTheirs()]);
+        }
+    }
+    return results;
+}
+
+const pick = (results, key, scale = 1) => results.map((pair) => pair.map((value) => value[key] * scale));
+
+// ---- sections ----------------------------------------------------------------
+
+async function inprocess() {
+    const text = await run(program('bench_collect'), [path.join(work, 'inprocess')]);
+    let size = '';
+    for (const line of text.split('\n')) {
+        const [key, ratio, ns] = line.split(' ');
+        if (key === '#body') {
+            size = `, ${ratio} a body`;
+        } else if (line.startsWith('#')) {
+            const names = { whole: ['parse to append', 5], check: ['check by the base schema', 2] };
+            const known = names[key.slice(1)];
+            if (known) {
+                report('in process', `${known[0]}${size}`, 'CPU ns/event', [[Number(ns), Number(ns) / Number(ratio)]],
+                    'simdjson parse', known[1], true);
+            }
+        } else if (line) {
+            console.log(`   ${line}`);
+        }
+    }
+}
+
+function nginxConf(dir, threads, port) {
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+        .map((name) => `${name}_temp_path ${dir}/${name};`).join(' ');
+    return `daemon off; worker_processes ${threads}; pid ${dir}/nginx.pid; error_log ${dir}/error.log crit;
+events { worker_connections 2048; }
+http {
+  access_log off; keepalive_requests 1000000000; client_body_buffer_size 256k; client_max_body_size 8m;
+  ${temporary}
+  server { listen 127.0.0.1:${port} reuseport backlog=1024; location / { return 202 ""; } }
+}
+`;
+}
+
+async function startNginx(threads) {
+    const dir = path.join(work, `nginx-${threads}`);
+    const port = await freePort();
+    fs.mkdirSync(dir, { recursive: true });
+    fs.writeFileSync(path.join(dir, 'nginx.conf'), nginxConf(dir, threads, port));
+    return start('nginx', ['-p', dir, '-c', path.join(dir, 'nginx.conf'), '-e', path.join(dir, 'error.log')], port);
+}
+
+async function http() {
+    if (!has('wrk') || !has('nginx')) {
+        return skip('http', 'wrk and nginx are needed (tools/setup.sh bench)');
+    }
+    for (const threads of [1, 2]) {
+        const ours = await startDoor('http', threads);
+        const theirs = await startNginx(threads);
+        for (const size of sizes) {
+            const results = await compare(() => throughput(ours, '/echo', size, 'envelope'),
+                () => throughput(theirs, '/', size, 'envelope'));
+            report('http', `request answered after a group commit, ${size.text}, ${threads} thr`, 'CPU us/request',
+                pick(results, 'cpu'), 'nginx return 202', size.events === 5 ? 1.4 : 1.3, true);
+        }
+        await stop(ours);
+        await stop(theirs);
+    }
+}
+
+async function buildIdealNode() {
+    const source = path.join(shared, 'http', 'srv_pipe.cc');
+    if (!fs.existsSync(source)) {
+        return null;
+    }
+    const node = program('srv_pipe');
+    await run('g++', ['-std=c++17', '-O3', '-march=native', source, '-o', node, '-lsimdjson', '-lxxhash', '-lpthread']);
+    return node;
+}
+
+let peakRequests = 0; // of 100-event bodies, what `durable` has measured
+
+async function durable() {
+    if (!has('wrk')) {
+        return skip('durable', 'wrk is needed (tools/setup.sh bench)');
+    }
+    const node = await buildIdealNode();
+    if (!node) {
+        return skip('durable', 'the ideal node (srv_pipe) is not in ../shared/bench');
+    }
+    for (const threads of [1, 2]) {
+        const ours = await startDoor('durable', threads);
+        const port = await freePort();
+        const theirs = await start(node, [String(port), String(threads), path.join(work, 'ideal.log')], port);
+        for (const size of [...sizes].reverse()) {
+            const results = await compare(() => throughput(ours, '/v1/events', size, 'envelope'),
+                () => throughput(theirs, '/', size, 'array'));
+            const isBig = size.events === 100;
+            report('durable', `durable events, ${size.events} a body, ${threads} thr`, 'events/s',
+                pick(results, 'rate', size.events), 'ideal node', isBig ? 0.75 : 0.7, false);
+            report('durable', `  CPU, ${size.events} a body, ${threads} thr`, 'CPU us/event',
+                pick(results, 'cpu', 1 / size.events), 'ideal node', isBig ? 1.4 : 1.5, true);
+            if (isBig) {
+                peakRequests = Math.max(peakRequests, median(results.map((pair) => pair[0].rate)));
+            }
+        }
+        const counts = await metrics(ours.port);
+        if (counts.refused > 0) {
+            throw new Error(`${counts.refused} events were refused`);
+        }
+        await stop(ours);
+        await stop(theirs);
+    }
+}
+
+async function latency() {
+    const size = sizes[1];
+    const server = await startDoor('latency', 2);
+    const pairs = [];
+    const medians = [];
+    let rate = peakRequests / 2;
+    let groupBytes = 0;
+    if (has('wrk')) {
+        rate = Math.max(rate, (await throughput(server, '/v1/events', size, 'envelope')).rate / 2);
+    }
+    rate = rate || 1000;
+    for (let round = 0; round < rounds; round++) {
+        const before = await metrics(server.port);
+        const load = JSON.parse(await run(program('bench_load'), ['rate', server.port, '/v1/events', size.events,
+            size.players, 256, rate.toFixed(0), seconds + 3].map(String)));
+        const after = await metrics(server.port);
+        // A record of these events has 340 bytes and its size; a batch begins with 104.
+        groupBytes = Math.round((after.events - before.events) / (after.groups - before.groups) * 344 + 104);
+        groupBytes = Math.min(Math.ceil(groupBytes / 8) * 8, 4 << 20);
+        const disk = JSON.parse(await run(program('bench_disk'), [path.join(work, 'disk'), String(groupBytes), '3']));
+        pairs.push([load.p99_us, disk.p99_us]);
+        medians.push([load.p50_us, disk.p50_us]);
+    }
+    await stop(server);
+    console.log(`   ${rate.toFixed(0)} requests of ${size.events} events a second; groups of ${groupBytes} bytes`);
+    report('latency', 'answer p99 at half of the peak rate', 'us', pairs, 'disk p99, same group', 4, true);
+    report('latency', '  p50', 'us', medians, 'disk p50, same group', null, true);
+}
+
+async function memory() {
+    const mib = 1 << 20;
+    const idle = 10000;
+    let server = await startDoor('memory', 2);
+    const holder = spawn(program('bench_load'), ['idle', String(server.port), String(idle)],
+        { stdio: ['pipe', 'pipe', 'inherit'] });
+    running.add(holder);
+    const opened = await new Promise((resolve) => {
+        holder.stdout.on('data', () => resolve(true));
+        holder.on('close', () => resolve(false));
+    });
+    if (opened) {
+        report('memory', `resident with ${idle} idle connections`, 'MB',
+            [[residentBytes(server.pid) / 1e6, 100]], '100 MB', 1, true);
+    } else {
+        skip('memory', `${idle} connections could not be opened (ulimit -n)`);
+    }
+    holder.stdin.end();
+    running.delete(holder);
+    await stop(server);
+
+    if (!has('wrk')) {
+        return skip('memory', 'wrk is needed (tools/setup.sh bench)');
+    }
+    server = await startDoor('memory', 2);
+    const url = `http://127.0.0.1:${server.port}/v1/events`;
+    let atStart = 0;
+    for (let events = 0; events < 10e6;) {
+        await wrk(url, sizes[1], 'envelope', 1);
+        events = (await metrics(server.port)).events;
+        if (events >= 2e6) {
+            atStart ||= residentBytes(server.pid);
+        }
+    }
+    report('memory', 'resident after 10 M events', 'MiB', [[residentBytes(server.pid) / mib, atStart / mib]],
+        'after 2 M', 1.1, true);
+    await stop(server);
+}
+
+function makeCertificate() {
+    const files = [path.join(work, 'cert.pem'), path.join(work, 'key.pem')];
+    spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+        '-subj', '/CN=localhost', '-out', files[0], '-keyout', files[1]]);
+    return files;
+}
+
+async function h2load(server, size, isHttp2) {
+    const args = [...(isHttp2 ? ['-c16', '-m16'] : ['--h1', `-c${connections}`]), '-t1', `-D${seconds}`,
+        '--warm-up-time=1', '-d', path.join(work, `envelope-${size.events}`, 'body-1.json'),
+        '-H', 'content-type: application/json', `https://127.0.0.1:${server.port}/v1/events`];
+    const before = cpuSeconds(server.pid);
+    const countBefore = await events(server);
+    const text = await run('h2load', args);
+    const count = (await events(server) - countBefore) / size.events;
+    const failed = Number(/(\d+) failed/.exec(text)?.[1] ?? 0);
+    if (failed > 0) {
+        throw new Error(`${failed} requests over TLS failed`);
+    }
+    return { rate: Number(/finished in.*?([\d.]+) req\/s/.exec(text)?.[1] ?? 0),
+        cpu: (cpuSeconds(server.pid) - before) / count * 1e6 };
+}
+
+// The counter through curl, which does not mind our certificate.
+async function events(server) {
+    const text = await run('curl', ['-sk', `https://127.0.0.1:${server.port}/metrics`]);
+    return Number(/verdict="accepted"\} (\d+)/.exec(text)[1]);
+}
+
+async function h2() {
+    if (!has('h2load') || !has('curl') || !has('openssl')) {
+        return skip('h2', 'h2load, curl and openssl are needed (tools/setup.sh bench)');
+    }
+    const server = await startDoor('h2', 2, makeCertificate());
+    for (const size of sizes) {
+        const results = await compare(() => h2load(server, size, true), () => h2load(server, size, false));
+        report('h2', `HTTP/2 over TLS, durable, ${size.events} a body`, 'CPU us/request', pick(results, 'cpu'),
+            'HTTP/1.1 over TLS', null, true);
+        report('h2', '  requests a second', '1/s', pick(results, 'rate'), 'HTTP/1.1 over TLS', null, false);
+    }
+    await stop(server);
+}
+
+// ------------------------------------------------------------------------------
+
+const sections = { inprocess, http, durable, latency, memory, h2 };
+const wanted = process.argv.slice(2);
+fs.mkdirSync(work, { recursive: true });
+for (const name of wanted) {
+    if (!sections[name]) {
+        console.error(`run.mjs: no section ${name} (there are ${Object.keys(sections).join(', ')})`);
+        process.exit(2);
+    }
+}
+console.log(`${'figure'.padEnd(52)} ${'ours'.padStart(8)} ${'yardst.'.padStart(8)} ${'unit'.padEnd(14)} `
+    + `${'ratio'.padStart(6)} ${'goal'.padStart(8)}`);
+await prepareBodies();
+for (const [name, section] of Object.entries(sections)) {
+    if (wanted.length === 0 || wanted.includes(name)) {
+        await section();
+    }
+}
+const stem = path.join(bin, 'collect');
+fs.writeFileSync(`${stem}.json`, `${JSON.stringify({ rounds, seconds, rows, skipped }, null, 1)}\n`);
+fs.writeFileSync(`${stem}.csv`, ['section,name,unit,figure,yardstick,yardstick_figure,ratio,goal,is_met',
+    ...rows.map((row) => [row.section, `"${row.name.trim()}"`, row.unit, row.figure, `"${row.yardstick}"`,
+        row.yardstickFigure, row.ratio, row.goal ?? '', row.isMet].join(','))].join('\n') + '\n');
+fs.rmSync(work, { recursive: true, force: true });
+const missed = rows.filter((row) => !row.isMet);
+console.log(`${rows.length} figures, ${missed.length} short of their goal, ${skipped.length} sections left out; `
+    + 'all values in build/bench/collect.json');
