@@ -10,7 +10,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { before, test } from 'node:test';
 
-import { Server, cli, event, events, freshDir, program, root } from './support/server.mjs';
+import { Server, cli, environment, event, events, freshDir, program, root } from './support/server.mjs';
 
 // What the doctor says: its exit code and its checks by verdict.
 async function examine(args, options) {
@@ -187,7 +187,7 @@ test('certificate: unreadable, not PEM, of another key, expired, soon to expire'
         }
     }
     const ran = spawnSync(asOther[0], [...asOther[1], 'doctor', '--format', 'json', '--data', path.join(at, 'new')],
-        { env: { ...process.env, ...env('one.pem', 'one.key').env }, encoding: 'utf8' });
+        { env: environment(env('one.pem', 'one.key').env), encoding: 'utf8' });
     assert.equal(ran.status, 1, ran.stderr);
     const check = JSON.parse(ran.stdout).checks.find((one) => one.check === 'certificate');
     assert.equal(check.verdict, 'fail');
@@ -320,7 +320,7 @@ test('flags and location database', async (t) => {
 test('too few descriptors for the connections are a warning', async (t) => {
     const dir = soundDir(t);
     const ran = spawnSync('sh', ['-c', 'ulimit -n 300 && exec "$0" doctor --format json --data "$1"', program, dir],
-        { encoding: 'utf8' });
+        { encoding: 'utf8', env: environment() });
     assert.equal(ran.status, 0, ran.stderr);
     const [warn] = JSON.parse(ran.stdout).checks.filter((one) => one.verdict === 'warn');
     assert.equal(warn.check, 'descriptors');

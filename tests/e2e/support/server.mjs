@@ -25,7 +25,7 @@ export function sleep(ms) {
 }
 
 // Every PLAYTRACE_ name is a setting to the program, so that only those a test asks for may reach it.
-function environment(extra = {}) {
+export function environment(extra = {}) {
     const env = { ...process.env, ...extra };
     for (const name of Object.keys(env)) {
         if (name.startsWith('PLAYTRACE_') && !(name in extra)) {
