@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { Server, cli, event, events, freshDir, metric } from './support/server.mjs';
-import { traceProcess } from './support/strace.mjs';
+import { traceProcess, tracedEnv } from './support/strace.mjs';
 
 const start = (t, { cwd = freshDir(t), args = [], env = {} } = {}) =>
     Server.forTest(t, undefined, { cwd, args: ['--ephemeral', ...args], env });
@@ -76,6 +76,21 @@ test('it takes what the real one takes, and refuses what the real one refuses', 
     await server.stop();
 });
 
+test("a game's own schemas hold its events here too", async (t) => {
+    const server = await start(t);
+    const schema = JSON.stringify({ type: 'object', required: ['level'], properties: { level: { type: 'integer' } } });
+    const registered = await server.request('POST', '/registry/subjects/level_end/versions', {
+        body: JSON.stringify({ schemaType: 'JSON', schema }), headers: { 'Content-Type': 'application/json' } });
+    assert.equal(registered.status, 200, registered.text);
+    await server.send([event({ attributes: { level: 3 } }), event({ attributes: { level: 'three' } })]);
+    assert.equal((await received(server)).total, 1);
+    const { events: [bad] } = await received(server, '?status=bad');
+    assert.equal(bad.code, 'schema_violation');
+    assert.equal(bad.pointer, '/attributes/level');
+    assert.deepEqual(bad.event.attributes, { level: 'three' });
+    await server.stop();
+});
+
 test('memory is bounded: the oldest events make room and are counted', async (t) => {
     const server = await start(t, { env: { PLAYTRACE_COLLECT_RECEIVED_EVENTS_MAX: '10' } });
     const sent = events(25);
@@ -136,7 +151,7 @@ function writesOf(lines) {
 
 test('no file is written, and no id is logged', async (t) => {
     const dir = freshDir(t);
-    const server = await start(t, { cwd: dir, env: { TMPDIR: dir, HOME: dir } });
+    const server = await start(t, { cwd: dir, env: { TMPDIR: dir, HOME: dir, ...tracedEnv } });
     const trace = await traceProcess(t, server.child.pid, path.join(freshDir(t), 'trace'),
         'trace=%file,write,pwrite64,fdatasync,fsync');
     await server.send(events(200, () => ({ user_id: 'alice@example.com', install_id: 'device-secret' })));

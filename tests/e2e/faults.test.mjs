@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import zlib from 'node:zlib';
 
 import { Server, cli, event, events, freshDir, patience, sleep, sql } from './support/server.mjs';
-import { callsOf, traceProcess } from './support/strace.mjs';
+import { callsOf, traceProcess, tracedEnv } from './support/strace.mjs';
 
 const MB = 1 << 20;
 const idleScript = path.join(path.dirname(fileURLToPath(import.meta.url)), 'support', 'idle.mjs');
@@ -281,7 +281,7 @@ test('numbers at the edge of double are taken, and small ones become 0', async (
 
 test("a sync of the log completes between each request and its 202, by the kernel's account", async (t) => {
     const dir = freshDir(t);
-    const server = await Server.forTest(t, path.join(dir, 'data'));
+    const server = await Server.forTest(t, path.join(dir, 'data'), { env: tracedEnv });
     const trace = await traceProcess(t, server.child.pid, path.join(dir, 'trace'),
         'trace=fdatasync,fsync,recvfrom,read,sendto,write,writev,sendmsg');
     if (!trace) {

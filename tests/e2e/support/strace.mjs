@@ -4,6 +4,9 @@ import fs from 'node:fs';
 
 import { sleep } from './server.mjs';
 
+// What a process that will be traced needs in its environment: LeakSanitizer traces at the end, and two cannot.
+export const tracedEnv = { ASAN_OPTIONS: 'detect_leaks=0' };
+
 // Attach to `pid` and write what `expression` (strace -e) selects to `file`, until the process ends or
 // stop(). Undefined, after saying why by `t`, where strace is absent or may not attach.
 export async function traceProcess(t, pid, file, expression) {
