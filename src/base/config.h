@@ -72,6 +72,10 @@
       "log kept behind the stream engine's commit, bytes")                                         \
     X(log, free_bytes_min, INT, "67108864", 0, 9223372036854775807,                                \
       "with less free space on the device, events get 507")                                        \
+    X(dlq, retention_days, INT, "90", 1, 36500,                                                    \
+      "dead letters older than this are released, whole segments at a time")                       \
+    X(dlq, retention_bytes, INT, "1073741824", 1048576, 9223372036854775807,                       \
+      "dead letters kept at most, bytes; over it the oldest segments are released")                \
     X(stream, checkpoint_ms, INT, "10000", 10, 3600000, "time between checkpoints")                \
     X(stream, checkpoint_rows, INT, "250000", 1, 10000000, "rows that force a checkpoint")         \
     X(stream, dedup_hours, INT, "24", 1, 720, "how long an event_id is remembered")                \

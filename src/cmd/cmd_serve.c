@@ -141,7 +141,7 @@ static enum pt_code open_logs(struct node *node, struct pt_error *err)
     if (options.segment_bytes > PT_LOG_BATCH_BYTES_MAX) {
         options.segment_bytes = PT_LOG_BATCH_BYTES_MAX; /* few are refused: no need to reserve more */
     }
-    options.retention_bytes = UINT64_MAX; /* dead letters are kept until somebody decides */
+    options.retention_bytes = 0; /* collect releases what dlq.retention_… no longer keeps */
     return pt_log_open(&node->dead_letters, pt_io_posix(), pt_clock_system(), node->dir.dlq,
                        &options, err);
 }
@@ -294,6 +294,8 @@ static enum pt_code open_engines(struct node *node, struct pt_error *err)
         .keys = node->keys,
         .log = node->log,
         .dead_letters = node->dead_letters,
+        .io = pt_io_posix(),
+        .dead_letters_dir = node->dir.dlq,
         .is_ephemeral = node->is_ephemeral,
     };
     enum pt_code code = node->is_ephemeral ? PT_OK : open_stream(node, err);

@@ -12,6 +12,7 @@
 #include "collect/rate.h"
 #include "collect/received.h"
 #include "collect/replay.h"
+#include "collect/retention.h"
 #include "collect/signature.h"
 #include "wire/rfc3339.h"
 
@@ -27,6 +28,7 @@ struct pt_collect {
     uint32_t decoder_count;
     struct pt_decode_env env;
     struct pt_locator *locator;
+    struct pt_retention *retention; /* of dead letters; NULL: all are kept */
     struct pt_hmac **secrets; /* of signatures */
     size_t secret_count;
     struct pt_rate *address_rate; /* requests; NULL: no limit */
@@ -425,6 +427,18 @@ static enum pt_code open_locator(struct pt_collect *collect, struct pt_error *er
                            pt_config_string(config, PT_CONFIG_collect_location_database), err);
 }
 
+static enum pt_code open_retention(struct pt_collect *collect, struct pt_error *err)
+{
+    const struct pt_collect_parts *parts = &collect->parts;
+    struct pt_retention_options options = {
+        .age_us = pt_config_int(parts->config, PT_CONFIG_dlq_retention_days) * PT_DAY_US,
+        .bytes_max = (uint64_t)pt_config_int(parts->config, PT_CONFIG_dlq_retention_bytes),
+    };
+
+    return pt_retention_open(&collect->retention, parts->io, parts->clock, parts->dead_letters,
+                             parts->dead_letters_dir, &options, parts->metrics, err);
+}
+
 static enum pt_code open_sink(struct pt_collect *collect, struct pt_error *err)
 {
     const struct pt_collect_parts *parts = &collect->parts;
@@ -447,10 +461,11 @@ static enum pt_code open_sink(struct pt_collect *collect, struct pt_error *err)
     code = pt_commit_open(&collect->commit, parts->log, parts->dead_letters,
                           (size_t)pt_config_int(config, PT_CONFIG_collect_in_flight_bytes_max),
                           batch_bytes_max_of(config) / 4, parts->metrics, err);
-    if (!code) {
-        collect->sink = pt_commit_sink(collect->commit);
+    if (code) {
+        return code;
     }
-    return code;
+    collect->sink = pt_commit_sink(collect->commit);
+    return parts->dead_letters_dir ? open_retention(collect, err) : PT_OK;
 }
 
 enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_collect_parts *parts,
@@ -556,6 +571,9 @@ enum pt_code pt_collect_check_location(const char *path, struct pt_error *err)
 void pt_collect_tick(struct pt_collect *collect)
 {
     pt_locator_reload(collect->locator);
+    if (collect->retention) {
+        pt_retention_tick(collect->retention, pt_commit_counted_dead(collect->commit));
+    }
 }
 
 const char *pt_collect_unready(const struct pt_collect *collect)
@@ -573,6 +591,7 @@ void pt_collect_close(struct pt_collect *collect)
     if (!collect) {
         return;
     }
+    pt_retention_close(collect->retention);
     pt_commit_close(collect->commit);
     pt_received_destroy(collect->received);
     for (uint32_t i = 0; i < collect->decoder_count; i++) {

@@ -30,6 +30,8 @@ struct pt_collect_parts {
     struct pt_registry *registry; /* schemas by event_name; NULL: the base schema alone */
     struct pt_log *log;          /* accepted events; the collector is its only writer */
     struct pt_log *dead_letters; /* refused events; the same */
+    const char *dead_letters_dir; /* where they are, for retention; NULL: they are kept for ever */
+    struct pt_io *io;             /* to read them through */
     bool is_ephemeral;           /* no logs: events stay in memory, as sent, for a game's own tests */
 };
 
@@ -61,7 +63,10 @@ enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server
 /* Whether the file can be the location database, as PT_NOT_FOUND, PT_INVALID …; for diagnosis. */
 enum pt_code pt_collect_check_location(const char *path, struct pt_error *err) PT_MUST_USE;
 
-/* Looks for a replaced location database. About once a second, one thread. */
+/*
+ * Looks for a replaced location database, and for dead letters that were kept long enough. About once a
+ * second, one thread.
+ */
 void pt_collect_tick(struct pt_collect *collect);
 
 /* NULL: events are accepted. Otherwise why not, static text. Any thread. */

@@ -50,6 +50,7 @@ struct pt_commit {
     _Atomic size_t in_flight_bytes; /* in both groups */
     _Atomic bool is_full;           /* the last try met a full disk */
     _Atomic bool is_broken;         /* the log failed: only a restart helps */
+    _Atomic uint64_t counted_dead;  /* written by the commit thread: by the newest synced note */
     uint64_t received;              /* the commit thread's */
     void (*wake)(void *ctx);
     void *wake_ctx;
@@ -340,6 +341,9 @@ static void write_group(struct pt_commit *commit, struct group *group)
         if (!code) {
             code = append_records(commit, group, &err);
         }
+        if (!code) {
+            atomic_store(&commit->counted_dead, pt_log_end(commit->dead_letters));
+        }
     }
     if (code == PT_FULL) {
         if (!atomic_exchange(&commit->is_full, true)) {
@@ -413,6 +417,7 @@ enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
     pt_log_last_note(log, bytes);
     pt_ledger_note_decode(bytes, &note);
     commit->received = note.received;
+    atomic_init(&commit->counted_dead, note.dead);
     commit->accepted_total =
         pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_events_total", "verdict=\"accepted\"",
                        "events that were answered for since the start");
@@ -460,6 +465,11 @@ static const char *sink_unready(const void *ctx)
 struct pt_sink pt_commit_sink(struct pt_commit *commit)
 {
     return (struct pt_sink){.ctx = commit, .add = sink_add, .unready = sink_unready};
+}
+
+uint64_t pt_commit_counted_dead(const struct pt_commit *commit)
+{
+    return atomic_load(&commit->counted_dead);
 }
 
 void pt_commit_on_commit(struct pt_commit *commit, void (*wake)(void *ctx), void *ctx)

@@ -33,6 +33,8 @@ enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *req
 
 const char *pt_commit_unready(const struct pt_commit *commit); /* as pt_collect_unready() */
 struct pt_sink pt_commit_sink(struct pt_commit *commit);       /* the two above */
+/* Dead letters that the log's newest synced note counts. Any thread. */
+uint64_t pt_commit_counted_dead(const struct pt_commit *commit);
 void pt_commit_on_commit(struct pt_commit *commit, void (*wake)(void *ctx), void *ctx);
 void pt_commit_close(struct pt_commit *commit); /* commits what waits first */
 

@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cli, cliOk, countRows, event, freshDir, sleep, sql, uuid7 } from './support/server.mjs';
+import { Server, cli, cliOk, countRows, event, freshDir, metric, sleep, sql, uuid7 } from './support/server.mjs';
 
 const moveUser = [{ op: 'move', from: '/userId', path: '/user_id' }];
 
@@ -270,6 +270,52 @@ test('nonsense is told from what went wrong', async (t) => {
     const nowhere = await cli(['dlq', 'list', '--data', path.join(dir, 'nowhere')]);
     assert.equal(nowhere.code, 1);
     await server.stop();
+});
+
+test('retention releases the oldest, the rest stays readable, and the ledger balances', async (t) => {
+    const dir = freshDir(t);
+    const env = { PLAYTRACE_LOG_SEGMENT_BYTES: '1048576', PLAYTRACE_DLQ_RETENTION_BYTES: '1048576' };
+    const server = await Server.forTest(t, dir, { env });
+    const filler = 'x'.repeat(2000);
+    const released = async () =>
+        metric((await server.get('/metrics')).text, 'playtrace_dead_letters_released') ?? 0;
+    let sent = 0;
+    // 8 MB of dead letters; retention looks once a second, and what is due goes with the next one.
+    for (let i = 0; i < 40; i++) {
+        const answer = await server.send(Array.from({ length: 100 }, () =>
+            event({ session_id: undefined, attributes: { a: filler } })));
+        assert.equal(answer.status, 202, answer.text);
+        sent += 100;
+        if (i % 10 === 9) {
+            const before = await released();
+            for (let wait = 0; wait < 100 && (await released()) === before; wait++) {
+                await sleep(100);
+            }
+        }
+    }
+    await server.send([event({ session_id: undefined }), event()]);
+    sent += 1;
+    const there = await letters(dir);
+    const first = there[0].offset;
+    assert.ok(first > 0, 'something was released');
+    assert.ok(there.length * 2000 < 4 * 1048576, `${there.length} are there`);
+    assert.deepEqual(there.map((one) => one.offset), there.map((_, index) => first + index));
+    assert.equal(there.at(-1).offset, sent - 1);
+
+    for (const args of [['show', '0'], ['list', '--from', '0'], ['replay', '--from', '0', '--dry-run']]) {
+        const gone = await cli(['dlq', ...args, '--data', dir]);
+        assert.equal(gone.code, 1, args.join(' '));
+        assert.match(gone.stderr, new RegExp(`dead letter 0 is gone: retention .* the oldest one there is ${first}`));
+    }
+    assert.equal((await replayed(server, dir, '--patch', patchFile(dir, { session_id: 's' }), '--limit', '50')).accepted, 50);
+    assert.equal(await server.settle(51), 51);
+    await server.stop();
+    await assertBalanced(dir);
+    const again = await Server.forTest(t, dir, { env });
+    assert.equal((await letters(dir))[0].offset, first);
+    await again.send([event({ session_id: undefined })]);
+    await again.stop();
+    await assertBalanced(dir);
 });
 
 test('the route is for administrators, and takes dead letters only', async (t) => {
