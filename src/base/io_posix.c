@@ -73,7 +73,7 @@ static enum pt_code posix_read(void *ctx, struct pt_file *file, uint64_t at, voi
                 continue;
             }
             return pt_fail_errno(err, errno, "read %s at byte %llu", file->path,
-                                 (unsigned long long)(at + done));
+                                 (unsigned long long)at + done);
         }
         if (got == 0) {
             break;
@@ -99,7 +99,7 @@ static enum pt_code posix_write(void *ctx, struct pt_file *file, uint64_t at, co
                 continue;
             }
             return pt_fail_errno(err, errno, "write %s at byte %llu", file->path,
-                                 (unsigned long long)(at + done));
+                                 (unsigned long long)at + done);
         }
         done += (size_t)got;
     }

@@ -28,7 +28,8 @@ static inline struct pt_span pt_span_str(const char *text)
 
 static inline bool pt_span_equal(struct pt_span a, struct pt_span b)
 {
-    return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    return a.size == b.size &&
+           (a.size == 0 || (a.data && b.data && memcmp(a.data, b.data, a.size) == 0));
 }
 
 static inline bool pt_span_is(struct pt_span a, const char *text)

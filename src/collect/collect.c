@@ -594,7 +594,7 @@ void pt_collect_close(struct pt_collect *collect)
     pt_retention_close(collect->retention);
     pt_commit_close(collect->commit);
     pt_received_destroy(collect->received);
-    for (uint32_t i = 0; i < collect->decoder_count; i++) {
+    for (uint32_t i = 0; collect->decoders && i < collect->decoder_count; i++) {
         pt_decoder_destroy(collect->decoders[i]);
     }
     pt_cardinality_destroy(collect->env.cardinality);

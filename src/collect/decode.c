@@ -133,6 +133,7 @@ static enum pt_code append_record(struct pt_decode_batch *batch,
     size_t bytes = 0;
     uint8_t *at = NULL;
 
+    pt_assert(batch->place);
     /* Field by field: an initialiser would clear all of it first. */
     event.platform = fields->platform;
     event.occurred_at_us = fields->occurred_at_us;

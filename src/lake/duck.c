@@ -355,7 +355,7 @@ static bool integer_at(duckdb_type type, const void *data, idx_t row, int64_t *i
     const duckdb_hugeint *huge = NULL;
 
     if (type == DUCKDB_TYPE_TINYINT) {
-        *integer_out = ((const int8_t *)data)[row];
+        *integer_out = (int64_t)((const int8_t *)data)[row]; /* NOLINT: the sign is meant */
     } else if (type == DUCKDB_TYPE_SMALLINT) {
         *integer_out = ((const int16_t *)data)[row];
     } else if (type == DUCKDB_TYPE_INTEGER) {

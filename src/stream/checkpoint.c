@@ -186,7 +186,7 @@ static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number
                        "version that wrote it, or a newer one",
                        path, format, CHECKPOINT_FORMAT);
     } else if (!take_fields(root, out) || out->summary.number != number) {
-        code = pt_fail(err, PT_CORRUPT, "%s: not a checkpoint", path);
+        code = pt_fail(err, PT_CORRUPT, "%s: a member is missing or wrong", path);
     }
     pt_buf_release(&again);
     pt_free(data);

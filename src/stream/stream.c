@@ -322,7 +322,9 @@ static void answer_waiting(struct pt_stream *stream, uint64_t ticket)
     }
     if (stream->answered == stream->asked || stream->is_stopped) {
         count = stream->waiting_count;
-        memcpy(waiting, stream->waiting, count * sizeof(waiting[0]));
+        for (size_t i = 0; i < count; i++) {
+            waiting[i] = stream->waiting[i];
+        }
         stream->waiting_count = 0;
     }
     pthread_cond_broadcast(&stream->done);
