@@ -114,6 +114,17 @@ void pt_dlq_table_close(struct pt_dlq_table *table); /* NULL is fine */
 enum pt_code pt_dlq_table_ask(struct pt_dlq_table *table, struct pt_dlq_id *ids, size_t count,
                               struct pt_error *err) PT_MUST_USE;
 
+/* ---- the schemas of a data directory, for a dry run (dlq_schemas.c) ---- */
+
+struct pt_registry;
+
+/*
+ * What DATA/registry holds now, in a copy: a server may be writing there. NULL in `registry_out`
+ * where there is none. Pair with pt_registry_close().
+ */
+enum pt_code pt_dlq_schemas_open(struct pt_registry **registry_out, const char *registry_dir,
+                                 struct pt_error *err) PT_MUST_USE;
+
 /* ---- the server (dlq_send.c) ---- */
 
 struct pt_dlq_sender;

@@ -320,6 +320,11 @@ static const struct {
                  "collect.attributes_max and replay."},
     {"too_deep", "Have the game nest less. Here: `move` or `remove`, or raise "
                  "collect.attribute_depth_max and replay."},
+    {"schema_violation",
+     "Have the game hold to the schema of its event_name, or register the schema "
+     "that it really sends and replay. Here: repair the attributes."},
+    {"unknown_schema_version", "Register that version and replay. Here: `remove` /schema_version, "
+                               "and any live version will do."},
     {"too_many_keys", "A key is probably made from data (level_17): move that into a value. Or "
                       "raise collect.attribute_keys_max and replay."},
 };
@@ -347,6 +352,7 @@ static void print_member(struct pt_json letter, const char *name, const char *be
 static void show(const struct pt_dlq_letter *letter)
 {
     int64_t index = 0;
+    int64_t version = 0;
 
     printf("dead letter %" PRIu64 "\n\n  received    ", letter->offset);
     pt_dlq_print_text(stdout, letter->received_at, 40, false);
@@ -362,6 +368,9 @@ static void show(const struct pt_dlq_letter *letter)
     if (letter->pointer.size) {
         fputs(" at ", stdout);
         pt_dlq_print_text(stdout, letter->pointer, 100, false);
+    }
+    if (pt_json_member_int(letter->json, "schema_version", &version)) {
+        printf(" by version %" PRId64 " of its schema", version);
     }
     fputs("\n  because     ", stdout);
     pt_dlq_print_text(stdout, letter->detail, 200, false);

@@ -63,6 +63,7 @@ struct replay {
     struct pt_dlq *dlq;
     struct pt_dlq_table *table;
     struct pt_dlq_sender *sender;  /* not for a dry run */
+    struct pt_registry *registry;  /* for a dry run; NULL: there is none */
     struct pt_replay_check *check; /* for a dry run */
     struct pt_lock *lock;
     struct pt_json_parser *parser;       /* of repaired events and of answers */
@@ -516,6 +517,14 @@ static enum pt_code open_server(struct replay *replay, const struct request *req
     return code ? code : checkpoint(replay, err);
 }
 
+static enum pt_code open_check(struct replay *replay, const struct pt_config *config,
+                               const struct pt_data_dir *dir, struct pt_error *err)
+{
+    enum pt_code code = pt_dlq_schemas_open(&replay->registry, dir->registry, err);
+
+    return code ? code : pt_replay_check_open(&replay->check, config, replay->registry, err);
+}
+
 static enum pt_code open_replay(struct replay *replay, const struct request *request,
                                 const struct pt_dlq_filter *filter, const struct pt_config *config,
                                 struct pt_error *err)
@@ -536,7 +545,7 @@ static enum pt_code open_replay(struct replay *replay, const struct request *req
         code = pt_dlq_open(&replay->dlq, dir.dlq, filter, err);
     }
     if (!code) {
-        code = replay->is_dry ? pt_replay_check_open(&replay->check, config, err)
+        code = replay->is_dry ? open_check(replay, config, &dir, err)
                               : open_server(replay, request, &dir, err);
     }
     if (!code) {
@@ -551,6 +560,7 @@ static void close_replay(struct replay *replay)
     pt_dlq_table_close(replay->table);
     pt_dlq_sender_close(replay->sender);
     pt_replay_check_close(replay->check);
+    pt_registry_close(replay->registry);
     pt_lock_release(replay->lock);
     pt_dlq_close(replay->dlq);
     pt_json_parser_destroy(replay->parser);

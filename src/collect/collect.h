@@ -85,8 +85,10 @@ void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), v
 
 struct pt_replay_check;
 
+/* `registry` is borrowed; NULL: the base schema alone. */
 enum pt_code pt_replay_check_open(struct pt_replay_check **check_out,
-                                  const struct pt_config *config, struct pt_error *err) PT_MUST_USE;
+                                  const struct pt_config *config, struct pt_registry *registry,
+                                  struct pt_error *err) PT_MUST_USE;
 void pt_replay_check_close(struct pt_replay_check *check); /* NULL is fine */
 /*
  * The answer to `body` (PT_JSON_PADDING readable bytes follow it), borrowed until the next call. It knows the

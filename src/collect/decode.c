@@ -204,7 +204,7 @@ static bool is_known_plain_field(struct pt_span key)
 {
     static const char *const names[] = {"event_id",   "event_name", "occurred_at",      "session_id",
                                         "received_at", "build_id",   "mechanic_version", "platform",
-                                        "attributes", "seq",        "boot"};
+                                        "attributes", "seq",        "boot",             "schema_version"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (pt_span_is(key, names[i])) {

@@ -138,7 +138,8 @@ struct pt_replay_check {
 };
 
 enum pt_code pt_replay_check_open(struct pt_replay_check **check_out,
-                                  const struct pt_config *config, struct pt_error *err)
+                                  const struct pt_config *config, struct pt_registry *registry,
+                                  struct pt_error *err)
 {
     struct pt_replay_check *check = pt_alloc_zero(sizeof(*check));
 
@@ -156,6 +157,14 @@ enum pt_code pt_replay_check_open(struct pt_replay_check **check_out,
     if (!check->decoder || !check->env.cardinality) {
         pt_replay_check_close(check);
         return pt_fail(err, PT_NO_MEMORY, "check repaired events");
+    }
+    if (registry) {
+        enum pt_code code = pt_decoder_use_registry(check->decoder, registry, err);
+
+        if (code) {
+            pt_replay_check_close(check);
+            return code;
+        }
     }
     *check_out = check;
     return PT_OK;

@@ -318,6 +318,45 @@ test('retention releases the oldest, the rest stays readable, and the ledger bal
     await assertBalanced(dir);
 });
 
+test('a repaired event is held to its schema, in a dry run too', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const schema = {
+        type: 'object',
+        properties: { amount: { type: 'number', minimum: 0 } },
+        required: ['amount'],
+    };
+    const registered = await server.request('POST', '/registry/subjects/purchase/versions', {
+        body: JSON.stringify({ schemaType: 'JSON', schema: JSON.stringify(schema) }),
+        headers: { 'Content-Type': 'application/vnd.schemaregistry.v1+json' },
+    });
+    assert.equal(registered.status, 200, registered.text);
+    const sent = await server.send([
+        event({ event_name: 'purchase', attributes: { amount: '4.99' } }),
+        event({ event_name: 'purchase', schema_version: '1-0-9', attributes: { amount: 1 } }),
+    ]);
+    assert.equal(sent.json.accepted, 0, sent.text);
+    const [violation] = await letters(dir);
+    assert.equal(violation.code, 'schema_violation');
+    assert.equal(violation.schema_version, 1);
+    assert.match((await cliOk(['dlq', 'show', '0', '--data', dir])).stdout, /schema_violation at .* by version 1 of its schema/);
+
+    const negative = patchFile(dir, { attributes: { amount: -1 } });
+    const refused = await replay(server, dir, '--limit', '1', '--patch', negative, '--dry-run');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stdout, /would still be refused: schema_violation/);
+    assert.equal((await replayed(server, dir, '--limit', '1', '--patch', negative)).refused, 1);
+
+    const good = patchFile(dir, { attributes: { amount: 4.99 }, schema_version: null });
+    const dry = await replay(server, dir, '--patch', good, '--dry-run');
+    assert.equal(dry.code, 0, dry.stdout);
+    assert.match(dry.stdout, /- \/schema_version {2}"1-0-9"/);
+    assert.equal((await replayed(server, dir, '--patch', good)).accepted, 2);
+    assert.equal(await server.settle(2), 2);
+    await server.stop();
+    await assertBalanced(dir);
+});
+
 test('the route is for administrators, and takes dead letters only', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);
