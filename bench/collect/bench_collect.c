@@ -41,6 +41,10 @@ struct bench {
     struct pt_cardinality *cardinality;
     struct pt_decoder *decoder;
     struct pt_decode_env env;
+    struct pt_registry *registry;
+    struct pt_registry_reader *reader;
+    struct pt_schema_scratch *scratch;
+    struct pt_schema_errors errors;
     struct pt_log *log;
     struct pt_buf group;
     struct pt_sizes group_sizes;
@@ -106,6 +110,21 @@ static void run_check(struct bench *bench, const struct body *body)
 
     for (struct pt_json_iter it = pt_json_iterate(events); pt_json_next(&it);) {
         must(pt_schema_check_event(it.value, &bench->fields[at++], &problem), problem.detail);
+    }
+}
+
+static void run_schema(struct bench *bench, const struct body *body)
+{
+    uint32_t version = 0;
+
+    run_check(bench, body);
+    for (int i = 0; i < bench->body_events; i++) {
+        const struct pt_event_fields *fields = &bench->fields[i];
+
+        must(pt_registry_check_event(bench->reader, fields->event_name, fields->schema_version,
+                                     fields->attributes, bench->scratch, &version,
+                                     &bench->errors) == PT_REGISTRY_VALID,
+             "an event does not hold to its schema");
     }
 }
 
@@ -207,6 +226,7 @@ enum stage {
     YARDSTICK,
     PARSE,
     CHECK,
+    SCHEMA,
     DECODE,
     APPEND,
     SYNC,
@@ -219,6 +239,7 @@ enum stage {
 
 static run_body *const stages[STAGES] = {
     [YARDSTICK] = run_yardstick, [PARSE] = run_parse,         [CHECK] = run_check,
+    [SCHEMA] = run_schema,
     [DECODE] = run_decode,       [APPEND] = run_append,       [SYNC] = run_sync,
     [CLOCK] = run_clock,         [PSEUDONYM] = run_pseudonym, [ENCODE] = run_encode,
     [CHECKSUM] = run_checksum,
@@ -286,6 +307,30 @@ static void prepare_parts(struct bench *bench)
     }
 }
 
+/* The same schema for each event name, as if each had its own. */
+static void open_registry(struct bench *bench)
+{
+    struct pt_registry_schema schema = {.json = pt_span_str(bench_attributes_schema)};
+    struct pt_error err = {0};
+
+    must_ok(pt_registry_open(&bench->registry, pt_io_posix(), NULL, &err), &err);
+    for (const char *const *name = bench_event_names; *name; name++) {
+        struct pt_registry_fault fault = {0};
+        struct pt_compat_report report;
+        uint32_t id = 0;
+        uint32_t version = 0;
+
+        must(pt_registry_register(bench->registry, pt_span_str(*name), &schema, &id, &version,
+                                  &report, &fault) == PT_OK,
+             fault.text);
+    }
+    bench->reader = pt_registry_reader_create(bench->registry);
+    bench->scratch = pt_schema_scratch_create();
+    must(bench->reader && bench->scratch, "memory");
+    pt_registry_reader_refresh(bench->reader);
+    must_ok(pt_decoder_use_registry(bench->decoder, bench->registry, &err), &err);
+}
+
 static void bench_open(struct bench *bench, const char *dir)
 {
     struct pt_log_options options;
@@ -302,6 +347,7 @@ static void bench_open(struct bench *bench, const char *dir)
     must(bench->dom && bench->parser && bench->decoder && bench->cardinality &&
              bench->group_sizes.values,
          "memory");
+    open_registry(bench);
     pt_buf_init(&bench->group, 8u << 20);
     pt_buf_init(&bench->records, 8u << 20);
     must_ok(pt_pseudonyms_open(&bench->pseudonyms, pt_io_posix(), keys, true, &err), &err);
@@ -339,6 +385,9 @@ static void bench_close(struct bench *bench)
     bench_dom_destroy(bench->dom);
     pt_json_parser_destroy(bench->parser);
     pt_decoder_destroy(bench->decoder);
+    pt_registry_reader_destroy(bench->reader);
+    pt_registry_close(bench->registry);
+    pt_schema_scratch_destroy(bench->scratch);
     pt_cardinality_destroy(bench->cardinality);
     pt_pseudonyms_close(bench->pseudonyms);
     pt_log_close(bench->log);
@@ -403,7 +452,7 @@ static void run_size(const char *dir, int body_events, int rounds)
         }
         run_check(&bench, &bench.bodies[bench.body_count - 1]); /* fields point into the parser */
         attributes[YARDSTICK][round] = ns[YARDSTICK][round];
-        attributes[DECODE][round] = ns[DECODE][round] - ns[CHECK][round] - ns[CLOCK][round] -
+        attributes[DECODE][round] = ns[DECODE][round] - ns[SCHEMA][round] - ns[CLOCK][round] -
                                     ns[PSEUDONYM][round] - ns[ENCODE][round];
     }
     printf("\nbodies of %d events, %zu bytes an event; %d rounds; simdjson's %s\n", body_events,
@@ -412,6 +461,8 @@ static void run_size(const char *dir, int body_events, int rounds)
     line("yardstick: simdjson's DOM parse", "yardstick", ns, rounds, YARDSTICK, STAGES);
     line("parse", "parse", ns, rounds, PARSE, STAGES);
     line("check by the base schema, over the parse", "check", ns, rounds, CHECK, PARSE);
+    line("check by the event's schema", "schema", ns, rounds, SCHEMA, CHECK);
+    line("validation: both checks", "validation", ns, rounds, SCHEMA, PARSE);
     line("correct the clock", "clock", ns, rounds, CLOCK, STAGES);
     line("pseudonym (one a player of the body)", "pseudonym", ns, rounds, PSEUDONYM, STAGES);
     line("encode the record", "encode", ns, rounds, ENCODE, STAGES);

@@ -12,10 +12,11 @@
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 #define MORNING_US INT64_C(1772000000000000)
 
-static const char *const names[] = {
+const char *const bench_event_names[] = {
     "quest_step_completed", "quest_accepted",       "quest_abandoned",  "combat_encounter_end",
     "item_crafted",         "ability_used",         "player_died",      "zone_entered",
     "dialogue_choice_made", "economy_purchase",     "matchmaking_joined", "tutorial_step_done",
+    NULL,
 };
 static const char *const mechanics[] = {"quest-graph/7.2.0", "combat/3.14.1", "crafting/2.0.5",
                                         "economy/5.1.0"};
@@ -23,6 +24,19 @@ static const char *const difficulties[] = {"story", "normal", "hard", "nightmare
 static const char *const zones[] = {"ashen_vale",  "glass_harbor",  "old_mire",   "north_keep",
                                     "sunken_road", "hollow_market", "ember_pass", "the_weald"};
 static const char *const classes[] = {"ranger", "warden", "alchemist", "duelist", "cantor"};
+
+/* As a game would write it: all keys known, four required, ranges, an enumeration and a pattern. */
+const char bench_attributes_schema[] =
+    "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"type\":\"object\","
+    "\"required\":[\"quest_id\",\"step\",\"duration_ms\",\"success\"],"
+    "\"additionalProperties\":false,\"properties\":{"
+    "\"quest_id\":{\"type\":\"string\",\"pattern\":\"^q_[0-9]{4}$\"},"
+    "\"step\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000},"
+    "\"duration_ms\":{\"type\":\"integer\",\"minimum\":0},\"success\":{\"type\":\"boolean\"},"
+    "\"difficulty\":{\"enum\":[\"story\",\"normal\",\"hard\",\"nightmare\"]},"
+    "\"zone\":{\"type\":\"string\",\"maxLength\":64},"
+    "\"class\":{\"type\":\"string\",\"maxLength\":32},"
+    "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000}}}";
 
 /* splitmix64 */
 uint64_t bench_random(struct bench_events *events)
@@ -74,7 +88,7 @@ static size_t write_event(struct bench_events *events, uint64_t player, int64_t 
         "\"mechanic_version\":\"%s\",\"attributes\":{\"quest_id\":\"q_%04u\",\"step\":%u,"
         "\"duration_ms\":%u,\"success\":%s,\"difficulty\":\"%s\",\"zone\":\"%s\",\"class\":\"%s\","
         "\"score\":%u.%02u}}",
-        id, names[a % COUNT(names)], time, (unsigned long long)(mark & 0xffffffffffff), session,
+        id, bench_event_names[a % (COUNT(bench_event_names) - 1)], time, (unsigned long long)(mark & 0xffffffffffff), session,
         (unsigned)(40 + mark % 3), (unsigned)(mark >> 8) % 5,
         (unsigned)(0x3f9a1c2 + mark % 3 * 7919), mark & 0x10000 ? "ios" : "android",
         mechanics[(a >> 8) % COUNT(mechanics)], (unsigned)(a >> 12) % 800, (unsigned)(a >> 24) % 12,

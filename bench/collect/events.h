@@ -18,6 +18,10 @@ struct bench_events {
     uint64_t state; /* the seed at first */
 };
 
+/* The names that events have; NULL ends them. And the JSON Schema that holds their attributes. */
+extern const char *const bench_event_names[];
+extern const char bench_attributes_schema[];
+
 uint64_t bench_random(struct bench_events *events);
 
 /*
