@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define STEPS_MAX 20000000u
+#define STEPS_MAX 4000000u
 #define ARENA_BYTES_MAX (64u << 20)
 #define DEPTH_MAX 160
 
@@ -869,10 +869,15 @@ static bool check_split(struct compat_checker *ck, const struct compat_set *writ
                         const struct compat_node *reader, const char *keyword, uint32_t item)
 {
     const struct compat_node *node = &writer->items[item].node;
-    struct pt_json_iter it = pt_json_iterate(list_of(ck, node, keyword));
+    struct pt_json list = list_of(ck, node, keyword);
+    struct pt_json_iter it;
     uint32_t index = 0;
     uint32_t fitting = 0;
 
+    if (!pt_json_exists(list)) {
+        return false; /* the steps ended */
+    }
+    it = pt_json_iterate(list);
     while (pt_json_next(&it)) {
         struct compat_set branch;
         struct compat_node at = compat_element(ck, node, keyword, index, it.value);
@@ -1149,6 +1154,9 @@ enum pt_code pt_compat_check(const struct pt_compat_document *older,
     }
     if (is_forward || is_full) {
         compare(ck, 1, "forward");
+    }
+    if (ck->is_out_of_memory) {
+        code = pt_fail(err, PT_NO_MEMORY, "compare two schemas");
     }
 
 out:

@@ -19,14 +19,30 @@ bool compat_spend(struct compat_checker *ck, uint64_t steps)
     return true;
 }
 
-static void *take(struct compat_checker *ck, size_t bytes)
+void *compat_take(struct compat_checker *ck, size_t bytes)
 {
     void *memory = pt_arena_alloc(&ck->arena, bytes);
 
     if (!memory) {
         ck->is_too_complex = true;
+        ck->is_out_of_memory =
+            ck->is_out_of_memory || ck->arena.bytes_max - ck->arena.used_bytes > bytes + 64;
     }
     return memory;
+}
+
+static struct pt_span keep_text(struct compat_checker *ck, struct pt_span text)
+{
+    char *kept = compat_take(ck, text.size + 1);
+
+    if (!kept) {
+        return (struct pt_span){0};
+    }
+    if (text.size > 0) {
+        memcpy(kept, text.data, text.size);
+    }
+    kept[text.size] = '\0';
+    return pt_span_of(kept, text.size);
 }
 
 enum pt_code compat_document_add(struct compat_checker *ck, struct pt_span json, const char *uri,
@@ -83,7 +99,7 @@ struct compat_node compat_root(struct compat_checker *ck, uint32_t document)
 static const struct compat_path *step(struct compat_checker *ck, const struct compat_path *up,
                                       struct pt_span word)
 {
-    struct compat_path *path = take(ck, sizeof(*path));
+    struct compat_path *path = compat_take(ck, sizeof(*path));
 
     if (!path) {
         return up;
@@ -128,13 +144,10 @@ struct compat_node compat_child(struct compat_checker *ck, const struct compat_n
 struct compat_node compat_element(struct compat_checker *ck, const struct compat_node *node,
                                   const char *key, uint32_t index, struct pt_json value)
 {
-    char *text = pt_arena_strf(&ck->arena, "%u", index);
+    char digits[16];
 
-    if (!text) {
-        ck->is_too_complex = true;
-        text = "";
-    }
-    return compat_member(ck, node, key, pt_span_str(text), value);
+    snprintf(digits, sizeof(digits), "%u", index);
+    return compat_member(ck, node, key, keep_text(ck, pt_span_str(digits)), value);
 }
 
 bool compat_is_2020(const struct compat_checker *ck, const struct compat_node *node)
@@ -208,7 +221,7 @@ static int hex_digit(uint8_t c)
 /* Percent signs first, then the pointer's own escapes: word by word, into the arena. */
 static struct pt_span unescape(struct compat_checker *ck, struct pt_span text, bool is_pointer)
 {
-    uint8_t *out = take(ck, text.size + 1);
+    uint8_t *out = compat_take(ck, text.size + 1);
     size_t size = 0;
 
     if (!out) {
@@ -298,10 +311,10 @@ static bool is_named(struct pt_json object, struct pt_span name, bool is_anchor)
 /* The steps of a search stand on the stack; what is found needs them longer. */
 static const struct compat_path *keep_path(struct compat_checker *ck, const struct compat_path *path)
 {
-    struct compat_path *kept = path ? take(ck, sizeof(*kept)) : NULL;
+    struct compat_path *kept = path ? compat_take(ck, sizeof(*kept)) : NULL;
 
     if (kept) {
-        kept->word = pt_span_str(pt_arena_strdup(&ck->arena, path->word)); /* digits are the stack's */
+        kept->word = keep_text(ck, path->word); /* digits are the stack's */
         kept->up = keep_path(ck, path->up);
     }
     return kept;
@@ -351,12 +364,11 @@ static bool open_document(struct compat_checker *ck, uint32_t owner, struct pt_s
 {
     const struct pt_compat_document *source = ck->sources[owner];
     struct pt_buf json;
-    char *name = pt_arena_strdup(&ck->arena, uri);
+    const char *name = (const char *)keep_text(ck, uri).data;
     uint32_t index = 0;
     enum pt_code code = PT_OK;
 
     if (!name) {
-        ck->is_too_complex = true;
         return false;
     }
     for (uint32_t i = 2; i < ck->document_count; i++) {

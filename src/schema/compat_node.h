@@ -102,6 +102,7 @@ struct compat_checker {
     uint32_t exactness; /* > 0: defaults and the lenient policy do not count */
     bool is_lenient;
     bool is_too_complex;
+    bool is_out_of_memory; /* not the arena's bound: there was none to be had */
     const struct compat_frame *frames;
     struct compat_regex regexes[COMPAT_REGEXES_MAX];
     uint32_t regex_count;
@@ -110,6 +111,8 @@ struct compat_checker {
 
 /* Spend; false when there is nothing left, or not enough. */
 bool compat_spend(struct compat_checker *ck, uint64_t steps);
+/* From the arena; NULL ends the comparison. */
+void *compat_take(struct compat_checker *ck, size_t bytes) PT_MUST_USE;
 
 /* ---- documents and places (compat_node.c) ---- */
 

@@ -36,7 +36,7 @@ static struct compat_item *push(struct compat_checker *ck, struct compat_set *se
         struct compat_item *items = NULL;
 
         if (capacity <= ITEMS_MAX) {
-            items = pt_arena_alloc(&ck->arena, capacity * sizeof(*items));
+            items = compat_take(ck, capacity * sizeof(*items));
         }
         if (!items) {
             set->is_cut = true;
@@ -350,10 +350,9 @@ bool compat_set_values(struct compat_checker *ck, const struct compat_set *set,
             continue;
         }
         *count_out = 0;
-        *values_out = pt_arena_alloc(
-            &ck->arena, (1 + (is_list ? pt_json_count(list) : 0)) * sizeof(**values_out));
+        *values_out =
+            compat_take(ck, (1 + (is_list ? pt_json_count(list) : 0)) * sizeof(**values_out));
         if (!*values_out) {
-            ck->is_too_complex = true;
             return false;
         }
         if (!is_list) {

@@ -133,6 +133,9 @@ enum pt_code registry_minify(struct pt_span json, struct pt_buf *minified, struc
     pt_jsonw_init(&w, canonical);
     if (!write_sorted(&w, root)) {
         code = pt_fail(err, PT_NO_MEMORY, "read a schema");
+    } else if (json.size <= PT_REGISTRY_SCHEMA_BYTES_MAX &&
+               (minified->has_failed || canonical->has_failed)) {
+        code = pt_fail(err, PT_NO_MEMORY, "read a schema");
     } else if (minified->size > PT_REGISTRY_SCHEMA_BYTES_MAX || minified->has_failed ||
                canonical->has_failed) {
         code = pt_fail(err, PT_TOO_BIG, "the schema is over %u bytes",

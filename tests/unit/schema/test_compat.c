@@ -503,7 +503,7 @@ static void hold_to_values(const struct pt_schema *writer, const struct pt_schem
 static void compatible_is_never_wrong(void **state)
 {
     const char *rounds_text = getenv("PT_COMPAT_ROUNDS");
-    unsigned rounds = rounds_text ? (unsigned)strtoul(rounds_text, NULL, 10) : 30000;
+    unsigned rounds = rounds_text ? (unsigned)strtoul(rounds_text, NULL, 10) : 8000;
     struct pt_schema_scratch *scratch = pt_schema_scratch_create();
     struct pt_json_parser *parser = pt_json_parser_create(1 << 20);
     struct tally tally = {0};
