@@ -138,7 +138,8 @@ bool pt_h2_reserve_body(struct pt_http_stream *stream, size_t bytes)
 
 static struct pt_span span_of(const struct pt_http_stream *stream, struct pt_http_text text)
 {
-    return text.bytes ? pt_span_of(stream->head.data + text.at, text.bytes) : (struct pt_span){0};
+    return stream->head.data ? pt_span_of(stream->head.data + text.at, text.bytes)
+                             : (struct pt_span){0};
 }
 
 struct pt_span pt_http_stream_header(const struct pt_http_stream *stream, struct pt_span name)
@@ -239,7 +240,8 @@ void pt_h2_check_head(struct pt_http_stream *stream)
         pt_h2_refuse_head(stream, 503, "unavailable", "the server is out of memory");
     } else if (!pt_http_is_method(span_of(stream, stream->method))) {
         pt_h2_refuse_head(stream, 400, "bad_request", ":method must be a token");
-    } else if (!pt_http_is_target(target) || (target.data[0] != '/' && !pt_span_is(target, "*"))) {
+    } else if (!target.data || !pt_http_is_target(target) ||
+               (*target.data != '/' && !pt_span_is(target, "*"))) {
         pt_h2_refuse_head(stream, 400, "bad_request", ":path must be a path");
     } else if (hosts > 1 || !pt_http_is_host(authority) || !pt_http_is_host(host) ||
                (hosts == 1 && stream->authority.bytes && !pt_http_same_name(authority, host))) {
@@ -251,7 +253,7 @@ void pt_h2_split_target(struct pt_http_stream *stream)
 {
     struct pt_http_request *request = &stream->request;
     struct pt_span target = span_of(stream, stream->target);
-    const uint8_t *mark = memchr(target.data, '?', target.size); /* checked: not empty */
+    const uint8_t *mark = target.data ? memchr(target.data, '?', target.size) : NULL;
     size_t path_bytes = mark ? (size_t)(mark - target.data) : target.size;
 
     request->method = span_of(stream, stream->method);
