@@ -387,6 +387,7 @@ static enum pt_code put(struct pt_json_tree *tree, const struct pointer *path,
     if (code) {
         return code;
     }
+    pt_assert(parent);
     token = path->tokens[path->count - 1];
     if (parent->kind == PT_JSON_MEMBERS) {
         struct pt_json_node *old = pt_json_tree_member(tree, parent, token);

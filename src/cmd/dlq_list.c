@@ -68,7 +68,7 @@ static void print_letter(const struct pt_dlq_letter *letter, enum format format,
 
 static enum pt_code list(struct pt_dlq *dlq, enum format format, struct pt_error *err)
 {
-    struct pt_dlq_letter letter;
+    struct pt_dlq_letter letter = {0};
     bool is_first = true;
     enum pt_code code = pt_dlq_next(dlq, &letter, err);
 
@@ -205,10 +205,13 @@ static void print_groups_json(const struct summary *summary, enum format format)
 static enum pt_code summarize(struct pt_dlq *dlq, enum format format, struct pt_error *err)
 {
     struct summary summary = {.groups = pt_alloc_zero(GROUPS_MAX * sizeof(struct group))};
-    struct pt_dlq_letter letter;
-    enum pt_code code = summary.groups ? pt_dlq_next(dlq, &letter, err)
-                                       : pt_fail(err, PT_NO_MEMORY, "sum up the dead letters");
+    struct pt_dlq_letter letter = {0};
+    enum pt_code code = PT_OK;
 
+    if (!summary.groups) {
+        return pt_fail(err, PT_NO_MEMORY, "sum up the dead letters");
+    }
+    code = pt_dlq_next(dlq, &letter, err);
     while (!code) {
         code = add_to_summary(&summary, &letter, err);
         if (!code) {
@@ -400,7 +403,7 @@ int pt_dlq_show(int argc, char **argv)
         .positional_max = 1,
     };
     struct pt_dlq_filter filter;
-    struct pt_dlq_letter letter;
+    struct pt_dlq_letter letter = {0};
     struct pt_dlq *dlq = NULL;
     struct pt_error err = {0};
     enum format format = TABLE;

@@ -192,7 +192,7 @@ static void compare_objects(struct diff *diff, struct pt_json before, struct pt_
             diff->count++;
             print_line(diff, '-', it.value);
         } else {
-            compare(diff, find(before, it.key), other);
+            compare(diff, it.value, other);
         }
         pop_token(diff, mark);
     }

@@ -242,8 +242,8 @@ static enum pt_code ask_table(struct replay *replay, struct pt_error *err)
 static enum pt_code print_dry(struct replay *replay, const struct entry *entry, const char *verdict,
                               struct pt_error *err)
 {
-    struct pt_json before;
-    struct pt_json after;
+    struct pt_json before = {0};
+    struct pt_json after = {0};
     enum pt_code code = parse_text(replay->parser, &replay->texts, entry->after_at,
                                    entry->after_bytes, &after, err);
 
@@ -444,7 +444,7 @@ static enum pt_code finish_chunk(struct replay *replay, struct pt_error *err)
 
 static enum pt_code run(struct replay *replay, struct pt_error *err)
 {
-    struct pt_dlq_letter letter;
+    struct pt_dlq_letter letter = {0};
     enum pt_code code = PT_OK;
 
     while (!code) {

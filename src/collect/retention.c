@@ -1,9 +1,10 @@
 /*
  * retention.c - how long dead letters are kept
  *
- * The log tells neither when a segment was written nor how large it is, so the batches are read, each
- * once: all of them after a start, later what is new. They are summed up in marks, a mark being a run
- * of batches that came within a thousandth of the limits; so releasing is exact to that.
+ * The log tells neither when a segment was written nor how large it is, so the batches are read,
+ * each once: all of them after a start, later what is new. They are summed up in marks, a mark
+ * being a run of batches that came within a thousandth of the limits; so releasing is exact to
+ * that.
  */
 #include "collect/retention.h"
 
@@ -29,7 +30,6 @@ struct pt_retention {
     char *dir;
     struct pt_retention_options options;
     struct pt_log_reader *reader; /* NULL until the first tick */
-    struct mark *marks;           /* of what is not due yet, oldest first */
     size_t mark_count;
     uint64_t read_bytes;  /* in all */
     uint64_t read_offset; /* one past the last dead letter read */
@@ -37,6 +37,7 @@ struct pt_retention {
     uint64_t released;    /* what the log was told */
     bool has_failed;      /* and it was logged */
     struct pt_metric *released_offset;
+    struct mark marks[MARKS_MAX]; /* of what is not due yet, oldest first */
 };
 
 enum pt_code pt_retention_open(struct pt_retention **retention_out, struct pt_io *io,
@@ -56,11 +57,10 @@ enum pt_code pt_retention_open(struct pt_retention **retention_out, struct pt_io
     retention->log = dead_letters;
     retention->options = *options;
     retention->dir = pt_strdup(dir);
-    retention->marks = pt_alloc(MARKS_MAX * sizeof(struct mark));
     retention->released_offset =
         pt_metrics_get(metrics, PT_GAUGE, "playtrace_dead_letters_released", NULL,
                        "dead letters that retention released, the offset of the next one");
-    if (!retention->dir || !retention->marks) {
+    if (!retention->dir) {
         pt_retention_close(retention);
         return pt_fail(err, PT_NO_MEMORY, "keep the dead letters");
     }
@@ -73,7 +73,6 @@ void pt_retention_close(struct pt_retention *retention)
     if (retention) {
         pt_log_reader_close(retention->reader);
         pt_free(retention->dir);
-        pt_free(retention->marks);
         pt_free(retention);
     }
 }
@@ -168,8 +167,8 @@ static void find_due(struct pt_retention *retention)
         if (!is_over && mark->newest_us >= cutoff_us) {
             break;
         }
-        retention->due_offset = count + 1 < retention->mark_count ? mark[1].offset
-                                                                  : retention->read_offset;
+        retention->due_offset =
+            count + 1 < retention->mark_count ? mark[1].offset : retention->read_offset;
     }
     retention->mark_count -= count;
     memmove(retention->marks, retention->marks + count,

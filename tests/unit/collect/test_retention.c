@@ -47,7 +47,7 @@ static int open_world(void **state)
     options.retention_bytes = 0;
     options.free_bytes_min = 0;
     metrics = pt_metrics_create();
-    return pt_log_open(&log_, pt_io_posix(), &test_clock, dir, &options, &err);
+    return pt_log_open(&log_, pt_io_posix(), &test_clock, dir, &options, &err) ? -1 : 0;
 }
 
 static int close_world(void **state)
