@@ -13,6 +13,9 @@ static const struct verb {
     const char *about;
 } verbs[] = {
     {"validate", pt_schema_verb_validate, "hold lines of JSON to a JSON Schema"},
+    {"check", pt_schema_verb_check, "may one version of a schema follow another"},
+    {"register", pt_schema_verb_register, "put a schema into a running server's registry"},
+    {"codegen", pt_schema_verb_codegen, "write typed C, C++ or C# for an event from its schema"},
 };
 
 static const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);

@@ -1096,7 +1096,18 @@ static void compare(struct compat_checker *ck, uint32_t writer, const char *dire
     }
 }
 
-static void checker_release(struct compat_checker *ck)
+struct compat_checker *compat_checker_create(void)
+{
+    struct compat_checker *ck = pt_alloc_zero(sizeof(*ck));
+
+    if (ck) {
+        pt_arena_init(&ck->arena, ARENA_BYTES_MAX);
+        ck->steps = STEPS_MAX;
+    }
+    return ck;
+}
+
+void compat_checker_destroy(struct compat_checker *ck)
 {
     for (uint32_t i = 0; i < ck->regex_count; i++) {
         pt_regex_destroy(ck->regexes[i].regex);
@@ -1133,14 +1144,13 @@ enum pt_code pt_compat_check(const struct pt_compat_document *older,
     bool is_backward = mode == PT_COMPAT_BACKWARD || mode == PT_COMPAT_BACKWARD_TRANSITIVE;
     bool is_forward = mode == PT_COMPAT_FORWARD || mode == PT_COMPAT_FORWARD_TRANSITIVE;
     bool is_full = mode == PT_COMPAT_FULL || mode == PT_COMPAT_FULL_TRANSITIVE;
-    struct compat_checker *ck = pt_alloc_zero(sizeof(*ck));
+    struct compat_checker *ck = compat_checker_create();
     enum pt_code code = PT_OK;
 
     *report_out = (struct pt_compat_report){.is_compatible = true};
     if (!ck) {
         return pt_fail(err, PT_NO_MEMORY, "compare two schemas");
     }
-    pt_arena_init(&ck->arena, ARENA_BYTES_MAX);
     ck->sources[0] = older;
     ck->sources[1] = newer;
     ck->report = report_out;
@@ -1160,6 +1170,6 @@ enum pt_code pt_compat_check(const struct pt_compat_document *older,
     }
 
 out:
-    checker_release(ck);
+    compat_checker_destroy(ck);
     return code;
 }

