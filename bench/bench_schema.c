@@ -1,10 +1,10 @@
 /*
  * bench_schema.c - what holding an event to its schema costs over parsing it
  *
- * 500 events of some 450 bytes (9 members, 8 attributes, enums, ranges, two patterns) in 5 bodies of 100, parsed and
- * warm. Round by round: the parse of the bodies (the yardstick: simdjson's DOM), then the run of
- * each compiled schema over all events. CPU time, medians of 11 rounds; only ratios of one run count.
- * Goal: at most 2 x the parse.
+ * 500 events of some 450 bytes (9 members, 8 attributes, enums, ranges, two patterns) in 5 bodies
+ * of 100, parsed and warm. Round by round: the parse of the bodies (the yardstick: simdjson's DOM),
+ * then the run of each compiled schema over all events. CPU time, medians of 11 rounds; only ratios
+ * of one run count. Goal: at most 2 x the parse.
  */
 #include "base/json.h"
 #include "base/rng.h"
@@ -21,11 +21,11 @@
 #define ROUND_S 0.1
 
 #define UUID_PATTERN "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-#define NAMES(X, SEP) \
-    X("quest_step_done") SEP() X("quest_taken") SEP() X("quest_dropped") SEP() \
-    X("fight_over") SEP() X("item_made") SEP() X("skill_used") SEP() \
-    X("player_fell") SEP() X("zone_reached") SEP() X("choice_made") SEP() \
-    X("coins_spent") SEP() X("match_joined") SEP() X("lesson_done")
+#define NAMES(X, SEP)                                                                              \
+    X("quest_step_done")                                                                           \
+    SEP() X("quest_taken") SEP() X("quest_dropped") SEP() X("fight_over") SEP() X("item_made")     \
+        SEP() X("skill_used") SEP() X("player_fell") SEP() X("zone_reached") SEP()                 \
+            X("choice_made") SEP() X("coins_spent") SEP() X("match_joined") SEP() X("lesson_done")
 #define AS_JSON(name) "\"" name "\""
 #define AS_C(name) name
 #define COMMA_TEXT() ","
@@ -33,33 +33,41 @@
 
 /* A schema with its event_id, session_id, occurred_at and quest_id given. */
 #define SCHEMA(id, session, time, quest)                                                           \
-    "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"type\":\"object\",\"required\":["     \
-    "\"event_id\",\"event_name\",\"occurred_at\",\"user_id\",\"session_id\",\"build_id\","            \
-    "\"platform\",\"mechanic_version\",\"attributes\"],\"additionalProperties\":false,"               \
-    "\"properties\":{\"event_id\":{\"type\":\"string\"" id "},"                                       \
-    "\"event_name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64,\"enum\":[" NAMES(AS_JSON, COMMA_TEXT) "]},"     \
-    "\"occurred_at\":{\"type\":\"string\"" time "},"                                                  \
-    "\"user_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":128},"                            \
-    "\"session_id\":{\"type\":\"string\"" session "},"                                                \
-    "\"build_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64},"                            \
-    "\"platform\":{\"type\":\"string\",\"enum\":[\"pc-windows\",\"ps5\",\"xbox-series\",\"switch\","  \
-    "\"ios\",\"android\"]},\"mechanic_version\":{\"type\":\"string\",\"minLength\":1,"                \
-    "\"maxLength\":64},\"attributes\":{\"type\":\"object\",\"required\":[\"quest_id\",\"step\","      \
-    "\"duration_ms\",\"success\"],\"additionalProperties\":false,\"properties\":{"                    \
-    "\"quest_id\":{\"type\":\"string\"" quest "},"                                                    \
-    "\"step\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000},"                                 \
-    "\"duration_ms\":{\"type\":\"integer\",\"minimum\":0},\"success\":{\"type\":\"boolean\"},"        \
-    "\"difficulty\":{\"type\":\"string\",\"enum\":[\"story\",\"normal\",\"hard\",\"nightmare\"]},"    \
-    "\"zone\":{\"type\":\"string\",\"maxLength\":64},"                                                \
-    "\"class\":{\"type\":\"string\",\"maxLength\":32},"                                               \
-    "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000}}}}}"
+    "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"type\":\"object\",\"required\":["  \
+    "\"event_id\",\"event_name\",\"occurred_at\",\"user_id\",\"session_id\",\"build_id\","         \
+    "\"platform\",\"mechanic_version\",\"attributes\"],\"additionalProperties\":false,"            \
+    "\"properties\":{\"event_id\":{\"type\":\"string\"" id "},"                                    \
+    "\"event_name\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64,\"enum\":[" NAMES(       \
+        AS_JSON,                                                                                   \
+        COMMA_TEXT) "]},"                                                                          \
+                    "\"occurred_at\":{\"type\":\"string\"" time "},"                               \
+                    "\"user_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":128},"         \
+                    "\"session_id\":{\"type\":\"string\"" session "},"                             \
+                    "\"build_id\":{\"type\":\"string\",\"minLength\":1,\"maxLength\":64},"         \
+                    "\"platform\":{\"type\":\"string\",\"enum\":[\"pc-windows\",\"ps5\",\"xbox-"   \
+                    "series\",\"switch\","                                                         \
+                    "\"ios\",\"android\"]},\"mechanic_version\":{\"type\":\"string\","             \
+                    "\"minLength\":1,"                                                             \
+                    "\"maxLength\":64},\"attributes\":{\"type\":\"object\",\"required\":[\"quest_" \
+                    "id\",\"step\","                                                               \
+                    "\"duration_ms\",\"success\"],\"additionalProperties\":false,\"properties\":{" \
+                    "\"quest_id\":{\"type\":\"string\"" quest "},"                                 \
+                    "\"step\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000},"              \
+                    "\"duration_ms\":{\"type\":\"integer\",\"minimum\":0},\"success\":{\"type\":"  \
+                    "\"boolean\"},"                                                                \
+                    "\"difficulty\":{\"type\":\"string\",\"enum\":[\"story\",\"normal\",\"hard\"," \
+                    "\"nightmare\"]},"                                                             \
+                    "\"zone\":{\"type\":\"string\",\"maxLength\":64},"                             \
+                    "\"class\":{\"type\":\"string\",\"maxLength\":32},"                            \
+                    "\"score\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000}}}}}"
 
 static const struct {
     const char *name;
     const char *json;
 } schemas[] = {
-    {"two patterns", SCHEMA(",\"pattern\":\"" UUID_PATTERN "\"", ",\"minLength\":36,\"maxLength\":36",
-                            ",\"minLength\":20,\"maxLength\":35", ",\"pattern\":\"^q_[0-9]{4}$\"")},
+    {"two patterns",
+     SCHEMA(",\"pattern\":\"" UUID_PATTERN "\"", ",\"minLength\":36,\"maxLength\":36",
+            ",\"minLength\":20,\"maxLength\":35", ",\"pattern\":\"^q_[0-9]{4}$\"")},
     {"no patterns", SCHEMA("", "", "", "")},
     {"formats uuid, date-time",
      SCHEMA(",\"format\":\"uuid\"", ",\"format\":\"uuid\"", ",\"format\":\"date-time\"",
@@ -102,8 +110,8 @@ static void put_uuid(struct pt_buf *out, uint64_t a, uint64_t b)
 static void put_event(struct pt_buf *out, struct pt_rng *rng, unsigned n)
 {
     static const char *const names[] = {NAMES(AS_C, COMMA)};
-    static const char *const platforms[] = {"pc-windows", "ps5", "xbox-series", "switch", "ios",
-                                            "android"};
+    static const char *const platforms[] = {"pc-windows", "ps5", "xbox-series",
+                                            "switch",     "ios", "android"};
     static const char *const levels[] = {"story", "normal", "hard", "nightmare"};
     static const char *const zones[] = {"amber_reach", "low_fen", "iron_gate", "salt_bridge"};
     uint64_t player = pt_rng_below(rng, 20) * UINT64_C(0x9e3779b97f4a7c15);
@@ -113,8 +121,8 @@ static void put_event(struct pt_buf *out, struct pt_rng *rng, unsigned n)
     pt_buf_appendf(out,
                    "\",\"event_name\":\"%s\",\"occurred_at\":\"2026-11-0%uT%02u:%02u:%02u.%03uZ\","
                    "\"user_id\":\"usr_%012llx\",\"session_id\":\"",
-                   names[pt_rng_below(rng, 12)], 1 + n / 50, n % 24, n % 60, n * 7 % 60, n * 13 % 1000,
-                   (unsigned long long)(player & 0xffffffffffff));
+                   names[pt_rng_below(rng, 12)], 1 + n / 50, n % 24, n % 60, n * 7 % 60,
+                   n * 13 % 1000, (unsigned long long)(player & 0xffffffffffff));
     put_uuid(out, player, player * 7);
     pt_buf_appendf(out,
                    "\",\"build_id\":\"1.%u.%u+%07x\",\"platform\":\"%s\",\"mechanic_version\":"
@@ -212,8 +220,8 @@ int main(void)
         }
     }
     qsort(parse, ROUNDS, sizeof(double), compare);
-    printf("%zu bytes an event; ns CPU an event, median of %d rounds\n",
-           bodies[0].size / EVENTS, ROUNDS);
+    printf("%zu bytes an event; ns CPU an event, median of %d rounds\n", bodies[0].size / EVENTS,
+           ROUNDS);
     printf("%-32s %7.0f\n", "simdjson's parse (yardstick)", parse[ROUNDS / 2]);
     for (size_t i = 0; i < SCHEMA_COUNT; i++) {
         qsort(check[i], ROUNDS, sizeof(double), compare);

@@ -3,7 +3,8 @@
  *
  * Not part of the build. By hand, when a new Unicode version is wanted:
  *
- *     cc tools/idna_tables.c -licuuc -o /tmp/idna_tables && /tmp/idna_tables >src/schema/idna_table.h
+ *     cc tools/idna_tables.c -licuuc -o /tmp/idna_tables
+ *     /tmp/idna_tables | clang-format >src/schema/idna_table.h
  *
  * PVALID is derived as RFC 5892 section 2 has it; the context rules of its appendix A are code in
  * src/schema/format_idna.c.
@@ -143,13 +144,14 @@ int main(void)
     unsigned before = bits_of(0);
     unsigned column = 0;
 
-    printf("/*\n * idna_table.h - Unicode %s as IDNA2008 sees it; written by tools/idna_tables.c\n *\n"
-           " * Ranges that are not named have no property and stand in no label.\n */\n"
-           "#ifndef PT_SCHEMA_IDNA_TABLE_H\n#define PT_SCHEMA_IDNA_TABLE_H\n\n"
-           "#include <stdint.h>\n\n/* first, last, bits (format_idna.c) */\n"
-           "static const struct {\n    uint32_t first;\n    uint32_t last;\n    uint32_t bits;\n"
-           "} idna_ranges[] = {",
-           U_UNICODE_VERSION);
+    printf(
+        "/*\n * idna_table.h - Unicode %s as IDNA2008 sees it; written by tools/idna_tables.c\n *\n"
+        " * Ranges that are not named have no property and stand in no label.\n */\n"
+        "#ifndef PT_SCHEMA_IDNA_TABLE_H\n#define PT_SCHEMA_IDNA_TABLE_H\n\n"
+        "#include <stdint.h>\n\n/* first, last, bits (format_idna.c) */\n"
+        "static const struct {\n    uint32_t first;\n    uint32_t last;\n    uint32_t bits;\n"
+        "} idna_ranges[] = {",
+        U_UNICODE_VERSION);
     for (UChar32 c = 1; c <= 0x110000; c++) {
         unsigned bits = c == 0x110000 ? ~0u : bits_of(c);
 

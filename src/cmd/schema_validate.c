@@ -200,7 +200,8 @@ static int check_stdin(struct checker *checker)
     int status = PT_EXIT_OK;
 
     pt_buf_init(&text, LINE_BYTES_MAX + CHUNK_BYTES + PT_JSON_PADDING);
-    /* read(2), not fread(3): whoever waits for each verdict before sending the next line gets it. */
+    /* read(2), not fread(3): whoever waits for each verdict before sending the next line gets it.
+     */
     for (bool is_last = false; !is_last && status == PT_EXIT_OK;) {
         uint8_t *room = pt_buf_reserve(&text, CHUNK_BYTES);
         ssize_t bytes = room ? read(STDIN_FILENO, room, CHUNK_BYTES) : 0;
@@ -290,7 +291,8 @@ int pt_schema_verb_validate(int argc, char **argv)
     const char *unused = NULL;
     const struct pt_option options[] = {
         {"--schema", "FILE", "the JSON Schema, draft-07 or 2020-12", &path, NULL},
-        {"--remotes", "URL=DIR", "where documents under URL are; may be given again", &unused, NULL},
+        {"--remotes", "URL=DIR", "where documents under URL are; may be given again", &unused,
+         NULL},
         {"--format-assertion", NULL, "`format` refuses, instead of only telling", NULL,
          &compile.assert_formats},
         {"--draft", "DRAFT", "7 or 2020-12: of a schema without $schema (default 2020-12)", &draft,

@@ -20,7 +20,8 @@ static const struct {
     const char *uri;
     struct pt_dialect dialect;
 } known_dialects[] = {
-    {"http://json-schema.org/draft-07/schema", {PT_DRAFT_7, 0xff & ~PT_VOCABULARY_FORMAT_ASSERTION}},
+    {"http://json-schema.org/draft-07/schema",
+     {PT_DRAFT_7, 0xff & ~PT_VOCABULARY_FORMAT_ASSERTION}},
     {"https://json-schema.org/draft-07/schema",
      {PT_DRAFT_7, 0xff & ~PT_VOCABULARY_FORMAT_ASSERTION}},
     {"https://json-schema.org/draft/2019-09/schema",
@@ -160,7 +161,7 @@ static const char *longer_pointer(struct pt_documents *docs, const char *pointer
     if (!text) {
         return NULL;
     }
-    memcpy(text, pointer, bytes);
+    memcpy(text, pointer, bytes + 1);
     at = text + bytes;
     *at++ = '/';
     for (size_t i = 0; i < token.size; i++) {
@@ -420,8 +421,8 @@ static enum pt_code add_document(struct pt_documents *docs, struct pt_span json,
     }
     memset(document->bytes.data, 0, json.size + PT_JSON_PADDING);
     pt_buf_append(&document->bytes, json.data, json.size);
-    code = pt_json_parse(document->parser, pt_buf_span(&document->bytes), &document->root, NULL,
-                         err);
+    code =
+        pt_json_parse(document->parser, pt_buf_span(&document->bytes), &document->root, NULL, err);
     if (code) {
         return pt_error_prefix(err, code, "schema%s%s", shown_uri[0] ? " " : "", shown_uri);
     }
@@ -619,7 +620,8 @@ static struct pt_json step_into(struct pt_json value, struct pt_span token)
     return pt_json_element(value, index);
 }
 
-/* A JSON Pointer from the root of a resource. What no keyword led to is looked at as a schema now. */
+/* A JSON Pointer from the root of a resource. What no keyword led to is looked at as a schema now.
+ */
 static enum pt_code follow_pointer(struct pt_documents *docs, uint32_t root, uint8_t *pointer,
                                    size_t bytes, uint32_t *location_out, struct pt_error *err)
 {

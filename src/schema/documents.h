@@ -75,7 +75,8 @@ enum pt_code pt_documents_follow(struct pt_documents *docs, uint32_t from, struc
                                  uint32_t *location_out, struct pt_span *anchor_out,
                                  struct pt_error *err) PT_MUST_USE;
 
-/* The location of the schema at index `at` of `from`'s document; NONE where none was found there. */
+/* The location of the schema at index `at` of `from`'s document; NONE where none was found there.
+ */
 uint32_t pt_documents_location(const struct pt_documents *docs, uint32_t from, uint32_t at);
 
 static inline struct pt_location *pt_location(const struct pt_documents *docs, uint32_t index)

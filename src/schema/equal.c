@@ -77,8 +77,7 @@ static bool members_in(struct pt_json a, struct pt_json b, uint64_t *steps, bool
 
     while (at < end) {
         struct pt_json in_a = {a.tape, a.strings, at + 1};
-        struct pt_json in_b = {b.tape, b.strings,
-                               find_member(b, string_at(a, at), &cursor, steps)};
+        struct pt_json in_b = {b.tape, b.strings, find_member(b, string_at(a, at), &cursor, steps)};
 
         if (in_b.at == 0 || (with_values && !pt_values_equal(in_a, in_b, steps))) {
             return false;

@@ -1,9 +1,9 @@
 /*
  * format_idna.c - host names: RFC 1123, and IDNA2008 (RFC 5890-5893) for labels beyond ASCII
  *
- * A label is LDH, an A-label ("xn--" and Punycode, RFC 3492) or, where asked, a U-label. An A-label is
- * held to what it decodes to. Normal form C is not checked: of what the suite tests it is the one rule
- * that needs decomposition tables.
+ * A label is LDH, an A-label ("xn--" and Punycode, RFC 3492) or, where asked, a U-label. An A-label
+ * is held to what it decodes to. Normal form C is not checked: of what the suite tests it is the
+ * one rule that needs decomposition tables.
  */
 #include "schema/format.h"
 
@@ -11,11 +11,12 @@
 
 #define LABEL_BYTES_MAX 63
 #define NAME_BYTES_MAX 253
+#define NAME_SIZE_MAX ((size_t)4 * NAME_BYTES_MAX) /* in UTF-8 */
 /* A label's code points: no label of 63 bytes in Punycode has more. */
 #define POINTS_MAX 64
 
 /* The bits of idna_ranges. */
-#define IS_PVALID(bits) ((bits) & 1u)
+#define IS_PVALID(bits) ((bits)&1u)
 #define IS_MARK(bits) ((bits) >> 1 & 1u)
 #define IS_VIRAMA(bits) ((bits) >> 2 & 1u)
 #define JOINING(bits) ((bits) >> 3 & 7u)
@@ -414,7 +415,7 @@ bool pt_format_host(struct pt_span text, bool is_idn)
     bool is_bidi_fine = true;
     bool ends = false;
 
-    if (text.size == 0 || text.size > 4 * NAME_BYTES_MAX) {
+    if (text.size == 0 || text.size > NAME_SIZE_MAX) {
         return false;
     }
     while (!ends) {

@@ -59,7 +59,8 @@ static bool is_ucschar(uint32_t c)
 {
     return (c >= 0xa0 && c <= 0xd7ff) || (c >= 0xf900 && c <= 0xfdcf) ||
            (c >= 0xfdf0 && c <= 0xffef) ||
-           (c >= 0x10000 && c <= 0xefffd && (c & 0xffff) <= 0xfffd && (c < 0xe0000 || c >= 0xe1000));
+           (c >= 0x10000 && c <= 0xefffd && (c & 0xffff) <= 0xfffd &&
+            (c < 0xe0000 || c >= 0xe1000));
 }
 
 static bool is_private(uint32_t c)
@@ -68,8 +69,8 @@ static bool is_private(uint32_t c)
 }
 
 /*
- * Whether all of `text` are characters of `classes`, of `more`, percent-encoded bytes, or, in an IRI,
- * characters beyond ASCII.
+ * Whether all of `text` are characters of `classes`, of `more`, percent-encoded bytes, or, in an
+ * IRI, characters beyond ASCII.
  */
 static bool all_of(struct pt_span text, unsigned classes, const char *more, bool is_iri,
                    bool takes_private)

@@ -149,10 +149,12 @@ bool pt_number_is_multiple(struct pt_number number, struct pt_number divisor)
     int shift = 0;
 
     if (number.kind == 'l' && divisor.kind == 'l') {
-        return magnitude_of(number) % magnitude_of(divisor) == 0;
+        pt_assert(divisor.as.i > 0);
+        return magnitude_of(number) % (uint64_t)divisor.as.i == 0;
     }
     to_decimal(number, &digits, &exponent);
     to_decimal(divisor, &by, &by_exponent);
+    pt_assert(by > 0);
     if (digits == 0) {
         return true;
     }

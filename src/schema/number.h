@@ -30,8 +30,8 @@ bool pt_number_is_integer(struct pt_number number);
 bool pt_number_to_count(struct pt_number number, uint32_t max, uint32_t *count_out);
 
 /*
- * Whether `number` is a multiple of `divisor` (> 0), both taken as the shortest decimals that read back as them:
- * 0.3 is a multiple of 0.1, which no binary division says.
+ * Whether `number` is a multiple of `divisor` (> 0), both taken as the shortest decimals that read
+ * back as them: 0.3 is a multiple of 0.1, which no binary division says.
  */
 bool pt_number_is_multiple(struct pt_number number, struct pt_number divisor);
 

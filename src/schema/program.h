@@ -37,18 +37,18 @@ enum pt_type_bit {
 
 /* What an instruction does, and in a comment what a, b, c are. */
 enum pt_op {
-    PT_OP_FALSE,              /* - */
-    PT_OP_CONST,              /* a: value in `constants` */
-    PT_OP_ENUM,               /* a: enum rule */
-    PT_OP_NUMBER_RANGE,       /* a: range rule */
-    PT_OP_MULTIPLE_OF,        /* a: number */
-    PT_OP_LENGTH,             /* b, c: least and most code points */
-    PT_OP_PATTERN,            /* a: regex */
-    PT_OP_FORMAT,             /* a: enum pt_format */
-    PT_OP_OBJECT,             /* a: object rule */
-    PT_OP_ARRAY,              /* a: array rule */
-    PT_OP_UNIQUE_ITEMS,       /* - */
-    PT_OP_CONTAINS,           /* a: node, b, c: least and most elements */
+    PT_OP_FALSE,        /* - */
+    PT_OP_CONST,        /* a: value in `constants` */
+    PT_OP_ENUM,         /* a: enum rule */
+    PT_OP_NUMBER_RANGE, /* a: range rule */
+    PT_OP_MULTIPLE_OF,  /* a: number */
+    PT_OP_LENGTH,       /* a: bytes that are enough for sure; b, c: least and most code points */
+    PT_OP_PATTERN,      /* a: regex */
+    PT_OP_FORMAT,       /* a: enum pt_format */
+    PT_OP_OBJECT,       /* a: object rule */
+    PT_OP_ARRAY,        /* a: array rule */
+    PT_OP_UNIQUE_ITEMS, /* - */
+    PT_OP_CONTAINS,     /* a: node, b, c: least and most elements */
     PT_OP_DEPENDENT_REQUIRED, /* a: key, b: first in `keys`, c: count */
     PT_OP_DEPENDENT_SCHEMA,   /* a: key, b: node */
     PT_OP_REF,                /* a: node */
@@ -56,9 +56,9 @@ enum pt_op {
     PT_OP_ALL_OF,             /* b: first in `lists`, c: count */
     PT_OP_ANY_OF,
     PT_OP_ONE_OF,
-    PT_OP_NOT,                /* a: node */
-    PT_OP_IF,                 /* a: condition, b: then or NONE, c: else or NONE */
-    PT_OP_UNEVALUATED_ITEMS,  /* a: node */
+    PT_OP_NOT,               /* a: node */
+    PT_OP_IF,                /* a: condition, b: then or NONE, c: else or NONE */
+    PT_OP_UNEVALUATED_ITEMS, /* a: node */
     PT_OP_UNEVALUATED_PROPERTIES,
 };
 
@@ -81,16 +81,27 @@ enum pt_node_flag {
 struct pt_node {
     uint32_t insn_first;
     uint16_t insn_count;
-    uint8_t types;           /* what `type` takes; PT_TYPE_ANY without it */
-    uint8_t flags;           /* enum pt_node_flag */
-    uint32_t resource;       /* the schema resource it belongs to: the dynamic scope */
-    uint32_t location;       /* in `texts`: "URI#pointer" or "pointer" */
+    uint8_t types;     /* what `type` takes; PT_TYPE_ANY without it */
+    uint8_t flags;     /* enum pt_node_flag */
+    uint32_t resource; /* the schema resource it belongs to: the dynamic scope */
+    uint32_t location; /* in `texts`: "URI#pointer" or "pointer" */
 };
 
 /* Text in `texts`: a key, a name. */
 struct pt_name {
     uint32_t at;
     uint32_t bytes;
+};
+
+/*
+ * A hash table in `slots`: an entry's first slot is its hash >> shift, then the ones behind it;
+ * NONE ends the search. `shift` is chosen so that, wherever possible, no two entries want the same
+ * slot.
+ */
+struct pt_table {
+    uint32_t first;
+    uint32_t mask; /* slots - 1 */
+    uint32_t shift;
 };
 
 struct pt_property {
@@ -107,8 +118,7 @@ struct pt_pattern_property {
 struct pt_object_rule {
     uint32_t property_first;
     uint32_t property_count;
-    uint32_t slot_first; /* hash table of indexes into this rule's properties, in `slots` */
-    uint32_t slot_mask;  /* slots - 1 */
+    struct pt_table table; /* of indexes into this rule's properties */
     uint32_t pattern_first;
     uint32_t pattern_count;
     uint32_t additional; /* node or NONE */
@@ -125,17 +135,16 @@ struct pt_array_rule {
     uint32_t rest; /* node for the elements behind the prefix, or NONE */
     uint32_t elements_min;
     uint32_t elements_max;
-    bool is_closed;   /* the rest is false */
-    bool has_prefix;  /* prefixItems, or the array form of items */
+    bool is_closed;  /* the rest is false */
+    bool has_prefix; /* prefixItems, or the array form of items */
 };
 
 /* Strings by hash, all else one by one. */
 struct pt_enum_rule {
     uint32_t string_first; /* in `keys` */
     uint32_t string_count;
-    uint32_t slot_first;
-    uint32_t slot_mask;
-    uint32_t other_first; /* in `lists`: values in `constants` */
+    struct pt_table table; /* of indexes among these */
+    uint32_t other_first;  /* in `lists`: values in `constants` */
     uint32_t other_count;
 };
 
@@ -175,7 +184,7 @@ struct pt_schema {
     uint32_t anchor_count;
     uint32_t regex_count;
     uint32_t root;
-    bool has_dynamic; /* any PT_OP_DYNAMIC_REF: the dynamic scope is kept */
+    bool has_dynamic;      /* any PT_OP_DYNAMIC_REF: the dynamic scope is kept */
     struct pt_arena arena; /* all of the above */
 };
 

@@ -3,7 +3,8 @@
  *
  * Of what games write in `pattern`, most is of the form ^[a-z][a-z0-9_]*$ or ^q_[0-9]{4}$: ASCII
  * characters and classes with counts, where no class shares a character with what may follow it,
- * so that taking as much as possible is always right. Ten to twenty times as fast as a call into PCRE2.
+ * so that taking as much as possible is always right. Ten to twenty times as fast as a call into
+ * PCRE2.
  */
 #include "schema/regex.h"
 
@@ -38,7 +39,8 @@ static int peek(const struct reader *r)
     return r->at < r->text.size ? r->text.data[r->at] : -1;
 }
 
-/* `\d`, `\w` or an escaped punctuation mark, the backslash taken; a single character is in *single. */
+/* `\d`, `\w` or an escaped punctuation mark, the backslash taken; a single character is in *single.
+ */
 static bool take_escape(struct reader *r, struct set *set, int *single)
 {
     int c = peek(r);
@@ -254,8 +256,8 @@ static void set_fixed(struct pt_linear *linear, unsigned class_count)
 
 bool pt_linear_compile(struct pt_linear *linear, struct pt_span pattern)
 {
-    struct set sets[PT_LINEAR_PARTS_MAX];
-    struct set classes[PT_LINEAR_CLASSES_MAX];
+    struct set sets[PT_LINEAR_PARTS_MAX] = {{{0, 0}}};
+    struct set classes[PT_LINEAR_CLASSES_MAX] = {{{0, 0}}};
     unsigned class_count = 0;
     struct reader r = {pattern, 1};
 

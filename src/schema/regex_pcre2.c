@@ -1,14 +1,15 @@
 /*
  * regex_pcre2.c - PCRE2 behind ECMA-262's syntax
  *
- * TRANSLATION. What both dialects mean alike is passed on; what they read differently is written out:
- * `.`, `\s`, `$`, `\cX`, `\uXXXX`, `[]`, `[^]`, long names in `\p{}`. What only PCRE2 has (possessive
- * counts, verbs, inline flags, `\A`, `\Z`, `\Q`) is refused, as ECMA-262 does.
+ * TRANSLATION. What both dialects mean alike is passed on; what they read differently is written
+ * out:
+ * `.`, `\s`, `$`, `\cX`, `\uXXXX`, `[]`, `[^]`, long names in `\p{}`. What only PCRE2 has
+ * (possessive counts, verbs, inline flags, `\A`, `\Z`, `\Q`) is refused, as ECMA-262 does.
  *
- * COST. PCRE2's match limit counts backtracking points, each of which may look over the whole text. So a match
- * runs with a small limit first and with one 16 times larger each time that it is not enough, and each try
- * costs steps in proportion to limit and text: what a schema and an event can cause is bounded by
- * the steps that the whole event has.
+ * COST. PCRE2's match limit counts backtracking points, each of which may look over the whole text.
+ * So a match runs with a small limit first and with one 16 times larger each time that it is not
+ * enough, and each try costs steps in proportion to limit and text: what a schema and an event can
+ * cause is bounded by the steps that the whole event has.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 
@@ -20,7 +21,7 @@
 #include "base/mem.h"
 #include "schema/format.h"
 
-#define TRANSLATED_BYTES_MAX (PT_PATTERN_BYTES_MAX * 64)
+#define TRANSLATED_BYTES_MAX ((size_t)PT_PATTERN_BYTES_MAX * 64)
 #define LIMIT_FIRST 256u
 #define LIMIT_LAST 16777216u
 #define HEAP_KIB_MAX 20000u
@@ -46,28 +47,61 @@ struct translator {
 };
 
 /* White space and line ends of ECMA-262, and all else, as the inside of a class. */
-#define SPACES "\\t-\\r\\x20\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}"
+#define SPACES                                                                                     \
+    "\\t-\\r\\x20\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}" \
+    "\\x{feff}"
 #define NO_SPACES                                                                                  \
-    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"                 \
-    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"                  \
+    "\\x{0}-\\x{8}\\x{e}-\\x{1f}\\x{21}-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}"               \
+    "\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}"                 \
     "\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}"
 
 static const struct {
     const char *name; /* lower case */
     const char *category;
 } categories[] = {
-    {"other", "C"}, {"control", "Cc"}, {"cntrl", "Cc"}, {"format", "Cf"}, {"unassigned", "Cn"},
-    {"private_use", "Co"}, {"surrogate", "Cs"}, {"letter", "L"}, {"cased_letter", "L&"},
-    {"lc", "L&"}, {"lowercase_letter", "Ll"}, {"modifier_letter", "Lm"}, {"other_letter", "Lo"},
-    {"titlecase_letter", "Lt"}, {"uppercase_letter", "Lu"}, {"mark", "M"},
-    {"combining_mark", "M"}, {"spacing_mark", "Mc"}, {"enclosing_mark", "Me"},
-    {"nonspacing_mark", "Mn"}, {"number", "N"}, {"decimal_number", "Nd"}, {"digit", "Nd"},
-    {"letter_number", "Nl"}, {"other_number", "No"}, {"punctuation", "P"}, {"punct", "P"},
-    {"connector_punctuation", "Pc"}, {"dash_punctuation", "Pd"}, {"close_punctuation", "Pe"},
-    {"final_punctuation", "Pf"}, {"initial_punctuation", "Pi"}, {"other_punctuation", "Po"},
-    {"open_punctuation", "Ps"}, {"symbol", "S"}, {"currency_symbol", "Sc"},
-    {"modifier_symbol", "Sk"}, {"math_symbol", "Sm"}, {"other_symbol", "So"}, {"separator", "Z"},
-    {"line_separator", "Zl"}, {"paragraph_separator", "Zp"}, {"space_separator", "Zs"},
+    {"other", "C"},
+    {"control", "Cc"},
+    {"cntrl", "Cc"},
+    {"format", "Cf"},
+    {"unassigned", "Cn"},
+    {"private_use", "Co"},
+    {"surrogate", "Cs"},
+    {"letter", "L"},
+    {"cased_letter", "L&"},
+    {"lc", "L&"},
+    {"lowercase_letter", "Ll"},
+    {"modifier_letter", "Lm"},
+    {"other_letter", "Lo"},
+    {"titlecase_letter", "Lt"},
+    {"uppercase_letter", "Lu"},
+    {"mark", "M"},
+    {"combining_mark", "M"},
+    {"spacing_mark", "Mc"},
+    {"enclosing_mark", "Me"},
+    {"nonspacing_mark", "Mn"},
+    {"number", "N"},
+    {"decimal_number", "Nd"},
+    {"digit", "Nd"},
+    {"letter_number", "Nl"},
+    {"other_number", "No"},
+    {"punctuation", "P"},
+    {"punct", "P"},
+    {"connector_punctuation", "Pc"},
+    {"dash_punctuation", "Pd"},
+    {"close_punctuation", "Pe"},
+    {"final_punctuation", "Pf"},
+    {"initial_punctuation", "Pi"},
+    {"other_punctuation", "Po"},
+    {"open_punctuation", "Ps"},
+    {"symbol", "S"},
+    {"currency_symbol", "Sc"},
+    {"modifier_symbol", "Sk"},
+    {"math_symbol", "Sm"},
+    {"other_symbol", "So"},
+    {"separator", "Z"},
+    {"line_separator", "Zl"},
+    {"paragraph_separator", "Zp"},
+    {"space_separator", "Zs"},
 };
 
 static bool refuse(struct translator *t, const char *why)

@@ -57,7 +57,7 @@ bool pt_schema_check_event(struct pt_json event, struct pt_event_fields *fields_
 #define PT_SCHEMA_DOCUMENTS_MAX 64        /* the schema and all that it refers to */
 #define PT_SCHEMA_NODES_MAX (1u << 16)    /* schemas and subschemas of all of them */
 #define PT_SCHEMA_DEPTH_MAX 768           /* schemas inside one another while one value is checked */
-#define PT_SCHEMA_STEPS_MAX 10000000u     /* work for one value; a step is some 10 ns */
+#define PT_SCHEMA_STEPS_MAX 4000000u      /* work for one value; a step is some 12 ns */
 #define PT_SCHEMA_ERRORS_MAX 32           /* kept for one value */
 
 enum pt_schema_draft {

@@ -7,8 +7,8 @@ struct parts {
     struct pt_span scheme;    /* without its colon */
     struct pt_span authority; /* behind the slashes */
     struct pt_span path;
-    struct pt_span query;     /* with its question mark */
-    struct pt_span fragment;  /* without its '#' */
+    struct pt_span query;    /* with its question mark */
+    struct pt_span fragment; /* without its '#' */
     bool has_authority;
 };
 

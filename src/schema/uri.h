@@ -8,13 +8,14 @@
 
 /*
  * `reference` against `base` (absolute, without a fragment, or empty) as a NUL-terminated string in
- * `arena`, dot segments removed, without the fragment; *fragment_out is the reference's own, as written.
- * NULL without memory.
+ * `arena`, dot segments removed, without the fragment; *fragment_out is the reference's own, as
+ * written. NULL without memory.
  */
 const char *pt_uri_resolve(struct pt_arena *arena, struct pt_span base, struct pt_span reference,
                            struct pt_span *fragment_out) PT_MUST_USE;
 
-/* "%25" becomes "%"; false where a percent sign is no escape. `out` has room for text.size bytes. */
+/* "%25" becomes "%"; false where a percent sign is no escape. `out` has room for text.size bytes.
+ */
 bool pt_uri_unescape(struct pt_span text, uint8_t *out, size_t *size_out);
 
 #endif

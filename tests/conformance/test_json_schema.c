@@ -1,10 +1,10 @@
 /*
  * test_json_schema.c - JSON Schema means here what its test suite says
  *
- * Method: every case of the shared part of JSON-Schema-Test-Suite, draft-07 and 2020-12, optional ones as
- * well; optional/format/ with formats asserted, as the suite has it. `remotes/` answers for
- * http://localhost:1234/. A case that fails and is not in the table of known ones fails the test, and so
- * does one in the table that passes.
+ * Method: every case of the shared part of JSON-Schema-Test-Suite, draft-07 and 2020-12, optional
+ * ones as well; optional/format/ with formats asserted, as the suite has it. `remotes/` answers for
+ * http://localhost:1234/. A case that fails and is not in the table of known ones fails the test,
+ * and so does one in the table that passes.
  */
 #include "base/io.h"
 #include "check.h"

@@ -1,8 +1,8 @@
 /*
  * fuzz_schema_pattern.c - patterns: the small loop and PCRE2 agree, and no text makes either run on
  *
- * Input: the pattern up to the first line end, then the text; both as JSON strings' insides. A pattern in
- * a group, (?:…), is never one for the small loop, so that it asks PCRE2.
+ * Input: the pattern up to the first line end, then the text; both as JSON strings' insides. A
+ * pattern in a group, (?:…), is never one for the small loop, so that it asks PCRE2.
  */
 #include "schema/regex.h"
 
@@ -66,8 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pt_buf_append_str(&text, "\"]");
     if (pt_buf_reserve(&text, PT_JSON_PADDING) &&
         pt_json_parse(parser, pt_buf_span(&text), &root, NULL, NULL) == PT_OK &&
-        pt_json_count(root) == 2 &&
-        pt_json_type(pt_json_element(root, 0)) == PT_JSON_STRING &&
+        pt_json_count(root) == 2 && pt_json_type(pt_json_element(root, 0)) == PT_JSON_STRING &&
         pt_json_type(pt_json_element(root, 1)) == PT_JSON_STRING) {
         compare(pt_json_string(pt_json_element(root, 0)), pt_json_string(pt_json_element(root, 1)));
     }

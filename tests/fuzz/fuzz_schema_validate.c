@@ -53,7 +53,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pt_buf_append(&text, end + 1, left);
     if (pt_buf_reserve(&text, PT_JSON_PADDING) &&
         pt_json_parse(parser, pt_buf_span(&text), &value, NULL, NULL) == PT_OK &&
-        pt_schema_compile(&schema, pt_span_of(data, (size_t)(end - data)), &options, NULL) == PT_OK) {
+        pt_schema_compile(&schema, pt_span_of(data, (size_t)(end - data)), &options, NULL) ==
+            PT_OK) {
         run(schema, value);
     }
     pt_schema_destroy(schema);

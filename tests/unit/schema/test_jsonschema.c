@@ -1,9 +1,9 @@
 /*
  * test_jsonschema.c - every refusal says where and why; nothing that is asked takes for ever
  *
- * Method: tables of schema, value and the wanted errors; schemas that are wrong with the text that must
- * name the place; schemas and values built to explode; every allocation of a compilation failing
- * once. What the keywords mean is the business of tests/conformance.
+ * Method: tables of schema, value and the wanted errors; schemas that are wrong with the text that
+ * must name the place; schemas and values built to explode; every allocation of a compilation
+ * failing once. What the keywords mean is the business of tests/conformance.
  */
 #include "base/json.h"
 #include "check.h"
@@ -124,7 +124,8 @@ static void an_error_names_place_keyword_and_reason(void **state)
         {"{\"$defs\":{\"d\":{\"type\":\"null\"}},\"items\":{\"$ref\":\"#/$defs/d\"}}", "[null,1]",
          "/1", "/$defs/d/type", "type", "it must be null, not integer"},
         {"{\"$ref\":\"http://json-schema.org/draft-07/schema#\"}", "{\"minLength\":-1}",
-         "/minLength", "http://json-schema.org/draft-07/schema#/definitions/nonNegativeInteger/minimum",
+         "/minLength",
+         "http://json-schema.org/draft-07/schema#/definitions/nonNegativeInteger/minimum",
          "minimum", "the number is too small"},
     };
 
@@ -170,7 +171,8 @@ static void a_long_pointer_is_cut_at_a_character(void **state)
     PT_CHECK(check_json("{\"additionalProperties\":false}", value, NULL) == PT_INVALID);
     PT_CHECK(strlen(errors.list[0].instance) < sizeof(errors.list[0].instance));
     PT_CHECK(strcmp(errors.list[0].instance + strlen(errors.list[0].instance) - 3, "...") == 0);
-    PT_CHECK(((uint8_t)errors.list[0].instance[strlen(errors.list[0].instance) - 4] & 0xc0) == 0x80);
+    PT_CHECK(((uint8_t)errors.list[0].instance[strlen(errors.list[0].instance) - 4] & 0xc0) ==
+             0x80);
 }
 
 static void a_wrong_schema_is_refused_by_its_place(void **state)
@@ -203,7 +205,8 @@ static void a_wrong_schema_is_refused_by_its_place(void **state)
         {"{\"$id\":1}", "schema #/$id:"},
         {"{\"$schema\":1}", "schema #/$schema:"},
         {"{\"$schema\":\"http://nowhere.invalid/s\"}", "neither draft-07 nor 2020-12"},
-        {"{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}", "neither draft-07 nor 2020-12"},
+        {"{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}",
+         "neither draft-07 nor 2020-12"},
         {"{\"$ref\":1}", "schema #/$ref:"},
         {"{\"$ref\":\"#/nowhere\"}", "there is nothing at this place"},
         {"{\"$ref\":\"#nowhere\"}", "there is no anchor of this name"},
@@ -291,8 +294,9 @@ static void not_of_what_is_too_complex_is_not_valid(void **state)
     (void)state;
     pt_buf_init(&inner, TEXT_BYTES_MAX);
     explosive_schema(&inner, 40, "oneOf");
-    json = pt_strf("{\"not\":{\"$ref\":\"#/$defs/x\"},\"$defs\":{\"x\":{\"$id\":\"http://x.y/\",%s}}",
-                   (const char *)inner.data + 1);
+    json =
+        pt_strf("{\"not\":{\"$ref\":\"#/$defs/x\"},\"$defs\":{\"x\":{\"$id\":\"http://x.y/\",%s}}",
+                (const char *)inner.data + 1);
     PT_CHECK(json != NULL);
     assert_int_equal(check_json(json, "1", NULL), PT_TOO_BIG);
     pt_free(json);
@@ -433,7 +437,8 @@ static enum pt_code serve(void *ctx, const char *uri, struct pt_buf *json_out, s
 
     ++*asked;
     if (strcmp(uri, "http://games.example/types/id.json") == 0) {
-        pt_buf_append_str(json_out, "{\"type\":\"string\",\"$defs\":{\"short\":{\"maxLength\":3}}}");
+        pt_buf_append_str(json_out,
+                          "{\"type\":\"string\",\"$defs\":{\"short\":{\"maxLength\":3}}}");
         return PT_OK;
     }
     if (strncmp(uri, "http://chain.example/", 21) == 0) {
@@ -472,7 +477,8 @@ static void references_go_through_the_resolver(void **state)
     assert_int_equal(pt_schema_compile(&schema, pt_span_str("{\"$ref\":\"http://chain.example/\"}"),
                                        &options, &err),
                      PT_TOO_BIG);
-    assert_int_equal(pt_schema_compile(&schema, pt_span_str("{\"$ref\":\"http://broken.example/\"}"),
+    assert_int_equal(pt_schema_compile(&schema,
+                                       pt_span_str("{\"$ref\":\"http://broken.example/\"}"),
                                        &options, &err),
                      PT_IO);
     PT_CHECK(strstr(err.text, "the disk is on fire") != NULL);
@@ -499,8 +505,10 @@ static void draft_and_formats_follow_the_options(void **state)
 static void no_allocation_that_fails_does_harm(void **state)
 {
     static const char json[] =
-        "{\"$id\":\"http://x.y/\",\"$defs\":{\"a\":{\"$anchor\":\"n\",\"enum\":[\"a\",1,{\"b\":[]}]}},"
-        "\"properties\":{\"p\":{\"pattern\":\"(a|b)c\"},\"q\":{\"$ref\":\"#n\"}},\"required\":[\"p\"],"
+        "{\"$id\":\"http://x.y/"
+        "\",\"$defs\":{\"a\":{\"$anchor\":\"n\",\"enum\":[\"a\",1,{\"b\":[]}]}},"
+        "\"properties\":{\"p\":{\"pattern\":\"(a|b)c\"},\"q\":{\"$ref\":\"#n\"}},\"required\":["
+        "\"p\"],"
         "\"patternProperties\":{\"^x\":{\"items\":{\"$dynamicRef\":\"#n\"}}},\"allOf\":[{\"$ref\":"
         "\"http://json-schema.org/draft-07/schema\"}]}";
     bool fired = true;
@@ -526,9 +534,11 @@ static void no_allocation_that_fails_does_harm(void **state)
 static void validating_allocates_nothing(void **state)
 {
     static const char json[] =
-        "{\"type\":\"object\",\"properties\":{\"a\":{\"pattern\":\"(x|y)+z\"},\"b\":{\"uniqueItems\":"
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"pattern\":\"(x|y)+z\"},\"b\":{"
+        "\"uniqueItems\":"
         "true,\"items\":{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}]}}},"
-        "\"patternProperties\":{\"q$\":{\"format\":\"date-time\"}},\"unevaluatedProperties\":false}";
+        "\"patternProperties\":{\"q$\":{\"format\":\"date-time\"}},\"unevaluatedProperties\":"
+        "false}";
     const char *value = "{\"a\":\"xyz\",\"b\":[1,2,3,4,5,6,7,8,9,10,11,12,13,14,\"a\"],\"q\":"
                         "\"2026-11-01T00:00:00Z\"}";
     const struct pt_schema_options strict = {.assert_formats = true};

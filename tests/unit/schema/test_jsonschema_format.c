@@ -1,8 +1,9 @@
 /*
  * test_jsonschema_format.c - what each format takes and refuses
  *
- * Method: tables from the texts of the RFCs; tests/conformance has the suite's own cases, here stand the
- * formats that its shared part leaves out, and the corners that reading the grammar suggests.
+ * Method: tables from the texts of the RFCs; tests/conformance has the suite's own cases, here
+ * stand the formats that its shared part leaves out, and the corners that reading the grammar
+ * suggests.
  */
 #include "check.h"
 #include "schema/format.h"
@@ -88,8 +89,8 @@ static void uris(void **state)
         {PT_FORMAT_URI_REFERENCE, "#frag\\ment", false},
         {PT_FORMAT_URI_REFERENCE, "\\\\WINDOWS\\fileshare", false},
         {PT_FORMAT_URI_REFERENCE, "/\xc3\xa9", false},
-        {PT_FORMAT_IRI_REFERENCE, "//\xc6\x92\xc3\xb8\xc3\xb8.\xc3\x9f\xc3\xa5r/?\xe2\x88\x82=1#\xc3\xbc",
-         true},
+        {PT_FORMAT_IRI_REFERENCE,
+         "//\xc6\x92\xc3\xb8\xc3\xb8.\xc3\x9f\xc3\xa5r/?\xe2\x88\x82=1#\xc3\xbc", true},
         {PT_FORMAT_IRI_REFERENCE, "/\xc3\xa2\xcf\x80\xcf\x80", true},
         {PT_FORMAT_IRI_REFERENCE, "\xc3\xa2\xcf\x80\xcf\x80", true},
         {PT_FORMAT_IRI_REFERENCE, "#\xc6\x92r\xc3\xa4gm\xc3\xaant", true},
@@ -143,8 +144,8 @@ static void mail_addresses(void **state)
         {PT_FORMAT_EMAIL, "\"Winston Smith\" <winston@a.com>", false},
         {PT_FORMAT_EMAIL, "\xc3\xa9@example.com", false},
         {PT_FORMAT_EMAIL, "joe@example.com\n", false},
-        {PT_FORMAT_EMAIL, "aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbabcde@example.com",
-         false},
+        {PT_FORMAT_EMAIL,
+         "aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbabcde@example.com", false},
         {PT_FORMAT_IDN_EMAIL, "\xc3\xa9@\xc3\xa9.example", true},
         {PT_FORMAT_IDN_EMAIL, "a@\xe3\x80\x82", false},
     };
@@ -318,7 +319,8 @@ static void patterns_mean_what_ecma_262_says(void **state)
     pt_regex_space_destroy(space);
 }
 
-/* The small loop is meant for these and no others: what it cannot decide by one character is not its. */
+/* The small loop is meant for these and no others: what it cannot decide by one character is not
+ * its. */
 static void plain_patterns_take_the_small_loop(void **state)
 {
     static const char *const plain[] = {
@@ -330,7 +332,8 @@ static void plain_patterns_take_the_small_loop(void **state)
         "^\\w{3,16}$",
     };
     static const char *const others[] = {
-        "a", "^a|b$", "^(a)$", "^.$", "^[^a]$", "^a?a$", "^a*?$", "^\\s$", "^\xc3\xa9$", "^[a-z]*b$", "",
+        "a",     "^a|b$", "^(a)$",      "^.$",       "^[^a]$", "^a?a$",
+        "^a*?$", "^\\s$", "^\xc3\xa9$", "^[a-z]*b$", "",
     };
     struct pt_linear linear;
 
