@@ -34,31 +34,30 @@ struct pt_event_fields {
     struct pt_span mechanic_version; /* empty: absent */
     struct pt_span schema_version;   /* "3" or "1-0-2"; empty: absent */
     enum pt_platform platform;
-    int64_t seq;  /* or PT_EVENT_NO_NUMBER */
-    int64_t boot; /* or PT_EVENT_NO_NUMBER */
+    int64_t seq;               /* or PT_EVENT_NO_NUMBER */
+    int64_t boot;              /* or PT_EVENT_NO_NUMBER */
     struct pt_json attributes; /* may be absent */
 };
 
 /* Why an event was refused. No text holds a value of the event. */
 struct pt_problem {
-    const char *code;  /* stable: "missing_field", "wrong_type", "invalid_uuid", … */
-    char pointer[96];  /* RFC 6901, within the event: "/occurred_at"; "" is the event itself */
-    char detail[192];  /* a sentence for people */
+    const char *code; /* stable: "missing_field", "wrong_type", "invalid_uuid", … */
+    char pointer[96]; /* RFC 6901, within the event: "/occurred_at"; "" is the event itself */
+    char detail[192]; /* a sentence for people */
 };
 
 /* True: `fields_out` is whole. False: `problem_out` names the first problem. */
 bool pt_schema_check_event(struct pt_json event, struct pt_event_fields *fields_out,
                            struct pt_problem *problem_out);
 
-
 /* ---- JSON Schema ---- */
 
-#define PT_SCHEMA_BYTES_MAX (1u << 20)    /* one document */
-#define PT_SCHEMA_DOCUMENTS_MAX 64        /* the schema and all that it refers to */
-#define PT_SCHEMA_NODES_MAX (1u << 16)    /* schemas and subschemas of all of them */
-#define PT_SCHEMA_DEPTH_MAX 768           /* schemas inside one another while one value is checked */
-#define PT_SCHEMA_STEPS_MAX 4000000u      /* work for one value; a step is some 12 ns */
-#define PT_SCHEMA_ERRORS_MAX 32           /* kept for one value */
+#define PT_SCHEMA_BYTES_MAX (1u << 20) /* one document */
+#define PT_SCHEMA_DOCUMENTS_MAX 64     /* the schema and all that it refers to */
+#define PT_SCHEMA_NODES_MAX (1u << 16) /* schemas and subschemas of all of them */
+#define PT_SCHEMA_DEPTH_MAX 768        /* schemas inside one another while one value is checked */
+#define PT_SCHEMA_STEPS_MAX 4000000u   /* work for one value; a step is some 12 ns */
+#define PT_SCHEMA_ERRORS_MAX 32        /* kept for one value */
 
 enum pt_schema_draft {
     PT_SCHEMA_DRAFT_DEFAULT, /* 2020-12 */
@@ -70,9 +69,9 @@ struct pt_schema;
 struct pt_schema_scratch;
 
 struct pt_schema_options {
-    enum pt_schema_draft draft;  /* of a document without $schema */
-    bool assert_formats;         /* `format` is an assertion, whatever the vocabulary says */
-    const char *base_uri;        /* where the document came from; NULL: nowhere */
+    enum pt_schema_draft draft; /* of a document without $schema */
+    bool assert_formats;        /* `format` is an assertion, whatever the vocabulary says */
+    const char *base_uri;       /* where the document came from; NULL: nowhere */
     /*
      * Gives the document of `uri` (absolute, without a fragment): append its bytes to `json_out`.
      * PT_NOT_FOUND where there is none; other failures end the compilation. NULL: only the
@@ -84,10 +83,10 @@ struct pt_schema_options {
 };
 
 /*
- * Compile `json` (no padding needed). `options` may be NULL. PT_INVALID names the place in the schema
- * and what is wrong there: not JSON, a keyword of the wrong form, a $ref that leads nowhere or around
- * in a circle, a pattern that is not ECMA-262. PT_TOO_BIG, PT_NO_MEMORY, what `resolve` gave.
- * Pair with pt_schema_destroy().
+ * Compile `json` (no padding needed). `options` may be NULL. PT_INVALID names the place in the
+ * schema and what is wrong there: not JSON, a keyword of the wrong form, a $ref that leads nowhere
+ * or around in a circle, a pattern that is not ECMA-262. PT_TOO_BIG, PT_NO_MEMORY, what `resolve`
+ * gave. Pair with pt_schema_destroy().
  */
 enum pt_code pt_schema_compile(struct pt_schema **schema_out, struct pt_span json,
                                const struct pt_schema_options *options,
@@ -98,10 +97,11 @@ void pt_schema_destroy(struct pt_schema *schema); /* NULL is fine */
 struct pt_schema_scratch *pt_schema_scratch_create(void) PT_MUST_USE;
 void pt_schema_scratch_destroy(struct pt_schema_scratch *scratch); /* NULL is fine */
 
-/* One reason why a value is refused. `detail` holds no text of the value; `instance` holds its keys. */
+/* One reason why a value is refused. `detail` holds no text of the value; `instance` holds its
+ * keys. */
 struct pt_schema_error {
-    char instance[256];  /* RFC 6901, within the value; over its size it ends in "..." */
-    char schema[256];    /* where the keyword stands: a pointer, behind "URI#" in another document */
+    char instance[256]; /* RFC 6901, within the value; over its size it ends in "..." */
+    char schema[256];   /* where the keyword stands: a pointer, behind "URI#" in another document */
     const char *keyword; /* static text: "minLength" */
     char detail[160];    /* a sentence for people */
 };
@@ -113,9 +113,9 @@ struct pt_schema_errors {
 };
 
 /*
- * PT_OK: `value` is valid. PT_INVALID: it is not; `errors_out` (NULL: stop at the first mistake and tell
- * nothing) says why. PT_TOO_BIG: it needs more depth or work than the limits give, and the last
- * error says so.
+ * PT_OK: `value` is valid. PT_INVALID: it is not; `errors_out` (NULL: stop at the first mistake and
+ * tell nothing) says why. PT_TOO_BIG: it needs more depth or work than the limits give, and the
+ * last error says so.
  */
 enum pt_code pt_schema_validate(const struct pt_schema *schema, struct pt_json value,
                                 struct pt_schema_scratch *scratch,
