@@ -193,6 +193,35 @@ static bool has_flag(struct pt_span query, const char *name)
     return false;
 }
 
+/* What stands behind "name=", percent signs resolved into `out` (room for all of the query). */
+static struct pt_span flag_value(struct pt_span query, const char *name, uint8_t *out)
+{
+    size_t bytes = strlen(name);
+    size_t size = 0;
+    size_t at = 0;
+
+    while (at < query.size) {
+        const uint8_t *start = query.data + at;
+        const uint8_t *end = memchr(start, '&', query.size - at);
+        size_t count = end ? (size_t)(end - start) : query.size - at;
+
+        if (count > bytes && memcmp(start, name, bytes) == 0 && start[bytes] == '=') {
+            for (size_t i = bytes + 1; i < count; i++) {
+                bool is_escape = start[i] == '%' && i + 2 < count && hex_digit(start[i + 1]) >= 0 &&
+                                 hex_digit(start[i + 2]) >= 0;
+
+                out[size++] = is_escape ? (uint8_t)(hex_digit(start[i + 1]) << 4 |
+                                                    hex_digit(start[i + 2]))
+                                        : start[i];
+                i += is_escape ? 2 : 0;
+            }
+            break;
+        }
+        at += count + 1;
+    }
+    return pt_span_of(out, size);
+}
+
 /* A number, "latest" or "-1". Fails the answer where it is neither. */
 static bool read_version(struct desk *desk, struct pt_span text, uint32_t *version_out)
 {
@@ -300,16 +329,26 @@ static const struct pt_registry_version *find_version(struct desk *desk, struct 
 
 /* ---- GET ------------------------------------------------------------------------------------ */
 
-static void list_subjects(struct desk *desk, const struct call *call)
+static void list_subjects(struct desk *desk, struct call *call)
 {
     bool with_deleted = has_flag(call->query, "deleted");
+    uint8_t *room = pt_buf_reserve(&call->text, call->query.size + 1);
+    struct pt_span prefix = {0};
 
+    if (!room) {
+        fail(desk, 50001, "no memory for the request");
+        return;
+    }
+    prefix = flag_value(call->query, "subjectPrefix", room);
     pt_jsonw_array(&desk->w);
     for (uint32_t i = 0; i < pt_registry_subject_count(desk->reader); i++) {
         bool is_deleted = false;
         uint32_t count = 0;
         struct pt_span name = pt_registry_subject_at(desk->reader, i, &is_deleted);
 
+        if (name.size < prefix.size || memcmp(name.data, prefix.data, prefix.size) != 0) {
+            continue;
+        }
         if (is_deleted) {
             (void)pt_registry_versions(desk->reader, name, &count);
         }
@@ -390,7 +429,7 @@ static void get_version(struct desk *desk, const struct call *call)
     }
 }
 
-static void get_subjects(struct desk *desk, const struct call *call)
+static void get_subjects(struct desk *desk, struct call *call)
 {
     if (call->word_count == 1) {
         list_subjects(desk, call);
