@@ -1,5 +1,5 @@
 /*
- * registry_state.h - one immutable state of the registry, and how records change it
+ * registry_state.h - what the files of the registry share
  *
  * A state is built by its only owner (replay, or a change under way), then published and never
  * changed again; the last one to release it frees it. Entries (texts and compiled programs) live as
@@ -10,6 +10,7 @@
 
 #include "schema/registry.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* A schema with its id. Immutable once compiled. */
@@ -81,5 +82,67 @@ void registry_entry_destroy(struct pt_registry_entry *entry); /* NULL is fine */
 enum pt_code registry_resolve(void *ctx, const char *uri, struct pt_buf *json_out,
                               struct pt_error *err);
 enum pt_code registry_compile(struct pt_registry_entry *entry, struct pt_error *err) PT_MUST_USE;
+
+/* ---- the registry itself ---- */
+
+/*
+ * LOCKS. `writer` is held through a change, disk and all; `publish` only to take or to give the current
+ * state. Order: writer, then publish. `generation` is changed under publish, and read without it.
+ */
+struct pt_registry {
+    struct pt_io *io;
+    char *dir;  /* NULL: in memory alone */
+    char *path;
+    struct pt_file *file;
+    uint64_t end_bytes;  /* what is sound of the file */
+    bool needs_cut;      /* bytes behind it are unknown */
+    pthread_mutex_t writer;
+    struct pt_registry_entry *entries; /* all, the newest first; guarded by writer */
+    uint32_t entry_count;
+    pthread_mutex_t publish;
+    struct registry_state *current; /* guarded by publish; replaced under writer too */
+    _Atomic uint64_t generation;    /* release after current is set, acquire by readers */
+    struct pt_json_parser *empty_parser;
+    struct pt_json empty; /* {} */
+};
+
+/* One record of the file. */
+struct registry_change {
+    enum { CHANGE_REGISTER, CHANGE_DELETE, CHANGE_MODE, CHANGE_NUMBERS } kind;
+    struct pt_span subject;
+    uint32_t version;
+    bool is_permanent;
+    bool has_mode;
+    enum pt_compat_mode mode;
+    struct pt_schemaver schemaver;
+    const struct pt_registry_entry *entry;
+};
+
+/* ---- registry_file.c ---- */
+
+/* False without memory; the state is then thrown away. */
+bool registry_apply(struct registry_state *state, const struct registry_change *change) PT_MUST_USE;
+/* Write and sync; after a failure the file holds what it held. `with_entry`: the schema's text goes along. */
+enum pt_code registry_store(struct pt_registry *registry, const struct registry_change *change,
+                            bool with_entry, struct pt_error *err) PT_MUST_USE;
+/* A new entry of the text, without an id; not compiled. */
+enum pt_code registry_make_entry(struct pt_span json, struct pt_registry_entry **entry_out,
+                                 struct pt_schemaver *self_out, bool *has_self_out,
+                                 struct pt_error *err) PT_MUST_USE;
+enum pt_code registry_add_reference(struct pt_registry_entry *entry, struct pt_span name,
+                                    struct pt_span subject, uint32_t version,
+                                    const struct pt_registry_entry *target,
+                                    struct pt_error *err) PT_MUST_USE;
+void registry_own_entry(struct pt_registry *registry, struct pt_registry_entry *entry);
+
+/* ---- registry.c ---- */
+
+enum pt_compat_mode registry_mode_of(const struct registry_state *state,
+                                     const struct registry_subject *subject);
+
+static inline bool registry_is_live(const struct registry_subject *subject)
+{
+    return subject && registry_latest(subject);
+}
 
 #endif
