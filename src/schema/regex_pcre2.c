@@ -25,6 +25,7 @@
 #define LIMIT_FIRST 256u
 #define LIMIT_LAST 16777216u
 #define HEAP_KIB_MAX 20000u
+#define JIT_STACK_BYTES_MAX ((size_t)512 << 10)
 
 struct pt_regex {
     pcre2_code *code; /* NULL: linear */
@@ -35,6 +36,7 @@ struct pt_regex_space {
     pcre2_general_context *general;
     pcre2_match_context *match;
     pcre2_match_data *data;
+    pcre2_jit_stack *stack; /* NULL without a JIT */
 };
 
 /* ---- translation ---- */
@@ -726,12 +728,18 @@ struct pt_regex_space *pt_regex_space_create(void)
         return NULL;
     }
     pcre2_set_heap_limit(space->match, HEAP_KIB_MAX);
+    /* Compiled code has 32 KiB of the thread's stack otherwise; without memory it stays at that. */
+    space->stack = pcre2_jit_stack_create(32 << 10, JIT_STACK_BYTES_MAX, space->general);
+    if (space->stack) {
+        pcre2_jit_stack_assign(space->match, NULL, space->stack);
+    }
     return space;
 }
 
 void pt_regex_space_destroy(struct pt_regex_space *space)
 {
     if (space) {
+        pcre2_jit_stack_free(space->stack);
         pcre2_match_data_free(space->data);
         pcre2_match_context_free(space->match);
         pcre2_general_context_free(space->general);
