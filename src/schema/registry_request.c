@@ -146,9 +146,10 @@ static struct pt_span flag_value(struct pt_span query, const char *name, uint8_t
                 bool is_escape = start[i] == '%' && i + 2 < count && hex_digit(start[i + 1]) >= 0 &&
                                  hex_digit(start[i + 2]) >= 0;
 
-                out[size++] = is_escape ? (uint8_t)(hex_digit(start[i + 1]) << 4 |
-                                                    hex_digit(start[i + 2]))
-                                        : start[i];
+                int value = is_escape ? hex_digit(start[i + 1]) << 4 | hex_digit(start[i + 2])
+                                      : start[i];
+
+                out[size++] = (uint8_t)value;
                 i += is_escape ? 2 : 0;
             }
             break;
