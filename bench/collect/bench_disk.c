@@ -1,8 +1,9 @@
 /*
  * bench_disk.c - what the disk alone takes to make a group durable
  *
- * Writes groups of one size one after another into a file that was filled before, with fdatasync after each,
- * and prints the latencies as one line of JSON: the least that any durable answer waits.
+ * Writes groups of one size one after another into a file that was filled before, with fdatasync
+ * after each, and prints the latencies as one line of JSON: the least that any durable answer
+ * waits.
  *
  *     bench_disk FILE GROUP_BYTES SECONDS
  */

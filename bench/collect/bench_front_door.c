@@ -1,10 +1,11 @@
 /*
  * bench_front_door.c - the collector alone, as a server to measure
  *
- * HTTP, collector and log as `serve` opens them, but nothing behind the log: what is synced is given free at
- * once, so that the log goes round in a few segments. Besides /v1/events there is /echo, which takes any body
- * and answers after a group commit of one short record a request: what the HTTP server costs without
- * the collector's work. Prints where it listens, and ends with SIGTERM.
+ * HTTP, collector and log as `serve` opens them, but nothing behind the log: what is synced is
+ * given free at once, so that the log goes round in a few segments. Besides /v1/events there is
+ * /echo, which takes any body and answers after a group commit of one short record a request: what
+ * the HTTP server costs without the collector's work. Prints where it listens, and ends with
+ * SIGTERM.
  *
  *     bench_front_door DIRECTORY THREADS [CERTIFICATE KEY]
  */

@@ -4,11 +4,10 @@
  *     bench_load bodies DIRECTORY EVENTS PLAYERS COUNT envelope|array
  *         writes COUNT bodies to DIRECTORY/body-N.json
  *     bench_load rate PORT PATH EVENTS PLAYERS CONNECTIONS REQUESTS_A_SECOND SECONDS
- *         sends requests on a timetable and prints latencies as one line of JSON. A latency counts from
- *         the moment that the timetable names, so that a stall also counts for the requests that it kept
- *         from being sent. The first second is not counted.
- *     bench_load idle PORT CONNECTIONS
- *         opens connections, makes one request on each, prints "open N", and holds them until standard input ends
+ *         sends requests on a timetable and prints latencies as one line of JSON. A latency counts
+ * from the moment that the timetable names, so that a stall also counts for the requests that it
+ * kept from being sent. The first second is not counted. bench_load idle PORT CONNECTIONS opens
+ * connections, makes one request on each, prints "open N", and holds them until standard input ends
  */
 #include "base/mem.h"
 #include "collect/events.h"
@@ -97,8 +96,9 @@ static int write_bodies(char **argv)
     for (long i = 0; i < count; i++) {
         char *path = pt_strf("%s/body-%ld.json", argv[2], i + 1);
         char *text = NULL;
-        size_t size = make_body(&events, (int)strtol(argv[3], NULL, 10),
-                                (int)strtol(argv[4], NULL, 10), strcmp(argv[6], "array") != 0, &text);
+        size_t size =
+            make_body(&events, (int)strtol(argv[3], NULL, 10), (int)strtol(argv[4], NULL, 10),
+                      strcmp(argv[6], "array") != 0, &text);
         FILE *file = fopen(path, "w");
 
         must(file && fwrite(text, 1, size, file) == size && fclose(file) == 0, path);
@@ -120,9 +120,8 @@ static void watch(struct load *load, struct connection *connection, uint32_t eve
 static void go_on_sending(struct load *load, struct connection *connection)
 {
     while (connection->sent_bytes < connection->request->size) {
-        ssize_t sent =
-            send(connection->fd, connection->request->data + connection->sent_bytes,
-                 connection->request->size - connection->sent_bytes, MSG_NOSIGNAL);
+        ssize_t sent = send(connection->fd, connection->request->data + connection->sent_bytes,
+                            connection->request->size - connection->sent_bytes, MSG_NOSIGNAL);
 
         if (sent < 0 && errno == EAGAIN) {
             watch(load, connection, EPOLLIN | EPOLLOUT);
@@ -280,9 +279,9 @@ static int run_rate(char **argv)
     qsort(load.latencies, load.latency_count, sizeof(*load.latencies), compare);
     printf("{\"requests\":%zu,\"failed\":%llu,\"rate\":%.0f,\"p50_us\":%.0f,\"p90_us\":%.0f,"
            "\"p99_us\":%.0f,\"max_us\":%.0f}\n",
-           load.latency_count, (unsigned long long)load.failed,
-           (double)total / (end - load.start), quantile_us(&load, 0.5), quantile_us(&load, 0.9),
-           quantile_us(&load, 0.99), quantile_us(&load, 1));
+           load.latency_count, (unsigned long long)load.failed, (double)total / (end - load.start),
+           quantile_us(&load, 0.5), quantile_us(&load, 0.9), quantile_us(&load, 0.99),
+           quantile_us(&load, 1));
     return load.failed ? 1 : 0;
 }
 

@@ -13,9 +13,18 @@
 #define MORNING_US INT64_C(1772000000000000)
 
 const char *const bench_event_names[] = {
-    "quest_step_completed", "quest_accepted",       "quest_abandoned",  "combat_encounter_end",
-    "item_crafted",         "ability_used",         "player_died",      "zone_entered",
-    "dialogue_choice_made", "economy_purchase",     "matchmaking_joined", "tutorial_step_done",
+    "quest_step_completed",
+    "quest_accepted",
+    "quest_abandoned",
+    "combat_encounter_end",
+    "item_crafted",
+    "ability_used",
+    "player_died",
+    "zone_entered",
+    "dialogue_choice_made",
+    "economy_purchase",
+    "matchmaking_joined",
+    "tutorial_step_done",
     NULL,
 };
 static const char *const mechanics[] = {"quest-graph/7.2.0", "combat/3.14.1", "crafting/2.0.5",
@@ -83,18 +92,19 @@ static size_t write_event(struct bench_events *events, uint64_t player, int64_t 
     format_time(time_us, time);
     length = snprintf(
         out, BENCH_EVENT_BYTES_MAX,
-        "{\"event_id\":\"%s\",\"event_name\":\"%s\",\"occurred_at\":\"%s\",\"user_id\":\"usr_%012llx\","
+        "{\"event_id\":\"%s\",\"event_name\":\"%s\",\"occurred_at\":\"%s\",\"user_id\":\"usr_%"
+        "012llx\","
         "\"session_id\":\"%s\",\"build_id\":\"1.%u.%u+%07x\",\"platform\":\"%s\","
         "\"mechanic_version\":\"%s\",\"attributes\":{\"quest_id\":\"q_%04u\",\"step\":%u,"
         "\"duration_ms\":%u,\"success\":%s,\"difficulty\":\"%s\",\"zone\":\"%s\",\"class\":\"%s\","
         "\"score\":%u.%02u}}",
-        id, bench_event_names[a % (COUNT(bench_event_names) - 1)], time, (unsigned long long)(mark & 0xffffffffffff), session,
-        (unsigned)(40 + mark % 3), (unsigned)(mark >> 8) % 5,
-        (unsigned)(0x3f9a1c2 + mark % 3 * 7919), mark & 0x10000 ? "ios" : "android",
-        mechanics[(a >> 8) % COUNT(mechanics)], (unsigned)(a >> 12) % 800, (unsigned)(a >> 24) % 12,
-        (unsigned)(a >> 32) % 240000, b & 3 ? "true" : "false", difficulties[b >> 2 & 3],
-        zones[b >> 4 & 7], classes[(b >> 8) % COUNT(classes)], (unsigned)(b >> 16) % 5000,
-        (unsigned)(b >> 40) % 100);
+        id, bench_event_names[a % (COUNT(bench_event_names) - 1)], time,
+        (unsigned long long)(mark & 0xffffffffffff), session, (unsigned)(40 + mark % 3),
+        (unsigned)(mark >> 8) % 5, (unsigned)(0x3f9a1c2 + mark % 3 * 7919),
+        mark & 0x10000 ? "ios" : "android", mechanics[(a >> 8) % COUNT(mechanics)],
+        (unsigned)(a >> 12) % 800, (unsigned)(a >> 24) % 12, (unsigned)(a >> 32) % 240000,
+        b & 3 ? "true" : "false", difficulties[b >> 2 & 3], zones[b >> 4 & 7],
+        classes[(b >> 8) % COUNT(classes)], (unsigned)(b >> 16) % 5000, (unsigned)(b >> 40) % 100);
     return (size_t)length;
 }
 

@@ -2,8 +2,8 @@
  * events.h - request bodies for the collector's benchmarks
  *
  * Events of a quest game, some 450 bytes each, random and repeatable: every event has an id of its
- * own, every body its own players. All that one generator makes is valid for Playtrace's base schema
- * and for the fixed table of the ideal node, so that both can be sent the same events.
+ * own, every body its own players. All that one generator makes is valid for Playtrace's base
+ * schema and for the fixed table of the ideal node, so that both can be sent the same events.
  */
 #ifndef PT_BENCH_EVENTS_H
 #define PT_BENCH_EVENTS_H

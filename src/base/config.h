@@ -15,8 +15,7 @@
 
 /* The table: section, key, kind, default, min, max (numbers), and what it does. */
 #define PT_CONFIG_TABLE(X)                                                                         \
-    X(server, listen, STRING, "127.0.0.1:8080", 0, 0,                                              \
-      "address and port; port 0 takes a free one")                                                 \
+    X(server, listen, STRING, "127.0.0.1:8080", 0, 0, "address and port; port 0 takes a free one") \
     X(server, threads, INT, "2", 1, 64, "threads that serve HTTP")                                 \
     X(server, connections_max, INT, "10000", 1, 1000000, "connections open at once")               \
     X(server, body_bytes_max, INT, "5242880", 1024, 67108864, "largest request body, bytes")       \
@@ -39,7 +38,7 @@
       "a device clock nearer than this to ours is believed")                                       \
     X(collect, event_age_days_max, INT, "400", 1, 36500,                                           \
       "an event that waited longer on a device with a wrong clock is dated at its receipt")        \
-    X(collect, attributes_max, INT, "64", 1, 10000, "attributes of one event, top level")           \
+    X(collect, attributes_max, INT, "64", 1, 10000, "attributes of one event, top level")          \
     X(collect, attribute_depth_max, INT, "8", 1, 64, "how deep attributes may nest")               \
     X(collect, attribute_key_bytes_max, INT, "64", 1, 65536, "longest attribute key, bytes")       \
     X(collect, attribute_value_bytes_max, INT, "4096", 1, 65536, "longest text value, bytes")      \

@@ -96,8 +96,8 @@ enum pt_code pt_io_free_bytes(struct pt_io *io, const char *path, uint64_t *byte
 static enum pt_code sync_parent(struct pt_io *io, const char *path, struct pt_error *err)
 {
     const char *slash = strrchr(path, '/');
-    char *parent = slash ? pt_strndup(path, slash == path ? 1 : (size_t)(slash - path))
-                         : pt_strdup(".");
+    char *parent =
+        slash ? pt_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : pt_strdup(".");
     enum pt_code code = PT_OK;
 
     if (!parent) {

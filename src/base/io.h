@@ -36,15 +36,14 @@ struct pt_io {
     enum pt_code (*sync)(void *ctx, struct pt_file *file, struct pt_error *err); /* fdatasync */
     enum pt_code (*size)(void *ctx, struct pt_file *file, uint64_t *bytes_out,
                          struct pt_error *err);
-    enum pt_code (*truncate)(void *ctx, struct pt_file *file, uint64_t bytes,
-                             struct pt_error *err);
+    enum pt_code (*truncate)(void *ctx, struct pt_file *file, uint64_t bytes, struct pt_error *err);
     /* Reserve real blocks for [0, bytes), so that later writes there need no space. */
-    enum pt_code (*allocate)(void *ctx, struct pt_file *file, uint64_t bytes,
-                             struct pt_error *err);
+    enum pt_code (*allocate)(void *ctx, struct pt_file *file, uint64_t bytes, struct pt_error *err);
     enum pt_code (*rename)(void *ctx, const char *from, const char *to, struct pt_error *err);
     /* As rename, but PT_INVALID where `to` exists: the winner of a race is the only one. */
     enum pt_code (*rename_new)(void *ctx, const char *from, const char *to, struct pt_error *err);
-    enum pt_code (*unlink)(void *ctx, const char *path, struct pt_error *err); /* absent: NOT_FOUND */
+    enum pt_code (*unlink)(void *ctx, const char *path,
+                           struct pt_error *err); /* absent: NOT_FOUND */
     enum pt_code (*mkdir)(void *ctx, const char *path, struct pt_error *err); /* -p; present: OK */
     enum pt_code (*sync_dir)(void *ctx, const char *path, struct pt_error *err);
     /* Calls `each` for every entry but . and ..; order is not given. Absent: PT_NOT_FOUND. */
@@ -81,8 +80,8 @@ enum pt_code pt_io_unlink(struct pt_io *io, const char *path, struct pt_error *e
 enum pt_code pt_io_mkdir(struct pt_io *io, const char *path, struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_io_sync_dir(struct pt_io *io, const char *path, struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_io_list(struct pt_io *io, const char *path,
-                        void (*each)(void *each_ctx, const char *name, bool is_dir),
-                        void *each_ctx, struct pt_error *err) PT_MUST_USE;
+                        void (*each)(void *each_ctx, const char *name, bool is_dir), void *each_ctx,
+                        struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_io_free_bytes(struct pt_io *io, const char *path, uint64_t *bytes_out,
                               struct pt_error *err) PT_MUST_USE;
 

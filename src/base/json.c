@@ -25,8 +25,8 @@ enum pt_code pt_json_parse(struct pt_json_parser *parser, struct pt_span json,
     enum pt_tape_result result = PT_TAPE_OK;
 
     *root_out = (struct pt_json){0};
-    result = pt_json_tape_parse(parser, json.data, json.size, PT_JSON_DEPTH_MAX + 1, &root_out->tape,
-                                &root_out->strings);
+    result = pt_json_tape_parse(parser, json.data, json.size, PT_JSON_DEPTH_MAX + 1,
+                                &root_out->tape, &root_out->strings);
     switch (result) {
     case PT_TAPE_OK:
         root_out->at = 1;

@@ -235,10 +235,11 @@ void pt_jsonw_string(struct pt_jsonw *w, struct pt_span text); /* invalid UTF-8 
 void pt_jsonw_str(struct pt_jsonw *w, const char *text);
 void pt_jsonw_int(struct pt_jsonw *w, int64_t value);
 void pt_jsonw_uint(struct pt_jsonw *w, uint64_t value);
-void pt_jsonw_double(struct pt_jsonw *w, double value); /* shortest that reads back; NaN, inf: null */
+void pt_jsonw_double(struct pt_jsonw *w,
+                     double value); /* shortest that reads back; NaN, inf: null */
 void pt_jsonw_bool(struct pt_jsonw *w, bool value);
 void pt_jsonw_null(struct pt_jsonw *w);
-void pt_jsonw_raw(struct pt_jsonw *w, struct pt_span json); /* already JSON */
+void pt_jsonw_raw(struct pt_jsonw *w, struct pt_span json);    /* already JSON */
 void pt_jsonw_value(struct pt_jsonw *w, struct pt_json value); /* copy, minified */
 
 /* Shortest decimal that reads back as `value`; at least 32 bytes of room; returns the length. */

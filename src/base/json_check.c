@@ -300,9 +300,8 @@ static bool check_document(struct checker *c)
         for (;;) {
             skip_space(c);
             if (depth == 0) {
-                return c->at == c->size
-                           ? true
-                           : fail_at(c, c->at, "more text follows the document");
+                return c->at == c->size ? true
+                                        : fail_at(c, c->at, "more text follows the document");
             }
             if (c->at >= c->size) {
                 return fail_at(c, c->at, "the text ends too early");

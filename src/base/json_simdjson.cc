@@ -15,7 +15,9 @@
 struct pt_json_parser {
     simdjson::dom::parser parser;
 
-    explicit pt_json_parser(size_t bytes_max) : parser(bytes_max) {}
+    explicit pt_json_parser(size_t bytes_max) : parser(bytes_max)
+    {
+    }
 };
 
 extern "C" {
@@ -40,7 +42,8 @@ enum pt_tape_result pt_json_tape_parse(struct pt_json_parser *parser, const uint
     simdjson::error_code code = simdjson::SUCCESS;
 
     if (dom.capacity() == 0 || dom.max_depth() != depth_max) {
-        code = dom.allocate(std::min(std::max(bytes, size_t(65536)), dom.max_capacity()), depth_max);
+        code =
+            dom.allocate(std::min(std::max(bytes, size_t(65536)), dom.max_capacity()), depth_max);
     }
     if (code == simdjson::SUCCESS) {
         code = dom.parse(json, bytes, false).error();
@@ -60,9 +63,9 @@ enum pt_tape_result pt_json_tape_parse(struct pt_json_parser *parser, const uint
 }
 
 /*
- * Most numbers of a game are decimals with few digits. Where value is the double nearest to n / 1000
- * with n below 10^15, that decimal reads back as value, and no other one of at most 15 digits does: it
- * is the shortest. The division is exact enough because IEEE 754 rounds it correctly.
+ * Most numbers of a game are decimals with few digits. Where value is the double nearest to n /
+ * 1000 with n below 10^15, that decimal reads back as value, and no other one of at most 15 digits
+ * does: it is the shortest. The division is exact enough because IEEE 754 rounds it correctly.
  */
 static size_t format_short(char *text, double value)
 {

@@ -104,7 +104,8 @@ static void append_escaped(struct pt_buf *buf, uint8_t byte)
     }
 }
 
-/* Neither control character nor quote, backslash or part of a longer sequence: eight bytes at once. */
+/* Neither control character nor quote, backslash or part of a longer sequence: eight bytes at once.
+ */
 static bool is_plain_word(uint64_t word)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
@@ -118,8 +119,8 @@ static bool is_plain_word(uint64_t word)
 }
 
 /*
- * Copies the bytes at the start of `text` that go into a JSON string as they are; returns how many. Words
- * may overlap at the end, which saves the loop over the last bytes.
+ * Copies the bytes at the start of `text` that go into a JSON string as they are; returns how many.
+ * Words may overlap at the end, which saves the loop over the last bytes.
  */
 static size_t copy_plain(uint8_t *to, const uint8_t *text, size_t bytes)
 {

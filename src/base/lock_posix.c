@@ -68,8 +68,9 @@ enum pt_code pt_lock_probe(const char *path, long *pid_out, struct pt_error *err
 
     *pid_out = 0;
     if (fd < 0) {
-        return errno == ENOENT || errno == ENOTDIR ? PT_OK
-                                                   : pt_fail_errno(err, errno, "open the lock %s", path);
+        return errno == ENOENT || errno == ENOTDIR
+                   ? PT_OK
+                   : pt_fail_errno(err, errno, "open the lock %s", path);
     }
     if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
         ssize_t got = pread(fd, text, sizeof(text) - 1, 0);

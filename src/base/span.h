@@ -38,6 +38,7 @@ static inline bool pt_span_is(struct pt_span a, const char *text)
 }
 
 /* For printf's "%.*s". */
-#define PT_SPAN_ARG(span) (int)(span).size, (const char *)((span).data ? (span).data : (const uint8_t *)"")
+#define PT_SPAN_ARG(span)                                                                          \
+    (int)(span).size, (const char *)((span).data ? (span).data : (const uint8_t *)"")
 
 #endif

@@ -24,16 +24,16 @@ struct pt_audit {
     struct pt_jsonw w;
 
     /* Counted. */
-    uint64_t log_start;   /* oldest offset still in the log */
-    uint64_t accepted;    /* end offset of the log */
-    uint64_t received;    /* of the newest note */
-    uint64_t noted_dead;  /* of the newest note */
-    uint64_t dead;        /* end offset of the dead letters */
-    uint64_t stored;      /* rows of the table */
-    uint64_t duplicates;  /* of the checkpoint, recounted where the log is whole */
-    uint64_t logged_ids;  /* records below the checkpoint that went into the id file */
+    uint64_t log_start;  /* oldest offset still in the log */
+    uint64_t accepted;   /* end offset of the log */
+    uint64_t received;   /* of the newest note */
+    uint64_t noted_dead; /* of the newest note */
+    uint64_t dead;       /* end offset of the dead letters */
+    uint64_t stored;     /* rows of the table */
+    uint64_t duplicates; /* of the checkpoint, recounted where the log is whole */
+    uint64_t logged_ids; /* records below the checkpoint that went into the id file */
     struct pt_checkpoint_summary checkpoint;
-    char ids_path[64];    /* temporary file, one id a line; empty: none */
+    char ids_path[64]; /* temporary file, one id a line; empty: none */
     FILE *ids;
 };
 

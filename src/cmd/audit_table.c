@@ -79,8 +79,9 @@ static enum pt_code open_views(struct pt_audit *audit, const struct pt_lake_snap
     enum pt_code code = PT_OK;
 
     pt_buf_init(&sql, 64u << 20);
-    pt_buf_append_str(&sql, "SET temp_directory='/tmp/playtrace-audit.tmp'; SET memory_limit='2GB'; "
-                            "CREATE VIEW events AS SELECT * FROM ");
+    pt_buf_append_str(&sql,
+                      "SET temp_directory='/tmp/playtrace-audit.tmp'; SET memory_limit='2GB'; "
+                      "CREATE VIEW events AS SELECT * FROM ");
     pt_lake_scan_sql(snapshot, &sql);
     pt_buf_appendf(&sql,
                    "; CREATE TABLE logged AS SELECT id, count(*) AS times FROM read_csv('%s', "
@@ -149,12 +150,11 @@ enum pt_code pt_audit_table(struct pt_audit *audit, const struct pt_lake_snapsho
         code = ask_count(duck, "SELECT count(*) FROM events", &audit->stored, err);
     }
     if (!code) {
-        pt_audit_check(audit,
-                       audit->stored == snapshot->row_count &&
-                           audit->stored == audit->checkpoint.stored,
-                       "table",
-                       "%" PRIu64 " rows; the snapshot says %" PRIu64 ", the checkpoint %" PRIu64,
-                       audit->stored, snapshot->row_count, audit->checkpoint.stored);
+        pt_audit_check(
+            audit,
+            audit->stored == snapshot->row_count && audit->stored == audit->checkpoint.stored,
+            "table", "%" PRIu64 " rows; the snapshot says %" PRIu64 ", the checkpoint %" PRIu64,
+            audit->stored, snapshot->row_count, audit->checkpoint.stored);
         /* Touches every column of every row, so that damage within a file shows itself. */
         code = ask_count(duck, "SELECT (bit_xor(hash(events)) >> 1)::BIGINT FROM events", &checksum,
                          err);

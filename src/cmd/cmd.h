@@ -21,8 +21,8 @@ struct pt_option {
     const char *name;     /* "--data" */
     const char *argument; /* "DIR", or NULL for a flag */
     const char *help;
-    const char **value;   /* where the argument goes (argument != NULL); set by the last one given */
-    bool *flag;           /* where a flag is noted (argument == NULL) */
+    const char **value; /* where the argument goes (argument != NULL); set by the last one given */
+    bool *flag;         /* where a flag is noted (argument == NULL) */
 };
 
 struct pt_command_line {
@@ -31,12 +31,13 @@ struct pt_command_line {
     const struct pt_option *options; /* ends with a NULL name */
     const char **positional;         /* room for positional_max; NULL when 0 */
     size_t positional_max;
-    size_t positional_count;         /* set */
+    size_t positional_count; /* set */
 };
 
 /*
- * Take "--name value" and "--name=value", flags, positionals; "--" ends options. `--help` prints help to
- * standard output. Returns -1 to go on, or the exit code to leave with (help or usage error, said).
+ * Take "--name value" and "--name=value", flags, positionals; "--" ends options. `--help` prints
+ * help to standard output. Returns -1 to go on, or the exit code to leave with (help or usage
+ * error, said).
  */
 int pt_command_line_parse(struct pt_command_line *line, int argc, char **argv);
 

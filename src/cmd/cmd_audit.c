@@ -28,12 +28,12 @@ static void balance(struct pt_audit *audit)
     pt_audit_check(audit, audit->received == audit->accepted + audit->noted_dead, "ledger",
                    "received = accepted + dead letters: %" PRIu64 " = %" PRIu64 " + %" PRIu64,
                    audit->received, audit->accepted, audit->noted_dead);
-    pt_audit_check(
-        audit, audit->accepted == audit->stored + audit->checkpoint.duplicates + in_flight,
-        "ledger",
-        "accepted = stored + duplicates + in flight: %" PRIu64 " = %" PRIu64 " + %" PRIu64
-        " + %" PRIu64,
-        audit->accepted, audit->stored, audit->checkpoint.duplicates, in_flight);
+    pt_audit_check(audit,
+                   audit->accepted == audit->stored + audit->checkpoint.duplicates + in_flight,
+                   "ledger",
+                   "accepted = stored + duplicates + in flight: %" PRIu64 " = %" PRIu64
+                   " + %" PRIu64 " + %" PRIu64,
+                   audit->accepted, audit->stored, audit->checkpoint.duplicates, in_flight);
 }
 
 static enum pt_code recount(struct pt_audit *audit, struct pt_error *err)
@@ -69,8 +69,8 @@ static void print_json(struct pt_audit *audit)
            ",\"late\":%" PRIu64 ",\"balanced\":%s,\"checks\":%.*s}\n",
            audit->received, audit->accepted, audit->noted_dead, audit->stored,
            audit->checkpoint.duplicates, audit->accepted - audit->checkpoint.log_offset,
-           audit->checkpoint.late, audit->differences ? "false" : "true",
-           (int)audit->lines.size, (const char *)audit->lines.data);
+           audit->checkpoint.late, audit->differences ? "false" : "true", (int)audit->lines.size,
+           (const char *)audit->lines.data);
 }
 
 static int run_audit(struct pt_audit *audit)
@@ -91,8 +91,7 @@ static int run_audit(struct pt_audit *audit)
     } else if (code == PT_OK) {
         print_ledger(audit);
         printf("\n%s: %u checks, %u differences\n",
-               audit->differences ? "NOT BALANCED" : "balanced", audit->checks,
-               audit->differences);
+               audit->differences ? "NOT BALANCED" : "balanced", audit->checks, audit->differences);
     }
     pt_buf_release(&audit->lines);
     if (code) {
@@ -107,15 +106,17 @@ int pt_cmd_audit(int argc, char **argv)
     const char *config_path = NULL;
     const char *format = "table";
     const struct pt_option options[] = {
-        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data, NULL},
+        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data,
+         NULL},
         {"--config", "FILE", "the server's settings", &config_path, NULL},
         {"--format", "table|json", "how to print (default table)", &format, NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct pt_command_line line = {
         .usage = "playtrace audit [--data DIR] [--config FILE] [--format table|json]",
-        .about = "Recounts log, dead letters, id runs and table from the files themselves and names "
-                 "every difference. Exit 0: balanced; 1: not, or it could not be told.",
+        .about =
+            "Recounts log, dead letters, id runs and table from the files themselves and names "
+            "every difference. Exit 0: balanced; 1: not, or it could not be told.",
         .options = options,
     };
     struct pt_data_dir dir = {0};

@@ -136,8 +136,9 @@ static int create_key(const struct request *request, const char *path, struct pt
         return pt_cmd_failed("keys", &err);
     }
     printf("%s\n", key);
-    fprintf(stderr, "key %s \"%s\": shown once, kept nowhere; a running server takes it within a "
-                    "second\n",
+    fprintf(stderr,
+            "key %s \"%s\": shown once, kept nowhere; a running server takes it within a "
+            "second\n",
             info->id, info->name);
     return PT_EXIT_OK;
 }

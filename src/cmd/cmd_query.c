@@ -53,8 +53,7 @@ static const char *find_name(int argc, char **argv)
         if (strcmp(argv[i], "--") == 0) {
             return i + 1 < argc ? argv[i + 1] : NULL;
         }
-        if (!strchr(argv[i], '=') && strcmp(argv[i], "--help") != 0 &&
-            strcmp(argv[i], "-h") != 0) {
+        if (!strchr(argv[i], '=') && strcmp(argv[i], "--help") != 0 && strcmp(argv[i], "-h") != 0) {
             i++; /* all our other options have a value */
         }
     }

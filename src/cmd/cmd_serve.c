@@ -1,8 +1,9 @@
 /*
  * cmd_serve.c - run everything on one machine
  *
- * Opens the rooms in the order in which data flows backwards (table, state, log, front door), so that
- * nothing accepts before everything behind it stands; closes them in the order in which data flows.
+ * Opens the rooms in the order in which data flows backwards (table, state, log, front door), so
+ * that nothing accepts before everything behind it stands; closes them in the order in which data
+ * flows.
  */
 #include "base/host.h"
 #include "base/lock.h"
@@ -119,8 +120,7 @@ static enum pt_code open_logs(struct node *node, struct pt_error *err)
     struct pt_checkpoint_summary checkpoint;
     uint8_t bytes[PT_LOG_NOTE_BYTES];
     struct pt_ledger_note note;
-    enum pt_code code =
-        pt_stream_read_checkpoint(pt_io_posix(), node->dir.state, &checkpoint, err);
+    enum pt_code code = pt_stream_read_checkpoint(pt_io_posix(), node->dir.state, &checkpoint, err);
 
     if (code) {
         return code;
@@ -134,12 +134,14 @@ static enum pt_code open_logs(struct node *node, struct pt_error *err)
     if (code) {
         return code;
     }
-    /* The log counts the dead letters that were synced before it: none of them may be cut as torn. */
+    /* The log counts the dead letters that were synced before it: none of them may be cut as torn.
+     */
     pt_log_last_note(node->log, bytes);
     pt_ledger_note_decode(bytes, &note);
     options.synced_offset = note.dead;
     if (options.segment_bytes > PT_LOG_BATCH_BYTES_MAX) {
-        options.segment_bytes = PT_LOG_BATCH_BYTES_MAX; /* few are refused: no need to reserve more */
+        options.segment_bytes =
+            PT_LOG_BATCH_BYTES_MAX; /* few are refused: no need to reserve more */
     }
     options.retention_bytes = 0; /* collect releases what dlq.retention_… no longer keeps */
     return pt_log_open(&node->dead_letters, pt_io_posix(), pt_clock_system(), node->dir.dlq,
@@ -232,13 +234,14 @@ static enum pt_code open_server(struct node *node, struct pt_error *err)
 
     pt_http_limits_default(&limits);
     limits.threads = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads);
-    limits.connections_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_connections_max);
+    limits.connections_max =
+        (uint32_t)pt_config_int(node->config, PT_CONFIG_server_connections_max);
     limits.body_bytes_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_body_bytes_max);
     limits.memory_bytes_max =
         (uint64_t)pt_config_int(node->config, PT_CONFIG_server_memory_bytes_max);
-    code = pt_http_server_open(&node->server,
-                               pt_config_string(node->config, PT_CONFIG_server_listen), &limits,
-                               pt_clock_system(), err);
+    code =
+        pt_http_server_open(&node->server, pt_config_string(node->config, PT_CONFIG_server_listen),
+                            &limits, pt_clock_system(), err);
     if (!code) {
         code = use_tls(node, err);
     }
@@ -280,7 +283,8 @@ static enum pt_code open_flags(struct node *node, struct pt_error *err)
         return pt_fail(err, PT_NO_MEMORY, "make the flag set");
     }
     code = path ? pt_flags_load_file(node->flags, path, err) : PT_OK;
-    /* No file is no flags, and one that appears later is taken; a file that was named must be there. */
+    /* No file is no flags, and one that appears later is taken; a file that was named must be
+     * there. */
     return code == PT_NOT_FOUND && !*named ? PT_OK : code;
 }
 
@@ -340,9 +344,9 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
         code = pt_stream_routes(node->stream, server, err);
     }
     if (!code) {
-        code = pt_flag_routes(
-            &node->flag_api, server, node->flags, node->keys,
-            (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads), node->metrics, err);
+        code = pt_flag_routes(&node->flag_api, server, node->flags, node->keys,
+                              (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads),
+                              node->metrics, err);
     }
     if (!code) {
         code = pt_registry_routes(&node->registry_api, server, node->registry, node->keys,
@@ -360,17 +364,18 @@ static enum pt_code open_keys(struct node *node, struct pt_error *err)
     enum pt_code code = PT_OK;
 
     if (count > PLAIN_KEYS_MAX) {
-        return pt_fail(err, PT_INVALID, "collect.keys holds %zu keys; more than %d belong into "
-                                        "`playtrace keys`",
+        return pt_fail(err, PT_INVALID,
+                       "collect.keys holds %zu keys; more than %d belong into "
+                       "`playtrace keys`",
                        count, PLAIN_KEYS_MAX);
     }
     for (size_t i = 0; i < count; i++) {
         plain[i] = pt_config_list_item(node->config, PT_CONFIG_collect_keys, i);
     }
     path = node->is_ephemeral ? NULL : pt_strf("%s/api_keys.json", node->dir.keys);
-    code = path || node->is_ephemeral
-               ? pt_keys_open(&node->keys, pt_io_posix(), pt_clock_system(), path, plain, count, err)
-                : pt_fail(err, PT_NO_MEMORY, "read the keys");
+    code = path || node->is_ephemeral ? pt_keys_open(&node->keys, pt_io_posix(), pt_clock_system(),
+                                                     path, plain, count, err)
+                                      : pt_fail(err, PT_NO_MEMORY, "read the keys");
     pt_free(path);
     return code;
 }
@@ -518,13 +523,14 @@ int pt_cmd_serve(int argc, char **argv)
     const char *listen = NULL;
     struct node node = {0};
     const struct pt_option options[] = {
-        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data, NULL},
-        {"--config", "FILE", "settings, YAML (`playtrace config reference` lists them)", &config_path,
+        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data,
          NULL},
+        {"--config", "FILE", "settings, YAML (`playtrace config reference` lists them)",
+         &config_path, NULL},
         {"--listen", "ADDR:PORT", "address (default 127.0.0.1:8080; port 0: a free one)", &listen,
          NULL},
-        {"--ephemeral", NULL, "a test double: keep nothing, show at /api/v1/received what came", NULL,
-         &node.is_ephemeral},
+        {"--ephemeral", NULL, "a test double: keep nothing, show at /api/v1/received what came",
+         NULL, &node.is_ephemeral},
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct pt_command_line line = {
@@ -540,7 +546,8 @@ int pt_cmd_serve(int argc, char **argv)
         return status;
     }
     if (node.is_ephemeral && data) {
-        pt_cmd_say("serve: --ephemeral keeps nothing, so it takes no --data; leave one of them out");
+        pt_cmd_say(
+            "serve: --ephemeral keeps nothing, so it takes no --data; leave one of them out");
         return PT_EXIT_USAGE;
     }
     node.config = pt_cmd_config(config_path);

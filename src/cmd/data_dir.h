@@ -15,7 +15,7 @@ struct pt_data_dir {
     char *lake;  /* the Iceberg table `events` */
     char *keys;
     char *lock;
-    char *flags; /* flags.json */
+    char *flags;    /* flags.json */
     char *registry; /* schemas of the events */
 };
 

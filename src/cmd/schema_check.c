@@ -26,7 +26,8 @@ static int check(const char *const paths[2], enum pt_compat_mode mode, bool is_l
     for (int i = 0; i < 2 && !status; i++) {
         size_t size = 0;
 
-        if (pt_io_read_all(pt_io_posix(), paths[i], PT_SCHEMA_BYTES_MAX, 1, &data[i], &size, &err)) {
+        if (pt_io_read_all(pt_io_posix(), paths[i], PT_SCHEMA_BYTES_MAX, 1, &data[i], &size,
+                           &err)) {
             status = pt_cmd_failed("schema check", &err);
         }
         documents[i].json = pt_span_of(data[i], size);
@@ -62,8 +63,8 @@ int pt_schema_verb_check(int argc, char **argv)
         {"--mode", "MODE",
          "BACKWARD (default), FORWARD, FULL, their _TRANSITIVE forms (the same for two), or NONE",
          &mode_text, NULL},
-        {"--lenient", NULL, "Confluent's lenient policy: a new property of an open object goes", NULL,
-         &is_lenient},
+        {"--lenient", NULL, "Confluent's lenient policy: a new property of an open object goes",
+         NULL, &is_lenient},
         {NULL, NULL, NULL, NULL, NULL},
     };
     struct pt_command_line line = {
@@ -85,9 +86,10 @@ int pt_schema_verb_check(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     if (!pt_compat_mode_parse(pt_span_str(mode_text), &mode)) {
-        pt_cmd_say("schema check: --mode is BACKWARD, FORWARD, FULL, one of these with _TRANSITIVE, or "
-                   "NONE, not \"%s\"",
-                   mode_text);
+        pt_cmd_say(
+            "schema check: --mode is BACKWARD, FORWARD, FULL, one of these with _TRANSITIVE, or "
+            "NONE, not \"%s\"",
+            mode_text);
         return PT_EXIT_USAGE;
     }
     return check(paths, mode, is_lenient);

@@ -19,7 +19,8 @@ static char *name_of_file(const char *path)
     const char *start = slash ? slash + 1 : path;
     const char *dot = strrchr(start, '.');
 
-    return pt_strndup(start, dot && strcmp(dot, ".json") == 0 ? (size_t)(dot - start) : strlen(start));
+    return pt_strndup(start,
+                      dot && strcmp(dot, ".json") == 0 ? (size_t)(dot - start) : strlen(start));
 }
 
 static int generate(const char *path, const char *name, enum pt_codegen_language language)
@@ -64,7 +65,8 @@ int pt_schema_verb_codegen(int argc, char **argv)
     };
     struct pt_command_line line = {
         .usage = "playtrace schema codegen --lang c|cpp|csharp [--name EVENT] FILE",
-        .about = "Writes source to standard output that records the event with typed attributes: what the "
+        .about = "Writes source to standard output that records the event with typed attributes: "
+                 "what the "
                  "schema requires cannot be left out.",
         .options = options,
         .positional = &path,
@@ -81,8 +83,9 @@ int pt_schema_verb_codegen(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     if (!language_text || !pt_codegen_language_parse(language_text, &language)) {
-        pt_cmd_say("schema codegen: --lang is c, cpp or csharp%s%s%s", language_text ? ", not \"" : "",
-                   language_text ? language_text : "", language_text ? "\"" : "");
+        pt_cmd_say("schema codegen: --lang is c, cpp or csharp%s%s%s",
+                   language_text ? ", not \"" : "", language_text ? language_text : "",
+                   language_text ? "\"" : "");
         return PT_EXIT_USAGE;
     }
     return generate(path, name, language);

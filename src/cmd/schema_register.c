@@ -21,8 +21,8 @@ static void append_escaped(struct pt_buf *out, const char *text)
     for (; *text; text++) {
         unsigned char c = (unsigned char)*text;
 
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-            c == '_' || c == '.' || c == '~') {
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            c == '-' || c == '_' || c == '.' || c == '~') {
             pt_buf_append_byte(out, c);
         } else {
             pt_buf_appendf(out, "%%%02X", c);
@@ -88,7 +88,8 @@ static int post(const char *url, const char *key_header, const struct pt_buf *bo
     return status;
 }
 
-static int register_file(const char *url, const char *api_key, const char *subject, const char *path)
+static int register_file(const char *url, const char *api_key, const char *subject,
+                         const char *path)
 {
     char *key_header = api_key ? pt_strf("Authorization: Bearer %s", api_key) : NULL;
     uint8_t *data = NULL;
@@ -148,7 +149,8 @@ int pt_schema_verb_register(int argc, char **argv)
     };
     struct pt_command_line line = {
         .usage = "playtrace schema register [--url URL] [--api-key KEY] SUBJECT FILE",
-        .about = "Registers FILE as the newest version of SUBJECT (the event's name) and prints what it is "
+        .about = "Registers FILE as the newest version of SUBJECT (the event's name) and prints "
+                 "what it is "
                  "registered as; the same schema again is no new version. Exits 1 where it may not "
                  "follow the version before it, and says why.",
         .options = options,

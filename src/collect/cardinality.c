@@ -1,9 +1,9 @@
 /*
  * cardinality.c - distinct keys an event name, distinct values a key
  *
- * One open-addressing table of atomic pointers to sketches, keyed by the hash of event name and key;
- * a sketch, once there, stays. Two names whose 64-bit hashes agree would share a sketch: at the
- * table's 16,384 keys the odds are below 1 in 10^10. Adding takes the lock; asking does not.
+ * One open-addressing table of atomic pointers to sketches, keyed by the hash of event name and
+ * key; a sketch, once there, stays. Two names whose 64-bit hashes agree would share a sketch: at
+ * the table's 16,384 keys the odds are below 1 in 10^10. Adding takes the lock; asking does not.
  */
 #include "collect/cardinality.h"
 

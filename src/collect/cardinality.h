@@ -16,7 +16,8 @@
 
 struct pt_cardinality;
 
-/* `keys_max`: distinct keys an event name; `warn_values`: distinct text values a key before the warning. */
+/* `keys_max`: distinct keys an event name; `warn_values`: distinct text values a key before the
+ * warning. */
 struct pt_cardinality *pt_cardinality_create(uint32_t keys_max, uint32_t warn_values,
                                              struct pt_metrics *metrics) PT_MUST_USE;
 void pt_cardinality_destroy(struct pt_cardinality *cardinality);

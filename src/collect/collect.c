@@ -2,7 +2,8 @@
  * collect.c - POST /v1/events
  *
  * The path of a request: who sends (key) → what it is (type, encoding) → decode.c → a sink,
- * commit.c or received.c, which answers. Everything before the commit runs on the loop thread of the connection.
+ * commit.c or received.c, which answers. Everything before the commit runs on the loop thread of
+ * the connection.
  */
 #include "collect/collect.h"
 
@@ -21,7 +22,7 @@
 
 struct pt_collect {
     struct pt_collect_parts parts;
-    struct pt_commit *commit;     /* one of the two is there */
+    struct pt_commit *commit; /* one of the two is there */
     struct pt_received *received;
     struct pt_sink sink;          /* that one */
     struct pt_decoder **decoders; /* one a loop thread */
@@ -29,11 +30,11 @@ struct pt_collect {
     struct pt_decode_env env;
     struct pt_locator *locator;
     struct pt_retention *retention; /* of dead letters; NULL: all are kept */
-    struct pt_hmac **secrets; /* of signatures */
+    struct pt_hmac **secrets;       /* of signatures */
     size_t secret_count;
     struct pt_rate *address_rate; /* requests; NULL: no limit */
     struct pt_rate *key_rate;     /* events; NULL: no limit */
-    const char **trusted; /* addresses and blocks; the texts are the settings' */
+    const char **trusted;         /* addresses and blocks; the texts are the settings' */
     size_t trusted_count;
     struct pt_metric *refused_total; /* whole requests */
 };
@@ -119,8 +120,8 @@ static void refuse(struct pt_collect *collect, struct pt_http_request *request, 
             "nothing of this request was taken, send it again later\"}";
         static const struct pt_http_header_out retry = {"Retry-After", "1"};
 
-        pt_http_respond(request, 503, "application/json", pt_span_of(body, sizeof(body) - 1), &retry,
-                        1);
+        pt_http_respond(request, 503, "application/json", pt_span_of(body, sizeof(body) - 1),
+                        &retry, 1);
         break;
     }
     }
@@ -151,9 +152,8 @@ static bool is_within_rate(struct pt_collect *collect, struct pt_http_request *r
 {
     uint32_t retry_s = 0;
 
-    if (collect->address_rate &&
-        !pt_rate_take(collect->address_rate, pt_span_str(address), 1,
-                      pt_clock_mono_us(collect->parts.clock), &retry_s)) {
+    if (collect->address_rate && !pt_rate_take(collect->address_rate, pt_span_str(address), 1,
+                                               pt_clock_mono_us(collect->parts.clock), &retry_s)) {
         refuse_rate(collect, request, "address", retry_s);
         return false;
     }
@@ -185,8 +185,7 @@ static const char *check_signature(const struct pt_collect *collect,
         (header.size == 0 && !pt_config_int(config, PT_CONFIG_collect_signature_required))) {
         return NULL;
     }
-    return pt_signature_check(header, pt_http_body(request),
-                              pt_clock_wall_us(collect->parts.clock),
+    return pt_signature_check(header, pt_http_body(request), pt_clock_wall_us(collect->parts.clock),
                               pt_config_int(config, PT_CONFIG_collect_signature_window_s) * 1000000,
                               collect->secrets, collect->secret_count);
 }
@@ -270,8 +269,8 @@ static void handle_replay(void *ctx, struct pt_http_request *request)
                               "Content-Type must be application/json");
         return;
     }
-    code = pt_decode_replay(decoder, pt_http_body(request),
-                            pt_clock_wall_us(collect->parts.clock), &collect->env, &err);
+    code = pt_decode_replay(decoder, pt_http_body(request), pt_clock_wall_us(collect->parts.clock),
+                            &collect->env, &err);
     if (!code && decoder->record_sizes.count == 0) {
         pt_http_respond(request, 202, "application/json", pt_buf_span(&decoder->answer), NULL, 0);
         return;
@@ -387,8 +386,8 @@ static enum pt_code open_trust(struct pt_collect *collect, struct pt_error *err)
     }
     collect->secrets = pt_alloc_zero((count + 1) * sizeof(struct pt_hmac *));
     for (; collect->secrets && collect->secret_count < count; collect->secret_count++) {
-        struct pt_hmac *secret = pt_hmac_create(pt_span_str(pt_config_list_item(
-            config, PT_CONFIG_collect_signing_secrets, collect->secret_count)));
+        struct pt_hmac *secret = pt_hmac_create(pt_span_str(
+            pt_config_list_item(config, PT_CONFIG_collect_signing_secrets, collect->secret_count)));
 
         if (!secret) {
             break;
@@ -397,8 +396,8 @@ static enum pt_code open_trust(struct pt_collect *collect, struct pt_error *err)
     }
     collect->address_rate = requests ? pt_rate_create(requests, requests * BURST_S) : NULL;
     collect->key_rate = events ? pt_rate_create(events, events * BURST_S) : NULL;
-    if (!collect->secrets || collect->secret_count < count || (requests && !collect->address_rate) ||
-        (events && !collect->key_rate)) {
+    if (!collect->secrets || collect->secret_count < count ||
+        (requests && !collect->address_rate) || (events && !collect->key_rate)) {
         return pt_fail(err, PT_NO_MEMORY, "open the collector");
     }
     return PT_OK;

@@ -2,9 +2,9 @@
  * collect.h - the front door: HTTP bodies in, durable records out
  *
  * POST /v1/events: authenticate, decode, validate, pseudonymise, stamp, append, answer. A 202
- * is sent only when every accepted event is synced in the log and every refused one is synced in the
- * dead letters. Handlers run on the HTTP loop threads; one commit thread writes and
- * syncs for all of them (group commit).
+ * is sent only when every accepted event is synced in the log and every refused one is synced in
+ * the dead letters. Handlers run on the HTTP loop threads; one commit thread writes and syncs for
+ * all of them (group commit).
  */
 #ifndef PT_COLLECT_COLLECT_H
 #define PT_COLLECT_COLLECT_H
@@ -28,11 +28,11 @@ struct pt_collect_parts {
     struct pt_pseudonyms *pseudonyms;
     struct pt_keys *keys;
     struct pt_registry *registry; /* schemas by event_name; NULL: the base schema alone */
-    struct pt_log *log;          /* accepted events; the collector is its only writer */
-    struct pt_log *dead_letters; /* refused events; the same */
+    struct pt_log *log;           /* accepted events; the collector is its only writer */
+    struct pt_log *dead_letters;  /* refused events; the same */
     const char *dead_letters_dir; /* where they are, for retention; NULL: they are kept for ever */
     struct pt_io *io;             /* to read them through */
-    bool is_ephemeral;           /* no logs: events stay in memory, as sent, for a game's own tests */
+    bool is_ephemeral; /* no logs: events stay in memory, as sent, for a game's own tests */
 };
 
 /*
@@ -64,8 +64,8 @@ enum pt_code pt_collect_routes(struct pt_collect *collect, struct pt_http_server
 enum pt_code pt_collect_check_location(const char *path, struct pt_error *err) PT_MUST_USE;
 
 /*
- * Looks for a replaced location database, and for dead letters that were kept long enough. About once a
- * second, one thread.
+ * Looks for a replaced location database, and for dead letters that were kept long enough. About
+ * once a second, one thread.
  */
 void pt_collect_tick(struct pt_collect *collect);
 
@@ -91,8 +91,8 @@ enum pt_code pt_replay_check_open(struct pt_replay_check **check_out,
                                   struct pt_error *err) PT_MUST_USE;
 void pt_replay_check_close(struct pt_replay_check *check); /* NULL is fine */
 /*
- * The answer to `body` (PT_JSON_PADDING readable bytes follow it), borrowed until the next call. It knows the
- * limits of `config`, not the attribute keys that a running server has seen.
+ * The answer to `body` (PT_JSON_PADDING readable bytes follow it), borrowed until the next call. It
+ * knows the limits of `config`, not the attribute keys that a running server has seen.
  */
 enum pt_code pt_replay_check_body(struct pt_replay_check *check, struct pt_span body,
                                   int64_t now_us, struct pt_span *answer_out,

@@ -39,14 +39,15 @@ struct pt_commit {
     struct pt_log *log;          /* borrowed, the commit thread's */
     struct pt_log *dead_letters; /* borrowed, the commit thread's */
     size_t in_flight_bytes_max;
-    size_t batch_bytes_goal; /* a log batch is closed beyond this, so that it never outgrows a segment */
+    size_t batch_bytes_goal; /* a log batch is closed beyond this, so that it never outgrows a
+                                segment */
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
     struct group groups[2];
-    struct group *open;   /* under `lock` */
-    bool is_closing;      /* under `lock` */
+    struct group *open;             /* under `lock` */
+    bool is_closing;                /* under `lock` */
     _Atomic size_t in_flight_bytes; /* in both groups */
     _Atomic bool is_full;           /* the last try met a full disk */
     _Atomic bool is_broken;         /* the log failed: only a restart helps */
@@ -419,13 +420,13 @@ enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
     commit->received = note.received;
     atomic_init(&commit->counted_dead, note.dead);
     commit->accepted_total =
-        pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_events_total", "verdict=\"accepted\"",
-                       "events that were answered for since the start");
+        pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_events_total",
+                       "verdict=\"accepted\"", "events that were answered for since the start");
     commit->dead_total =
         pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_events_total", "verdict=\"dead\"",
                        "events that were answered for since the start");
-    commit->groups_total = pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_groups_total", NULL,
-                                          "group commits");
+    commit->groups_total = pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_groups_total",
+                                          NULL, "group commits");
     commit->requests_total = pt_metrics_get(metrics, PT_COUNTER, "playtrace_collect_requests_total",
                                             NULL, "requests that went through a group commit");
     pthread_mutex_init(&commit->lock, NULL);

@@ -15,8 +15,8 @@
 struct pt_commit;
 
 /*
- * `batch_bytes_goal`: whole requests are put into one log batch up to this many bytes; a single request
- * may be larger, but must fit a segment.
+ * `batch_bytes_goal`: whole requests are put into one log batch up to this many bytes; a single
+ * request may be larger, but must fit a segment.
  */
 enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
                             struct pt_log *dead_letters, size_t in_flight_bytes_max,

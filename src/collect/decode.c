@@ -116,7 +116,8 @@ static void user_pseudonym(struct pt_decode_batch *batch, struct pt_span user_id
         pt_pseudonym_user(batch->env->pseudonyms, user_id, pseudonym_out);
         return;
     }
-    player = &batch->decoder->players[pt_checksum64(user_id.data, user_id.size) % PT_DECODE_PLAYERS];
+    player =
+        &batch->decoder->players[pt_checksum64(user_id.data, user_id.size) % PT_DECODE_PLAYERS];
     if (!pt_span_equal(user_id, pt_span_of(player->id, player->id_bytes))) {
         pt_pseudonym_user(batch->env->pseudonyms, user_id, player->pseudonym);
         memcpy(player->id, user_id.data, user_id.size);
@@ -202,9 +203,10 @@ static void write_pseudonym(struct pt_decode_batch *batch, struct pt_jsonw *w, s
 
 static bool is_known_plain_field(struct pt_span key)
 {
-    static const char *const names[] = {"event_id",   "event_name", "occurred_at",      "session_id",
-                                        "received_at", "build_id",   "mechanic_version", "platform",
-                                        "attributes", "seq",        "boot",             "schema_version"};
+    static const char *const names[] = {
+        "event_id", "event_name",       "occurred_at", "session_id", "received_at",
+        "build_id", "mechanic_version", "platform",    "attributes", "seq",
+        "boot",     "schema_version"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (pt_span_is(key, names[i])) {
@@ -350,12 +352,14 @@ static bool refuse_attribute(struct pt_problem *problem, const char *code, struc
     return false;
 }
 
-static bool take_container(struct pt_decode_batch *batch, struct pt_jsonw *w, struct pt_json container,
-                           struct pt_span top, uint32_t depth, struct pt_problem *problem);
+static bool take_container(struct pt_decode_batch *batch, struct pt_jsonw *w,
+                           struct pt_json container, struct pt_span top, uint32_t depth,
+                           struct pt_problem *problem);
 
 /*
- * One value and all in it; `depth` counts the objects and arrays around it. `top` is the attribute's
- * key. By pointer: a copy right after pt_json_next() would wait for its stores (measured: 15 %).
+ * One value and all in it; `depth` counts the objects and arrays around it. `top` is the
+ * attribute's key. By pointer: a copy right after pt_json_next() would wait for its stores
+ * (measured: 15 %).
  */
 static bool take_value(struct pt_decode_batch *batch, struct pt_jsonw *w, const struct pt_json *at,
                        struct pt_span top, uint32_t depth, struct pt_problem *problem)
@@ -396,8 +400,9 @@ static bool take_value(struct pt_decode_batch *batch, struct pt_jsonw *w, const 
     return take_container(batch, w, value, top, depth, problem);
 }
 
-static bool take_container(struct pt_decode_batch *batch, struct pt_jsonw *w, struct pt_json container,
-                           struct pt_span top, uint32_t depth, struct pt_problem *problem)
+static bool take_container(struct pt_decode_batch *batch, struct pt_jsonw *w,
+                           struct pt_json container, struct pt_span top, uint32_t depth,
+                           struct pt_problem *problem)
 {
     const struct pt_decode_limits *limits = &batch->env->limits;
     bool is_object = pt_json_type(container) == PT_JSON_OBJECT;
@@ -521,10 +526,11 @@ static bool take_pseudonym(struct pt_span text, const char *name,
     if (!ok) {
         problem->code = "invalid_pseudonym";
         snprintf(problem->pointer, sizeof(problem->pointer), "/%s", name);
-        snprintf(problem->detail, sizeof(problem->detail),
-                 "%s must be a pseudonym, 32 lower-case hexadecimal digits, as dead letters have it: "
-                 "move it from another field of the dead letter",
-                 name);
+        snprintf(
+            problem->detail, sizeof(problem->detail),
+            "%s must be a pseudonym, 32 lower-case hexadecimal digits, as dead letters have it: "
+            "move it from another field of the dead letter",
+            name);
     }
     return ok;
 }
@@ -661,8 +667,8 @@ static enum pt_code take_ndjson_body(struct pt_decode_batch *batch, struct pt_sp
 
     for (size_t line = 1; at < body.size; line++) {
         const uint8_t *end = memchr(body.data + at, '\n', body.size - at);
-        struct pt_span text = pt_span_of(
-            body.data + at, end ? (size_t)(end - body.data) - at : body.size - at);
+        struct pt_span text =
+            pt_span_of(body.data + at, end ? (size_t)(end - body.data) - at : body.size - at);
         struct pt_json event;
         enum pt_code code = PT_OK;
 

@@ -71,10 +71,10 @@ struct pt_decoder {
     struct pt_sizes record_sizes;
     struct pt_buf dead;
     struct pt_sizes dead_sizes;
-    struct pt_buf answer;   /* {"accepted":N,"rejected":[…]} */
-    struct pt_buf scratch;  /* attributes of one event */
-    struct pt_buf inflated; /* body after Content-Encoding */
-    struct pt_buf seen;     /* the watch's own notes of a request */
+    struct pt_buf answer;                   /* {"accepted":N,"rejected":[…]} */
+    struct pt_buf scratch;                  /* attributes of one event */
+    struct pt_buf inflated;                 /* body after Content-Encoding */
+    struct pt_buf seen;                     /* the watch's own notes of a request */
     const struct pt_pseudonyms *players_of; /* whose pseudonyms `players` holds */
     struct pt_decode_player players[PT_DECODE_PLAYERS];
     struct pt_registry_reader *registry; /* NULL: events are held to the base schema alone */
@@ -126,8 +126,8 @@ struct pt_decode_batch {
     const struct pt_place *place;
     int64_t sent_at_us; /* or PT_NO_TIME */
     int64_t received_at_us;
-    uint32_t index; /* of the event at hand */
-    bool is_replay; /* ids are pseudonyms; what is refused is no dead letter */
+    uint32_t index;                      /* of the event at hand */
+    bool is_replay;                      /* ids are pseudonyms; what is refused is no dead letter */
     uint8_t user[PT_PSEUDONYM_BYTES];    /* of a replayed event */
     uint8_t install[PT_PSEUDONYM_BYTES]; /* the same */
     struct pt_jsonw answer;

@@ -18,8 +18,8 @@ struct pt_locator {
     pthread_rwlock_t lock; /* over `db` and `has_db`; lookups hold it shared */
     MMDB_s db;
     bool has_db;
-    struct stat taken;  /* the file in use, or the broken one that was reported */
-    bool is_missed;     /* its absence was reported */
+    struct stat taken; /* the file in use, or the broken one that was reported */
+    bool is_missed;    /* its absence was reported */
 };
 
 static bool is_same_file(const struct stat *a, const struct stat *b)

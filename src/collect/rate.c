@@ -14,9 +14,9 @@
 #define WAYS 4u
 
 struct bucket {
-    uint64_t hash;     /* 0: unused */
-    int64_t at_us;     /* when `tokens` was right */
-    double tokens;     /* may be a debt */
+    uint64_t hash; /* 0: unused */
+    int64_t at_us; /* when `tokens` was right */
+    double tokens; /* may be a debt */
 };
 
 struct shard {

@@ -2,7 +2,8 @@
  * keys.c - who may ask for what
  *
  * FORMAT (docs/formats/api_keys.md): {"format":1,"keys":[{"id","name","sha256","scopes":[…],
- * "created_at","expires_at"}]}; sha256 in 64 hexadecimal digits, times RFC 3339, expires_at null: never.
+ * "created_at","expires_at"}]}; sha256 in 64 hexadecimal digits, times RFC 3339, expires_at null:
+ * never.
  */
 #include "http/keys.h"
 
@@ -195,8 +196,8 @@ static enum pt_code parse_file(const char *path, struct pt_span text,
         const char *wrong = take_key(it.value, &infos[count]);
 
         if (wrong) {
-            code = pt_fail(err, PT_INVALID, "%s: /keys/%zu%s is missing or wrong", path, count,
-                           wrong);
+            code =
+                pt_fail(err, PT_INVALID, "%s: /keys/%zu%s is missing or wrong", path, count, wrong);
             goto out;
         }
     }
@@ -284,9 +285,8 @@ enum pt_code pt_key_file_write(struct pt_io *io, const char *path, const struct 
     pt_jsonw_array_end(&w);
     pt_jsonw_object_end(&w);
     pt_buf_append_byte(&text, '\n');
-    code = text.has_failed
-               ? pt_fail(err, PT_TOO_BIG, "%s: too many keys", path)
-               : pt_io_replace(io, path, pt_buf_span(&text), PT_OPEN_PRIVATE, err);
+    code = text.has_failed ? pt_fail(err, PT_TOO_BIG, "%s: too many keys", path)
+                           : pt_io_replace(io, path, pt_buf_span(&text), PT_OPEN_PRIVATE, err);
     pt_buf_release(&text);
     return code;
 }
@@ -425,8 +425,9 @@ static bool is_local(const struct pt_http_request *request)
 
 static void answer_unauthorized(struct pt_http_request *request)
 {
-    static const char text[] = "{\"code\":\"unauthorized\",\"detail\":\"send a known key that has not "
-                               "expired: Authorization: Bearer KEY\"}";
+    static const char text[] =
+        "{\"code\":\"unauthorized\",\"detail\":\"send a known key that has not "
+        "expired: Authorization: Bearer KEY\"}";
     static const struct pt_http_header_out challenge = {"WWW-Authenticate", "Bearer"};
 
     pt_http_respond(request, 401, "application/json", pt_span_of(text, sizeof(text) - 1),
@@ -443,10 +444,11 @@ bool pt_keys_admit(struct pt_keys *keys, struct pt_http_request *request, enum p
         if (is_local(request)) {
             return true;
         }
-        pt_http_respond_error(request, 403, "forbidden",
-                              "no key carries the scope \"%s\", so it is open to this machine only; "
-                              "`playtrace keys create` makes one",
-                              pt_scope_name(scope));
+        pt_http_respond_error(
+            request, 403, "forbidden",
+            "no key carries the scope \"%s\", so it is open to this machine only; "
+            "`playtrace keys create` makes one",
+            pt_scope_name(scope));
         return false;
     }
     if (header.size <= 7 || strncasecmp((const char *)header.data, "Bearer ", 7) != 0) {

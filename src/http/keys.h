@@ -6,8 +6,8 @@
  * is kept. Keys that stand in the settings (collect.keys) carry the events scope. A changed file is
  * taken while the server runs, so that keys are rotated without a gap: add, roll out, revoke.
  *
- * A scope that no live key carries is open to this machine and to nobody else: a loopback peer whose request
- * did not come through a proxy. Any number of threads ask while one reloads.
+ * A scope that no live key carries is open to this machine and to nobody else: a loopback peer
+ * whose request did not come through a proxy. Any number of threads ask while one reloads.
  */
 #ifndef PT_HTTP_KEYS_H
 #define PT_HTTP_KEYS_H
@@ -30,35 +30,37 @@ const char *pt_scope_name(enum pt_scope scope);
 struct pt_keys;
 
 /*
- * `path` is the key file; absent is no keys, and so is NULL. `plain` are `plain_count` keys from the settings. PT_INVALID names
- * file and place of a mistake.
+ * `path` is the key file; absent is no keys, and so is NULL. `plain` are `plain_count` keys from
+ * the settings. PT_INVALID names file and place of a mistake.
  */
 enum pt_code pt_keys_open(struct pt_keys **keys_out, struct pt_io *io, struct pt_clock *clock,
                           const char *path, const char *const *plain, size_t plain_count,
                           struct pt_error *err) PT_MUST_USE;
 void pt_keys_close(struct pt_keys *keys);
 
-/* Take a changed file. A broken one is logged, once, and the keys stay. About once a second, one thread. */
+/* Take a changed file. A broken one is logged, once, and the keys stay. About once a second, one
+ * thread. */
 void pt_keys_reload(struct pt_keys *keys);
 
 /* Whether a live key carries the scope (or admin). */
 bool pt_keys_has(struct pt_keys *keys, enum pt_scope scope);
 
 /*
- * True: the request may have what needs `scope`. False: it was answered, with 401 (no key, or an unknown
- * or expired one) or 403 (a key without the scope, or a scope without keys asked for from elsewhere).
+ * True: the request may have what needs `scope`. False: it was answered, with 401 (no key, or an
+ * unknown or expired one) or 403 (a key without the scope, or a scope without keys asked for from
+ * elsewhere).
  */
 bool pt_keys_admit(struct pt_keys *keys, struct pt_http_request *request, enum pt_scope scope);
 
 /* ---- the file, for `playtrace keys` ---- */
 
 struct pt_key_info {
-    char id[16];          /* names the key; not secret */
-    char name[64];        /* what it is for */
-    unsigned scopes;      /* of enum pt_scope */
+    char id[16];     /* names the key; not secret */
+    char name[64];   /* what it is for */
+    unsigned scopes; /* of enum pt_scope */
     int64_t created_at_us;
     int64_t expires_at_us; /* INT64_MAX: never */
-    uint8_t digest[32];   /* SHA-256 of the key */
+    uint8_t digest[32];    /* SHA-256 of the key */
 };
 
 /* All keys of the file, in heap memory; an absent file has none. Pair with pt_free(). */

@@ -2,8 +2,8 @@
  * commit.c - one snapshot more, and files that no snapshot names
  *
  * A commit writes, each synced: the manifest of the new files, at times a manifest merged out
- * of many, the manifest list; then the directory; then the metadata (table.c), whose rename is the commit.
- * A crash before it leaves files that pt_table_remove_orphans() finds.
+ * of many, the manifest list; then the directory; then the metadata (table.c), whose rename is the
+ * commit. A crash before it leaves files that pt_table_remove_orphans() finds.
  */
 #include "lake/commit.h"
 
@@ -17,7 +17,7 @@ struct commit {
     struct pt_buf schema;
     struct pt_manifest *manifests; /* of the new snapshot */
     size_t manifest_count;
-    char *names[3]; /* relative paths of the files it writes: manifest, merged manifest, list */
+    char *names[3];   /* relative paths of the files it writes: manifest, merged manifest, list */
     char *written[2]; /* the first two as the table writes them */
 };
 
@@ -28,8 +28,7 @@ static enum pt_code no_memory(struct pt_error *err)
     return pt_fail(err, PT_NO_MEMORY, "commit to the table");
 }
 
-static enum pt_code commit_init(struct commit *commit, struct pt_table *table,
-                                struct pt_error *err)
+static enum pt_code commit_init(struct commit *commit, struct pt_table *table, struct pt_error *err)
 {
     uint64_t id = 0;
     struct pt_jsonw w;
@@ -162,8 +161,8 @@ static enum pt_code load_small(const struct pt_table *table, struct loaded *load
         }
         loaded->is_merged[i] = true;
         loaded->data[loaded->count] = data;
-        loaded->sources[loaded->count] = (struct pt_manifest_source){
-            .manifest = manifest, .file = pt_span_of(data, size)};
+        loaded->sources[loaded->count] =
+            (struct pt_manifest_source){.manifest = manifest, .file = pt_span_of(data, size)};
         loaded->count++;
     }
     return PT_OK;
@@ -202,8 +201,8 @@ static enum pt_code carry_over(struct commit *commit, struct pt_error *err)
     if (loaded.count >= 2) {
         struct pt_manifest *manifest = &commit->manifests[commit->manifest_count++];
 
-        code = pt_manifest_merge(&commit->context, loaded.sources, loaded.count, &merged,
-                                 manifest, err);
+        code = pt_manifest_merge(&commit->context, loaded.sources, loaded.count, &merged, manifest,
+                                 err);
         manifest->path = commit->written[NAME_MERGED];
         if (!code) {
             code = write_part(commit, NAME_MERGED, pt_buf_span(&merged), err);
@@ -243,8 +242,8 @@ static enum pt_code check_files(const struct pt_table *table, struct pt_json fil
         }
         code = pt_io_open(table->io, path, PT_OPEN_READ, &file, err);
         if (code == PT_NOT_FOUND) {
-            code = pt_fail(err, PT_CORRUPT, "data file %s, which a checkpoint names, is gone",
-                           path);
+            code =
+                pt_fail(err, PT_CORRUPT, "data file %s, which a checkpoint names, is gone", path);
         }
         if (!code) {
             code = pt_io_size(table->io, file, &bytes, err);
@@ -425,8 +424,8 @@ static void set_sort(struct path_set *set)
 
 static bool set_has(const struct path_set *set, const char *path)
 {
-    return set->count > 0 && bsearch(&path, set->items, set->count, sizeof(*set->items),
-                                     compare_paths) != NULL;
+    return set->count > 0 &&
+           bsearch(&path, set->items, set->count, sizeof(*set->items), compare_paths) != NULL;
 }
 
 struct orphans {
@@ -466,16 +465,15 @@ static enum pt_code find_used(struct orphans *orphans, struct pt_error *err)
 
         if (pt_json_type(it.value) != PT_JSON_OBJECT ||
             !pt_json_member_string(it.value, "manifest-list", &list)) {
-            code = pt_fail(err, PT_CORRUPT, "table %s: a snapshot without manifest-list",
-                           table->dir);
+            code =
+                pt_fail(err, PT_CORRUPT, "table %s: a snapshot without manifest-list", table->dir);
             break;
         }
         pt_arena_reset(&arena);
         code = pt_table_read_list(table, list, &arena, &manifests, &count, err);
         set_take(&orphans->lists, pt_table_path(table, list));
         for (size_t i = 0; i < count; i++) {
-            set_take(&orphans->manifests,
-                     pt_table_path(table, pt_span_str(manifests[i].path)));
+            set_take(&orphans->manifests, pt_table_path(table, pt_span_str(manifests[i].path)));
         }
     }
     for (it = pt_json_iterate(log); !code && pt_json_next(&it);) {
@@ -495,11 +493,10 @@ static enum pt_code find_used(struct orphans *orphans, struct pt_error *err)
         uint8_t *data = NULL;
         size_t size = 0;
 
-        code = pt_io_read_all(table->io, manifest.path, PT_MANIFEST_BYTES_MAX, 1, &data, &size,
-                              err);
+        code =
+            pt_io_read_all(table->io, manifest.path, PT_MANIFEST_BYTES_MAX, 1, &data, &size, err);
         if (!code) {
-            code = pt_manifest_each(&manifest, pt_span_of(data, size), use_data_file, orphans,
-                                    err);
+            code = pt_manifest_each(&manifest, pt_span_of(data, size), use_data_file, orphans, err);
         }
         pt_free(data);
     }
@@ -579,8 +576,7 @@ static enum pt_code remove_data(struct orphans *orphans, uint64_t *removed_out,
     return code;
 }
 
-static bool is_metadata_orphan(const struct orphans *orphans, const char *path,
-                               const char *current)
+static bool is_metadata_orphan(const struct orphans *orphans, const char *path, const char *current)
 {
     if (ends_with(path, ".avro")) {
         return !set_has(&orphans->lists, path) && !set_has(&orphans->manifests, path);
@@ -596,8 +592,7 @@ static enum pt_code remove_metadata(struct orphans *orphans, struct pt_error *er
     struct pt_table *table = orphans->table;
     struct path_set files;
     char *dir = pt_table_local(table, "metadata");
-    char *current =
-        pt_strf("%s/metadata/v%" PRIu64 ".metadata.json", table->dir, table->version);
+    char *current = pt_strf("%s/metadata/v%" PRIu64 ".metadata.json", table->dir, table->version);
     enum pt_code code = PT_OK;
 
     set_init(&files);

@@ -394,8 +394,7 @@ static duckdb_value decimal_value(duckdb_logical_type type, const void *data, id
         decimal.value = ((const duckdb_hugeint *)data)[row];
     } else {
         (void)integer_at(internal, data, row, &integer);
-        decimal.value =
-            (duckdb_hugeint){.lower = (uint64_t)integer, .upper = integer < 0 ? -1 : 0};
+        decimal.value = (duckdb_hugeint){.lower = (uint64_t)integer, .upper = integer < 0 ? -1 : 0};
     }
     return duckdb_create_decimal(decimal);
 }
@@ -573,8 +572,7 @@ static duckdb_value struct_value(duckdb_vector vector, duckdb_logical_type type,
     for (idx_t i = 0; values && i < count; i++) {
         duckdb_logical_type child_type = duckdb_struct_type_child_type(type, i);
 
-        values[i] =
-            value_of(duckdb_struct_vector_get_child(vector, i), child_type, row, depth + 1);
+        values[i] = value_of(duckdb_struct_vector_get_child(vector, i), child_type, row, depth + 1);
         duckdb_destroy_logical_type(&child_type);
     }
     if (values) {
@@ -911,7 +909,8 @@ static void take_column_bytes(duckdb_vector map, struct pt_parquet_sizes *sizes_
     }
 }
 
-/* RETURN_STATS gives one row: filename, count, file_size_bytes, footer_size_bytes, column_statistics, … */
+/* RETURN_STATS gives one row: filename, count, file_size_bytes, footer_size_bytes,
+ * column_statistics, … */
 static enum pt_code take_sizes(duckdb_result *result, size_t rows,
                                struct pt_parquet_sizes *sizes_out, struct pt_error *err)
 {

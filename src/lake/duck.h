@@ -14,9 +14,9 @@ struct pt_parquet_sizes {
 };
 
 /*
- * Write rows[order[0..count-1]], count >= 1, as one Parquet file at `path` (replaced where it exists) with
- * the table's field ids. DuckDB writes the file itself, past pt_io; nothing is synced. On failure
- * the file may be there in part. The rows' text is borrowed until the call returns.
+ * Write rows[order[0..count-1]], count >= 1, as one Parquet file at `path` (replaced where it
+ * exists) with the table's field ids. DuckDB writes the file itself, past pt_io; nothing is synced.
+ * On failure the file may be there in part. The rows' text is borrowed until the call returns.
  */
 enum pt_code pt_duck_write_parquet(struct pt_duck *duck, const struct pt_row *rows,
                                    const uint32_t *order, size_t count, const char *path,

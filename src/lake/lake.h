@@ -39,9 +39,10 @@ uint64_t pt_lake_row_count(const struct pt_lake *lake);
  * synced, then the directories. They belong to no snapshot yet. Appends one JSON object a file to
  * `files` (an array under way): path relative to the table, day, rows, bytes, and statistics a
  * column: all that pt_lake_commit() needs. File names hold `checkpoint` and are the same
- * when the write is repeated, so that repeating replaces. After a failure nothing is in the table, and what
- * was appended to `files` is to be dropped. PT_INVALID for a number that is in the table already; PT_FULL.
- * DuckDB writes the files itself, past `io`, which only syncs them: `io` must be the real file system.
+ * when the write is repeated, so that repeating replaces. After a failure nothing is in the table,
+ * and what was appended to `files` is to be dropped. PT_INVALID for a number that is in the table
+ * already; PT_FULL. DuckDB writes the files itself, past `io`, which only syncs them: `io` must be
+ * the real file system.
  */
 enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size_t count,
                            uint64_t checkpoint, struct pt_jsonw *files,
@@ -49,8 +50,9 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
 
 /*
  * Add the described files (the JSON array that pt_lake_write() filled; may be empty: then
- * nothing happens) as one snapshot carrying `checkpoint`. PT_OK without change where the current snapshot's
- * number is already >= `checkpoint`. PT_FENCED where somebody else changed the table meanwhile.
+ * nothing happens) as one snapshot carrying `checkpoint`. PT_OK without change where the current
+ * snapshot's number is already >= `checkpoint`. PT_FENCED where somebody else changed the table
+ * meanwhile.
  */
 enum pt_code pt_lake_commit(struct pt_lake *lake, struct pt_json files, uint64_t checkpoint,
                             struct pt_error *err) PT_MUST_USE;
@@ -62,13 +64,13 @@ enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
 /* ---- reading: any process, no lock ---- */
 
 struct pt_lake_snapshot {
-    int64_t snapshot_id;     /* 0: the table has no snapshot, or there is no table */
-    uint64_t checkpoint;     /* the number it carries */
+    int64_t snapshot_id; /* 0: the table has no snapshot, or there is no table */
+    uint64_t checkpoint; /* the number it carries */
     uint64_t row_count;
     size_t file_count;
-    char **files;            /* absolute paths of its data files, oldest first */
-    uint64_t *file_rows;     /* records of each, as the manifests say */
-    uint64_t *file_bytes;    /* size of each, as the manifests say */
+    char **files;         /* absolute paths of its data files, oldest first */
+    uint64_t *file_rows;  /* records of each, as the manifests say */
+    uint64_t *file_bytes; /* size of each, as the manifests say */
 };
 
 /* The current snapshot of the table in `dir`; an absent table gives an empty snapshot. */
@@ -77,16 +79,18 @@ enum pt_code pt_lake_read(struct pt_io *io, const char *dir, struct pt_lake_snap
 void pt_lake_snapshot_release(struct pt_lake_snapshot *snapshot);
 
 /*
- * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)", or "(SELECT …)"
- * without rows that has the table's columns and types where there is no file. Appends to `sql`.
+ * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)", or "(SELECT
+ * …)" without rows that has the table's columns and types where there is no file. Appends to `sql`.
  */
 void pt_lake_scan_sql(const struct pt_lake_snapshot *snapshot, struct pt_buf *sql);
 
-/* ---- DuckDB, for the rooms that ask questions of the table (duck.c is the only file that knows it) ---- */
+/* ---- DuckDB, for the rooms that ask questions of the table (duck.c is the only file that knows
+ * it) ---- */
 
 struct pt_duck;
 
-/* An in-memory database with the given number of threads (0: DuckDB's choice). One thread a handle. */
+/* An in-memory database with the given number of threads (0: DuckDB's choice). One thread a handle.
+ */
 enum pt_code pt_duck_open(struct pt_duck **duck_out, unsigned threads,
                           struct pt_error *err) PT_MUST_USE;
 void pt_duck_close(struct pt_duck *duck);
@@ -114,8 +118,8 @@ struct pt_duck_value {
 
 struct pt_duck_result; /* rows of one statement */
 /* The rows of `sql` (of its last statement), all computed; `duck` outlives the result. */
-enum pt_code pt_duck_query(struct pt_duck *duck, const char *sql, struct pt_duck_result **result_out,
-                           struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_duck_query(struct pt_duck *duck, const char *sql,
+                           struct pt_duck_result **result_out, struct pt_error *err) PT_MUST_USE;
 
 struct pt_duck_param {
     const char *name;  /* "days" for $days */

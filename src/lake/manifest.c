@@ -24,61 +24,68 @@ enum status { STATUS_EXISTING = 0, STATUS_ADDED = 1, STATUS_DELETED = 2 };
 #define MAP(name, value_type, id, key_id, value_id)                                                \
     OPTIONAL(name,                                                                                 \
              "{\"type\":\"array\",\"logicalType\":\"map\",\"items\":{\"type\":\"record\","         \
-             "\"name\":\"k" key_id "_v" value_id "\",\"fields\":[" REQUIRED("key", "\"int\"",      \
-                                                                            key_id) ","            \
-             REQUIRED("value", value_type, value_id) "]}}",                                        \
+             "\"name\":\"k" key_id "_v" value_id "\",\"fields\":[" REQUIRED(                       \
+                 "key", "\"int\"", key_id) "," REQUIRED("value", value_type, value_id) "]}}",      \
              id)
 
 /* Partition values of a day transform are dates: days since 1970-01-01 as an int. */
 static const char entry_schema[] =
-    "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":["
-    REQUIRED("status", "\"int\"", "0") ","
-    OPTIONAL("snapshot_id", "\"long\"", "1") ","
-    OPTIONAL("sequence_number", "\"long\"", "3") ","
-    OPTIONAL("file_sequence_number", "\"long\"", "4") ","
-    "{\"name\":\"data_file\",\"field-id\":2,\"type\":"
-    "{\"type\":\"record\",\"name\":\"r2\",\"fields\":["
-    REQUIRED("content", "\"int\"", "134") ","
-    REQUIRED("file_path", "\"string\"", "100") ","
-    REQUIRED("file_format", "\"string\"", "101") ","
-    "{\"name\":\"partition\",\"field-id\":102,\"type\":"
-    "{\"type\":\"record\",\"name\":\"r102\",\"fields\":["
-    OPTIONAL("event_time_day", "{\"type\":\"int\",\"logicalType\":\"date\"}", "1000")
-    "]}},"
-    REQUIRED("record_count", "\"long\"", "103") ","
-    REQUIRED("file_size_in_bytes", "\"long\"", "104") ","
-    MAP("column_sizes", "\"long\"", "108", "117", "118") ","
-    MAP("value_counts", "\"long\"", "109", "119", "120") ","
-    MAP("null_value_counts", "\"long\"", "110", "121", "122") ","
-    MAP("lower_bounds", "\"bytes\"", "125", "126", "127") ","
-    MAP("upper_bounds", "\"bytes\"", "128", "129", "130") ","
-    OPTIONAL("sort_order_id", "\"int\"", "140")
-    "]}}]}";
+    "{\"type\":\"record\",\"name\":\"manifest_entry\",\"fields\":[" REQUIRED("status", "\"int\"", "0") "," OPTIONAL("snapshot_id", "\"long\"", "1") "," OPTIONAL("sequence_number", "\"long\"", "3") "," OPTIONAL(
+        "file_sequence_number", "\"long\"",
+        "4") ","
+             "{\"name\":\"data_file\",\"field-id\":2,\"type\":"
+             "{\"type\":\"record\",\"name\":\"r2\",\"fields\":[" REQUIRED("content", "\"int\"", "134") "," REQUIRED(
+                 "file_path", "\"string\"",
+                 "100") "," REQUIRED("file_format", "\"string\"",
+                                     "101") ","
+                                            "{\"name\":\"partition\",\"field-id\":102,\"type\":"
+                                            "{\"type\":\"record\",\"name\":\"r102\",\"fields\":"
+                                            "[" OPTIONAL("event_time_day", "{\"type\":\"int\",\"logicalType\":\"date\"}", "1000") "]}}," REQUIRED("record_count", "\"long\"", "103") "," REQUIRED(
+                                                "file_size_in_bytes", "\"long\"",
+                                                "104") "," MAP("column_sizes", "\"long\"", "108",
+                                                               "117",
+                                                               "118") "," MAP("value_counts",
+                                                                              "\"long\"", "109",
+                                                                              "119",
+                                                                              "120") "," MAP("null_"
+                                                                                             "value"
+                                                                                             "_coun"
+                                                                                             "ts",
+                                                                                             "\"lon"
+                                                                                             "g\"",
+                                                                                             "110",
+                                                                                             "121",
+                                                                                             "122") "," MAP("lower_bounds",
+                                                                                                            "\"bytes\"",
+                                                                                                            "125",
+                                                                                                            "126",
+                                                                                                            "127") "," MAP("upper_bounds",
+                                                                                                                           "\"bytes\"",
+                                                                                                                           "128",
+                                                                                                                           "129",
+                                                                                                                           "130") "," OPTIONAL("sort_order_id",
+                                                                                                                                               "\"int\"",
+                                                                                                                                               "140") "]}}]}";
 
-static const char list_schema[] =
-    "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":["
-    REQUIRED("manifest_path", "\"string\"", "500") ","
-    REQUIRED("manifest_length", "\"long\"", "501") ","
-    REQUIRED("partition_spec_id", "\"int\"", "502") ","
-    REQUIRED("content", "\"int\"", "517") ","
-    REQUIRED("sequence_number", "\"long\"", "515") ","
-    REQUIRED("min_sequence_number", "\"long\"", "516") ","
-    REQUIRED("added_snapshot_id", "\"long\"", "503") ","
-    REQUIRED("added_files_count", "\"int\"", "504") ","
-    REQUIRED("existing_files_count", "\"int\"", "505") ","
-    REQUIRED("deleted_files_count", "\"int\"", "506") ","
-    REQUIRED("added_rows_count", "\"long\"", "512") ","
-    REQUIRED("existing_rows_count", "\"long\"", "513") ","
-    REQUIRED("deleted_rows_count", "\"long\"", "514") ","
-    OPTIONAL("partitions",
-             "{\"type\":\"array\",\"element-id\":508,\"items\":"
-             "{\"type\":\"record\",\"name\":\"r508\",\"fields\":["
-             REQUIRED("contains_null", "\"boolean\"", "509") ","
-             OPTIONAL("contains_nan", "\"boolean\"", "518") ","
-             OPTIONAL("lower_bound", "\"bytes\"", "510") ","
-             OPTIONAL("upper_bound", "\"bytes\"", "511") "]}}",
-             "507")
-    "]}";
+static const char
+    list_schema[] =
+        "{\"type\":\"record\",\"name\":\"manifest_file\",\"fields\":[" REQUIRED(
+            "manifest_path", "\"string\"",
+            "500") "," REQUIRED("manifest_length", "\"long\"",
+                                "501") "," REQUIRED("partition_spec_id", "\"int\"",
+                                                    "502") "," REQUIRED("content",
+                                                                        "\"int\"", "517") "," REQUIRED("sequence_number",
+                                                                                                       "\"long\"",
+                                                                                                       "515") "," REQUIRED("min_sequence_number", "\"long\"", "516") "," REQUIRED("added_snapshot_id", "\"long\"", "503") "," REQUIRED("added_files_count", "\"int\"", "504") "," REQUIRED("existing_files_count", "\"int\"", "505") "," REQUIRED("deleted_files_count",
+                                                                                                                                                                                                                                                                                                                                                  "\"int\"",
+                                                                                                                                                                                                                                                                                                                                                  "506") "," REQUIRED("added_rows_count", "\"long\"", "512") "," REQUIRED("existing_rows_count", "\"long\"", "513") "," REQUIRED("deleted_rows_count", "\"long\"", "514") "," OPTIONAL("partitions",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "{\"type\":\"array\",\"element-id\":508,\"items\":"
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "{\"type\":\"record\",\"name\":\"r508\",\"fields\":[" REQUIRED("contains_null",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                      "\"boolean\"", "509") "," OPTIONAL("contains_nan", "\"boolean\"", "518") "," OPTIONAL("lower_bound",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                            "\"bytes\"", "510") "," OPTIONAL("upper_bound",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "\"bytes\"",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                             "511") "]}}",
+                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                       "507") "]}";
 
 static const char partition_spec[] =
     "[{\"name\":\"event_time_day\",\"transform\":\"day\",\"source-id\":3,\"field-id\":1000}]";
@@ -384,8 +391,7 @@ static void put_bounds(struct values *values, avro_value_t *record, const char *
         return;
     }
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        const struct pt_bound *bound =
-            upper ? &file->columns[i].upper : &file->columns[i].lower;
+        const struct pt_bound *bound = upper ? &file->columns[i].upper : &file->columns[i].lower;
 
         if (!bound->is_set) {
             continue;
@@ -574,8 +580,7 @@ static enum pt_code walk_entry(void *ctx, avro_value_t *value, struct pt_error *
 }
 
 enum pt_code pt_manifest_each(const struct pt_manifest *manifest, struct pt_span file,
-                              enum pt_code (*each)(void *ctx,
-                                                   const struct pt_manifest_entry *entry,
+                              enum pt_code (*each)(void *ctx, const struct pt_manifest_entry *entry,
                                                    struct pt_error *err),
                               void *ctx, struct pt_error *err)
 {
@@ -609,8 +614,7 @@ static enum pt_code merge_entry(void *ctx, avro_value_t *value, struct pt_error 
     int64_t day = 0;
 
     if (!get_integer(value, "status", &status) || !look_field(value, "data_file", &data) ||
-        !get_integer(&data, "record_count", &rows) ||
-        !look_field(&data, "partition", &partition) ||
+        !get_integer(&data, "record_count", &rows) || !look_field(&data, "partition", &partition) ||
         !get_integer(&partition, "event_time_day", &day)) {
         return pt_fail(err, PT_CORRUPT, "an entry without the fields of Iceberg v2");
     }
@@ -670,8 +674,7 @@ bool pt_manifest_is_ours(struct pt_span file)
 {
     struct pt_container container;
 
-    return !pt_container_open(&container, file, NULL) &&
-           pt_span_is(container.schema, entry_schema);
+    return !pt_container_open(&container, file, NULL) && pt_span_is(container.schema, entry_schema);
 }
 
 /* ---- manifest lists ---- */
@@ -741,10 +744,8 @@ enum pt_code pt_manifest_list_build(const struct pt_manifest *manifests, size_t 
     snprintf(number, sizeof(number), "%lld", (long long)sequence);
     if (!code) {
         const struct pt_container_pair pairs[] = {
-            {"avro.schema", pt_span_str(list_schema)},
-            {"snapshot-id", pt_span_str(id)},
-            {"parent-snapshot-id", pt_span_str(parent)},
-            {"sequence-number", pt_span_str(number)},
+            {"avro.schema", pt_span_str(list_schema)},   {"snapshot-id", pt_span_str(id)},
+            {"parent-snapshot-id", pt_span_str(parent)}, {"sequence-number", pt_span_str(number)},
             {"format-version", pt_span_str("2")},
         };
 

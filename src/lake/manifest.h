@@ -1,8 +1,8 @@
 /*
  * manifest.h - Iceberg v2 manifests and manifest lists, as bytes
  *
- * Only src/lake includes this. A manifest lists data files, a manifest list lists the manifests of one
- * snapshot. Nothing here does I/O: files are read and written by table.c and commit.c.
+ * Only src/lake includes this. A manifest lists data files, a manifest list lists the manifests of
+ * one snapshot. Nothing here does I/O: files are read and written by table.c and commit.c.
  */
 #ifndef PT_LAKE_MANIFEST_H
 #define PT_LAKE_MANIFEST_H
@@ -47,8 +47,7 @@ struct pt_manifest_sums {
  */
 enum pt_code pt_manifest_build(const struct pt_manifest_context *context, struct pt_json files,
                                struct pt_buf *out, struct pt_manifest *manifest_out,
-                               struct pt_manifest_sums *sums_out,
-                               struct pt_error *err) PT_MUST_USE;
+                               struct pt_manifest_sums *sums_out, struct pt_error *err) PT_MUST_USE;
 
 struct pt_manifest_source {
     const struct pt_manifest *manifest;
@@ -74,8 +73,7 @@ struct pt_manifest_entry {
 
 /* Calls `each` for every entry; its PT_OK goes on, anything else ends the walk and is returned. */
 enum pt_code pt_manifest_each(const struct pt_manifest *manifest, struct pt_span file,
-                              enum pt_code (*each)(void *ctx,
-                                                   const struct pt_manifest_entry *entry,
+                              enum pt_code (*each)(void *ctx, const struct pt_manifest_entry *entry,
                                                    struct pt_error *err),
                               void *ctx, struct pt_error *err) PT_MUST_USE;
 

@@ -33,7 +33,8 @@ struct pt_data_file {
     struct pt_column_stats columns[PT_COLUMN_COUNT];
 };
 
-/* Null counts and bounds of all columns over rows[order[0..count-1]]; file_bytes are left as they are. */
+/* Null counts and bounds of all columns over rows[order[0..count-1]]; file_bytes are left as they
+ * are. */
 void pt_file_stats_take(struct pt_column_stats stats[PT_COLUMN_COUNT], const struct pt_row *rows,
                         const uint32_t *order, size_t count);
 

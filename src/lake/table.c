@@ -1,9 +1,9 @@
 /*
  * table.c - the table's metadata: which version is current, and what it says
  *
- * FORMAT (Iceberg spec, "Table Metadata", format version 2; docs/formats/lake.md). A new version is the
- * old document with some members replaced, so that what another program has put there (properties,
- * tags) stays. version-hint.text is written after the fact and never read here.
+ * FORMAT (Iceberg spec, "Table Metadata", format version 2; docs/formats/lake.md). A new version is
+ * the old document with some members replaced, so that what another program has put there
+ * (properties, tags) stays. version-hint.text is written after the fact and never read here.
  */
 #include "lake/table.h"
 
@@ -197,8 +197,7 @@ enum pt_code pt_table_read_list(const struct pt_table *table, struct pt_span wri
     }
     code = pt_io_read_all(table->io, path, PT_MANIFEST_BYTES_MAX, 1, &data, &size, err);
     if (!code) {
-        code = pt_manifest_list_parse(pt_span_of(data, size), arena, manifests_out, count_out,
-                                      err);
+        code = pt_manifest_list_parse(pt_span_of(data, size), arena, manifests_out, count_out, err);
         if (code) {
             code = pt_error_prefix(err, code, "%s", path);
         }
@@ -222,8 +221,8 @@ static enum pt_code load_manifests(struct pt_table *table, struct pt_error *err)
         return pt_fail(err, PT_CORRUPT, "table %s: the current snapshot %" PRId64 " is not there",
                        table->dir, table->snapshot_id);
     }
-    code = pt_table_read_list(table, list, &table->arena, &table->manifests,
-                              &table->manifest_count, err);
+    code = pt_table_read_list(table, list, &table->arena, &table->manifests, &table->manifest_count,
+                              err);
     for (size_t i = 0; !code && i < table->manifest_count; i++) {
         const struct pt_manifest *manifest = &table->manifests[i];
 
@@ -628,8 +627,7 @@ static uint32_t array_count(struct pt_json root, const char *key)
 {
     struct pt_json array = pt_json_member(root, key);
 
-    return pt_json_exists(array) && pt_json_type(array) == PT_JSON_ARRAY ? pt_json_count(array)
-                                                                         : 0;
+    return pt_json_exists(array) && pt_json_type(array) == PT_JSON_ARRAY ? pt_json_count(array) : 0;
 }
 
 /* How many of the oldest snapshots the next version leaves out. */
@@ -717,9 +715,9 @@ static void write_snapshot_log(const struct pt_table *table, const struct pt_sna
             int64_t at_ms = 0;
 
             /* Only snapshots that are kept; looked for by time first, which is cheap. */
-            if (!expired || (pt_json_member_int(it.value, "timestamp-ms", &at_ms) &&
-                             pt_json_member_int(it.value, "snapshot-id", &id) &&
-                             at_ms >= oldest_ms)) {
+            if (!expired ||
+                (pt_json_member_int(it.value, "timestamp-ms", &at_ms) &&
+                 pt_json_member_int(it.value, "snapshot-id", &id) && at_ms >= oldest_ms)) {
                 pt_jsonw_value(w, it.value);
             }
         }
@@ -781,10 +779,9 @@ static void write_refs(struct pt_json root, int64_t snapshot_id, struct pt_jsonw
 static void write_next(const struct pt_table *table, const struct pt_snapshot *next,
                        struct pt_jsonw *w)
 {
-    static const char *const replaced[] = {"last-sequence-number", "last-updated-ms",
-                                           "current-snapshot-id",  "refs",
-                                           "snapshots",            "snapshot-log",
-                                           "metadata-log"};
+    static const char *const replaced[] = {
+        "last-sequence-number", "last-updated-ms", "current-snapshot-id", "refs", "snapshots",
+        "snapshot-log",         "metadata-log"};
     uint32_t expired = expired_count(table->root);
     struct pt_json_iter it;
 
@@ -873,8 +870,8 @@ static void take_leftovers(const struct pt_table *table, struct leftovers *left)
     uint32_t dropped = dropped_metadata_count(table->root);
 
     if (expired) {
-        take_texts(pt_json_member(table->root, "snapshots"), "manifest-list", expired,
-                   &left->lists, &left->list_count, &left->oldest_list);
+        take_texts(pt_json_member(table->root, "snapshots"), "manifest-list", expired, &left->lists,
+                   &left->list_count, &left->oldest_list);
     }
     if (dropped) {
         take_texts(pt_json_member(table->root, "metadata-log"), "metadata-file", dropped,

@@ -10,8 +10,8 @@
 
 #include "lake/manifest.h"
 
-#define PT_SNAPSHOTS_MAX 256      /* kept in the metadata; older ones are expired by commits */
-#define PT_METADATA_LOG_MAX 100   /* metadata files kept behind the current one */
+#define PT_SNAPSHOTS_MAX 256    /* kept in the metadata; older ones are expired by commits */
+#define PT_METADATA_LOG_MAX 100 /* metadata files kept behind the current one */
 #define PT_METADATA_BYTES_MAX (64u << 20)
 #define PT_MANIFEST_BYTES_MAX (256u << 20)
 
@@ -21,13 +21,13 @@ struct pt_table {
     struct pt_json_parser *parser;
     uint8_t *text; /* owned: the current document, which `root` points into */
     struct pt_json root;
-    uint64_t version;  /* N */
-    char *location;    /* owned: what stands before the table's paths in its files */
+    uint64_t version; /* N */
+    char *location;   /* owned: what stands before the table's paths in its files */
     int64_t last_sequence;
     int64_t last_updated_ms;
-    int64_t snapshot_id;        /* 0: none */
-    uint64_t checkpoint;        /* of the newest snapshot that carries one */
-    struct pt_arena arena;      /* holds the manifests */
+    int64_t snapshot_id;   /* 0: none */
+    uint64_t checkpoint;   /* of the newest snapshot that carries one */
+    struct pt_arena arena; /* holds the manifests */
     struct pt_manifest *manifests;
     size_t manifest_count;
     uint64_t row_count;

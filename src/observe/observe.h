@@ -31,8 +31,8 @@ void pt_metrics_destroy(struct pt_metrics *metrics);
 
 /*
  * The metric of that name and label text (`labels` is NULL or like "code=\"invalid_uuid\"");
- * asking again gives the same one. `name` follows Prometheus' rules; counters end in _total. Lives as long
- * as the registry. NULL without memory, or past 10,000 metrics.
+ * asking again gives the same one. `name` follows Prometheus' rules; counters end in _total. Lives
+ * as long as the registry. NULL without memory, or past 10,000 metrics.
  */
 struct pt_metric *pt_metrics_get(struct pt_metrics *metrics, enum pt_metric_kind kind,
                                  const char *name, const char *labels,

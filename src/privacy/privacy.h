@@ -14,12 +14,13 @@
 struct pt_pseudonyms;
 
 /*
- * Load the key in `keys_dir`. Where there is none, make one if `may_create` (a fresh data directory), else
- * PT_NOT_FOUND. PT_CORRUPT where the file is not a key. A key that data was written under is never replaced,
- * since that would split every player in two.
+ * Load the key in `keys_dir`. Where there is none, make one if `may_create` (a fresh data
+ * directory), else PT_NOT_FOUND. PT_CORRUPT where the file is not a key. A key that data was
+ * written under is never replaced, since that would split every player in two.
  */
 enum pt_code pt_pseudonyms_open(struct pt_pseudonyms **pseudonyms_out, struct pt_io *io,
-                                const char *keys_dir, bool may_create, struct pt_error *err) PT_MUST_USE;
+                                const char *keys_dir, bool may_create,
+                                struct pt_error *err) PT_MUST_USE;
 /* Under a random key that is kept nowhere: for a server that keeps nothing either. */
 enum pt_code pt_pseudonyms_open_ephemeral(struct pt_pseudonyms **pseudonyms_out,
                                           struct pt_error *err) PT_MUST_USE;

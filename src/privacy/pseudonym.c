@@ -2,8 +2,8 @@
  * pseudonym.c - the key and the pseudonyms under it
  *
  * FORMAT of keys/pseudonym.key: one line, 64 lower-case hexadecimal digits (32 random bytes).
- * The two kinds of id get keys of their own, HMAC(key, kind), so that a user id and an install id of
- * equal text have nothing in common, and a pseudonym is one HMAC of the bare id.
+ * The two kinds of id get keys of their own, HMAC(key, kind), so that a user id and an install id
+ * of equal text have nothing in common, and a pseudonym is one HMAC of the bare id.
  */
 #include "privacy/privacy.h"
 

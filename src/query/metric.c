@@ -34,8 +34,7 @@ static bool split(struct pt_span *rest, char mark, struct pt_span *before_out)
 }
 
 /* "NAME = DEFAULT: help" */
-static enum pt_code take_param(struct pt_metric *metric, struct pt_span text,
-                               struct pt_error *err)
+static enum pt_code take_param(struct pt_metric *metric, struct pt_span text, struct pt_error *err)
 {
     struct pt_metric_param *param = NULL;
     struct pt_span name = {0};
@@ -43,8 +42,8 @@ static enum pt_code take_param(struct pt_metric *metric, struct pt_span text,
 
     if (metric->param_count == PT_METRIC_PARAMS_MAX || !split(&text, '=', &name) ||
         !split(&text, ':', &value)) {
-        return pt_fail(err, PT_INVALID, "metric %s: a line \"-- param\" is not NAME = DEFAULT: help",
-                       metric->name);
+        return pt_fail(err, PT_INVALID,
+                       "metric %s: a line \"-- param\" is not NAME = DEFAULT: help", metric->name);
     }
     param = &metric->params[metric->param_count];
     param->name = pt_arena_strdup(&metric->arena, name);
@@ -76,8 +75,8 @@ static enum pt_code take_header(struct pt_metric *metric, struct pt_error *err)
         if (!metric->help) {
             metric->help =
                 pt_arena_strdup(&metric->arena, trim(pt_span_of(line.data + 2, line.size - 2)));
-            code = metric->help ? PT_OK
-                                : pt_fail(err, PT_NO_MEMORY, "read metric %s", metric->name);
+            code =
+                metric->help ? PT_OK : pt_fail(err, PT_NO_MEMORY, "read metric %s", metric->name);
         } else if (has_prefix(line, param_mark)) {
             size_t size = sizeof(param_mark) - 1;
 

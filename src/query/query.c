@@ -10,8 +10,7 @@ struct pt_query {
     struct pt_lake_snapshot snapshot;
 };
 
-static enum pt_code prepare(struct pt_query *query, const char *temporary_dir,
-                            struct pt_error *err)
+static enum pt_code prepare(struct pt_query *query, const char *temporary_dir, struct pt_error *err)
 {
     struct pt_buf sql;
     enum pt_code code = PT_OK;
@@ -26,8 +25,7 @@ static enum pt_code prepare(struct pt_query *query, const char *temporary_dir,
     pt_lake_scan_sql(&query->snapshot, &sql);
     pt_buf_append_byte(&sql, '\0');
     if (sql.has_failed) {
-        code = pt_fail(err, PT_NO_MEMORY, "name the table's %zu files",
-                       query->snapshot.file_count);
+        code = pt_fail(err, PT_NO_MEMORY, "name the table's %zu files", query->snapshot.file_count);
     } else {
         code = pt_duck_run(query->duck, (const char *)sql.data, err);
     }
@@ -128,8 +126,8 @@ enum pt_code pt_query_metric(struct pt_query *query, const char *name,
         }
     }
     if (!code) {
-        code = pt_duck_query_with(query->duck, metric.sql, bound, metric.param_count, result_out,
-                                  err);
+        code =
+            pt_duck_query_with(query->duck, metric.sql, bound, metric.param_count, result_out, err);
     }
     pt_metric_release(&metric);
     return code;

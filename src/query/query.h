@@ -56,7 +56,8 @@ void pt_query_close(struct pt_query *query); /* NULL is fine */
 /* The snapshot that the session answers from; borrowed. */
 const struct pt_lake_snapshot *pt_query_snapshot(const struct pt_query *query);
 
-/* Rows of any SQL. PT_INVALID with DuckDB's message where it is wrong. Pair with pt_duck_result_close(). */
+/* Rows of any SQL. PT_INVALID with DuckDB's message where it is wrong. Pair with
+ * pt_duck_result_close(). */
 enum pt_code pt_query_sql(struct pt_query *query, const char *sql,
                           struct pt_duck_result **result_out, struct pt_error *err) PT_MUST_USE;
 
@@ -66,13 +67,13 @@ enum pt_code pt_query_sql(struct pt_query *query, const char *sql,
  */
 enum pt_code pt_query_metric(struct pt_query *query, const char *name,
                              const struct pt_duck_param *params, size_t count,
-                             struct pt_duck_result **result_out,
-                             struct pt_error *err) PT_MUST_USE;
+                             struct pt_duck_result **result_out, struct pt_error *err) PT_MUST_USE;
 
 /* ---- rendering ---- */
 
 enum pt_query_format {
-    PT_QUERY_TABLE, /* aligned columns for people; numbers to four places, control characters shown */
+    PT_QUERY_TABLE, /* aligned columns for people; numbers to four places, control characters shown
+                     */
     PT_QUERY_JSON,  /* one array of row objects; numbers exact */
     PT_QUERY_CSV,   /* RFC 4180 with a header; NULL is empty, an empty text is "" */
 };

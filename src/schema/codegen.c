@@ -1,7 +1,8 @@
 /*
  * codegen.c - from an event's schema to a model of its attributes
  *
- * allOf and $ref are followed as the compatibility checker follows them: what applies to every value is read.
+ * allOf and $ref are followed as the compatibility checker follows them: what applies to every
+ * value is read.
  */
 #include "schema/codegen_model.h"
 
@@ -35,23 +36,158 @@ bool pt_codegen_language_parse(const char *name, enum pt_codegen_language *langu
 
 /* Of C, C++ and C# together, and what the generated code itself uses. */
 static const char *const reserved[] = {
-    "abstract", "alignas", "alignof", "and", "and_eq", "as", "asm", "atomic", "auto", "base",
-    "bitand", "bitor", "bool", "break", "byte", "case", "catch", "char", "checked", "class",
-    "compl", "concept", "const", "const_cast", "consteval", "constexpr", "constinit", "continue",
-    "co_await", "co_return", "co_yield", "decimal", "decltype", "default", "delegate", "delete",
-    "do", "double", "dynamic_cast", "else", "enum", "errno", "event", "explicit", "export", "extern",
-    "false", "final", "finally", "fixed", "float", "for", "foreach", "friend", "goto", "if",
-    "implicit", "in", "inline", "int", "interface", "internal", "is", "linux", "lock", "long",
-    "mutable", "namespace", "new", "noexcept", "not", "not_eq", "null", "nullptr", "object",
-    "operator", "optional", "or", "or_eq", "out", "override", "p", "params", "private", "protected",
-    "public", "readonly", "ref", "register", "reinterpret_cast", "requires", "restrict", "return",
-    "sbyte", "sealed", "short", "signed", "sizeof", "stackalloc", "static", "static_assert",
-    "static_cast", "std", "stderr", "stdin", "stdout", "string", "struct", "switch", "template",
-    "this", "thread_local", "throw", "to_json", "track", "true", "try", "typedef", "typeid",
-    "typename", "typeof", "uint", "ulong", "unchecked", "union", "unix", "unsafe", "unsigned",
-    "ushort", "using", "virtual", "void", "volatile", "wchar_t", "while", "writer", "xor", "xor_eq",
-    "EOF", "NULL", "INFINITY", "NAN", "attributes", "name", "json", "builder", "options", "detail", "event_name", "sdk_track",
-    "sdkTrack", "eventName",
+    "abstract",
+    "alignas",
+    "alignof",
+    "and",
+    "and_eq",
+    "as",
+    "asm",
+    "atomic",
+    "auto",
+    "base",
+    "bitand",
+    "bitor",
+    "bool",
+    "break",
+    "byte",
+    "case",
+    "catch",
+    "char",
+    "checked",
+    "class",
+    "compl",
+    "concept",
+    "const",
+    "const_cast",
+    "consteval",
+    "constexpr",
+    "constinit",
+    "continue",
+    "co_await",
+    "co_return",
+    "co_yield",
+    "decimal",
+    "decltype",
+    "default",
+    "delegate",
+    "delete",
+    "do",
+    "double",
+    "dynamic_cast",
+    "else",
+    "enum",
+    "errno",
+    "event",
+    "explicit",
+    "export",
+    "extern",
+    "false",
+    "final",
+    "finally",
+    "fixed",
+    "float",
+    "for",
+    "foreach",
+    "friend",
+    "goto",
+    "if",
+    "implicit",
+    "in",
+    "inline",
+    "int",
+    "interface",
+    "internal",
+    "is",
+    "linux",
+    "lock",
+    "long",
+    "mutable",
+    "namespace",
+    "new",
+    "noexcept",
+    "not",
+    "not_eq",
+    "null",
+    "nullptr",
+    "object",
+    "operator",
+    "optional",
+    "or",
+    "or_eq",
+    "out",
+    "override",
+    "p",
+    "params",
+    "private",
+    "protected",
+    "public",
+    "readonly",
+    "ref",
+    "register",
+    "reinterpret_cast",
+    "requires",
+    "restrict",
+    "return",
+    "sbyte",
+    "sealed",
+    "short",
+    "signed",
+    "sizeof",
+    "stackalloc",
+    "static",
+    "static_assert",
+    "static_cast",
+    "std",
+    "stderr",
+    "stdin",
+    "stdout",
+    "string",
+    "struct",
+    "switch",
+    "template",
+    "this",
+    "thread_local",
+    "throw",
+    "to_json",
+    "track",
+    "true",
+    "try",
+    "typedef",
+    "typeid",
+    "typename",
+    "typeof",
+    "uint",
+    "ulong",
+    "unchecked",
+    "union",
+    "unix",
+    "unsafe",
+    "unsigned",
+    "ushort",
+    "using",
+    "virtual",
+    "void",
+    "volatile",
+    "wchar_t",
+    "while",
+    "writer",
+    "xor",
+    "xor_eq",
+    "EOF",
+    "NULL",
+    "INFINITY",
+    "NAN",
+    "attributes",
+    "name",
+    "json",
+    "builder",
+    "options",
+    "detail",
+    "event_name",
+    "sdk_track",
+    "sdkTrack",
+    "eventName",
 };
 
 static bool is_reserved(const char *name)
@@ -65,8 +201,9 @@ static bool is_reserved(const char *name)
 }
 
 /*
- * Letters and digits of ASCII, words joined by '_'. A capital after a small letter begins a word, all
- * becomes small: so that no name meets a macro or a type, and "itemId" and "item-id" read alike.
+ * Letters and digits of ASCII, words joined by '_'. A capital after a small letter begins a word,
+ * all becomes small: so that no name meets a macro or a type, and "itemId" and "item-id" read
+ * alike.
  */
 static void plain_name(struct pt_span text, char out[CODEGEN_NAME_BYTES])
 {
@@ -164,7 +301,8 @@ void codegen_literal(struct pt_buf *out, enum pt_codegen_language language, cons
 
             pt_buf_appendf(out, point > 0xffff ? "\\U%08x" : "\\u%04x", point);
         } else {
-            /* Three digits, so that none that follows is taken for a part; '?' begins no trigraph. */
+            /* Three digits, so that none that follows is taken for a part; '?' begins no trigraph.
+             */
             pt_buf_appendf(out, "\\%03o", c);
             at++;
         }
@@ -278,8 +416,7 @@ static char *describe(struct compat_checker *ck, struct codegen_model *model,
                       const struct compat_set *set)
 {
     for (uint32_t i = 0; i < set->count; i++) {
-        struct pt_json text =
-            compat_find(ck, set->items[i].node.value, pt_span_str("description"));
+        struct pt_json text = compat_find(ck, set->items[i].node.value, pt_span_str("description"));
 
         if (!pt_json_exists(text)) {
             text = compat_find(ck, set->items[i].node.value, pt_span_str("title"));
@@ -337,8 +474,8 @@ static bool is_seen(struct compat_checker *ck, const struct compat_set *root, ui
 }
 
 static enum pt_code add_properties(struct compat_checker *ck, struct codegen_model *model,
-                                   const struct compat_set *root,
-                                   enum pt_codegen_language language, struct pt_error *err)
+                                   const struct compat_set *root, enum pt_codegen_language language,
+                                   struct pt_error *err)
 {
     for (uint32_t i = 0; i < root->count; i++) {
         struct pt_json map = compat_keyword(ck, &root->items[i].node, "properties");
@@ -403,8 +540,8 @@ static enum pt_code build(struct compat_checker *ck, struct codegen_model *model
     memcpy(model->pascal, model->plain, sizeof(model->pascal));
     camel_name(model->pascal, true);
     model->comment = describe(ck, model, &root);
-    model->properties = pt_arena_alloc(
-        &model->arena, (PT_CODEGEN_PROPERTIES_MAX + 1) * sizeof(*model->properties));
+    model->properties =
+        pt_arena_alloc(&model->arena, (PT_CODEGEN_PROPERTIES_MAX + 1) * sizeof(*model->properties));
     if (!model->comment || !model->properties) {
         return pt_fail(err, PT_NO_MEMORY, "generate code");
     }
@@ -425,10 +562,11 @@ enum pt_code pt_codegen(struct pt_span schema_json, const char *event_name,
     enum pt_code code = PT_OK;
 
     if (!is_event_name(event_name)) {
-        return pt_fail(err, PT_INVALID,
-                       "\"%.80s\" is no event name: a letter, then letters, digits, _ and ., 64 bytes "
-                       "at most",
-                       event_name);
+        return pt_fail(
+            err, PT_INVALID,
+            "\"%.80s\" is no event name: a letter, then letters, digits, _ and ., 64 bytes "
+            "at most",
+            event_name);
     }
     ck = compat_checker_create();
     if (!ck) {

@@ -1,10 +1,11 @@
 /*
  * codegen.h - from an event's schema to source code that records it
  *
- * The schema describes the event's attributes. Each property becomes a typed value: what is required is a
- * parameter that cannot be left out, what is optional can be. Objects, arrays and mixed
- * types are handed over as JSON text. Any names give valid source: reserved words and what two
- * properties would share are told apart, and no text of the schema leaves its literal or comment.
+ * The schema describes the event's attributes. Each property becomes a typed value: what is
+ * required is a parameter that cannot be left out, what is optional can be. Objects, arrays and
+ * mixed types are handed over as JSON text. Any names give valid source: reserved words and what
+ * two properties would share are told apart, and no text of the schema leaves its literal or
+ * comment.
  */
 #ifndef PT_SCHEMA_CODEGEN_H
 #define PT_SCHEMA_CODEGEN_H

@@ -1,8 +1,8 @@
 /*
  * codegen_c.c - C99: static inline functions over playtrace_track()
  *
- * What generated headers share (a bounded writer of JSON on the stack) stands in each of them behind one
- * guard, so that a header needs nothing but playtrace.h.
+ * What generated headers share (a bounded writer of JSON on the stack) stands in each of them
+ * behind one guard, so that a header needs nothing but playtrace.h.
  */
 #include "schema/codegen_model.h"
 
@@ -11,7 +11,8 @@ static const char shared_part[] =
     "#define PLAYTRACE_EVENT_WRITER\n"
     "\n"
     "#ifndef PLAYTRACE_EVENT_ATTRIBUTES_BYTES\n"
-    "#define PLAYTRACE_EVENT_ATTRIBUTES_BYTES 8192 /* on the stack; define it otherwise where more is needed */\n"
+    "#define PLAYTRACE_EVENT_ATTRIBUTES_BYTES 8192 /* on the stack; define it otherwise where more "
+    "is needed */\n"
     "#endif\n"
     "\n"
     "struct playtrace_event_writer {\n"
@@ -21,7 +22,8 @@ static const char shared_part[] =
     "    bool has_member;\n"
     "};\n"
     "\n"
-    "static inline void playtrace_event_put(struct playtrace_event_writer *writer, const char *text,\n"
+    "static inline void playtrace_event_put(struct playtrace_event_writer *writer, const char "
+    "*text,\n"
     "                                       size_t size)\n"
     "{\n"
     "    if (writer->has_failed || size >= sizeof(writer->text) - writer->size) {\n"
@@ -32,14 +34,16 @@ static const char shared_part[] =
     "    writer->size += size;\n"
     "}\n"
     "\n"
-    "static inline void playtrace_event_key(struct playtrace_event_writer *writer, const char *key)\n"
+    "static inline void playtrace_event_key(struct playtrace_event_writer *writer, const char "
+    "*key)\n"
     "{\n"
     "    playtrace_event_put(writer, writer->has_member ? \",\" : \"{\", 1);\n"
     "    writer->has_member = true;\n"
     "    playtrace_event_put(writer, key, strlen(key));\n"
     "}\n"
     "\n"
-    "static inline void playtrace_event_string(struct playtrace_event_writer *writer, const char *text)\n"
+    "static inline void playtrace_event_string(struct playtrace_event_writer *writer, const char "
+    "*text)\n"
     "{\n"
     "    static const char digits[] = \"0123456789abcdef\";\n"
     "\n"
@@ -62,7 +66,8 @@ static const char shared_part[] =
     "    playtrace_event_put(writer, \"\\\"\", 1);\n"
     "}\n"
     "\n"
-    "static inline void playtrace_event_integer(struct playtrace_event_writer *writer, int64_t value)\n"
+    "static inline void playtrace_event_integer(struct playtrace_event_writer *writer, int64_t "
+    "value)\n"
     "{\n"
     "    char text[32];\n"
     "    int size = snprintf(text, sizeof(text), \"%lld\", (long long)value);\n"
@@ -70,7 +75,8 @@ static const char shared_part[] =
     "    playtrace_event_put(writer, text, (size_t)size);\n"
     "}\n"
     "\n"
-    "static inline void playtrace_event_number(struct playtrace_event_writer *writer, double value)\n"
+    "static inline void playtrace_event_number(struct playtrace_event_writer *writer, double "
+    "value)\n"
     "{\n"
     "    char text[40];\n"
     "    int size = snprintf(text, sizeof(text), \"%.17g\", value);\n"
@@ -92,13 +98,16 @@ static const char shared_part[] =
     "    playtrace_event_put(writer, value ? \"true\" : \"false\", value ? 4 : 5);\n"
     "}\n"
     "\n"
-    "static inline void playtrace_event_json(struct playtrace_event_writer *writer, const char *json)\n"
+    "static inline void playtrace_event_json(struct playtrace_event_writer *writer, const char "
+    "*json)\n"
     "{\n"
     "    playtrace_event_put(writer, json, strlen(json));\n"
     "}\n"
     "\n"
-    "static inline enum playtrace_status playtrace_event_send(struct playtrace_event_writer *writer,\n"
-    "                                                         struct playtrace *p, const char *name)\n"
+    "static inline enum playtrace_status playtrace_event_send(struct playtrace_event_writer "
+    "*writer,\n"
+    "                                                         struct playtrace *p, const char "
+    "*name)\n"
     "{\n"
     "    if (!writer->has_member) {\n"
     "        playtrace_event_put(writer, \"{\", 1);\n"
@@ -235,8 +244,10 @@ static void write_function(const struct codegen_model *model, struct pt_buf *out
     if (*model->comment) {
         pt_buf_appendf(out, " * %s\n *\n", model->comment);
     }
-    pt_buf_append_str(out, " * As playtrace_track(); PLAYTRACE_INVALID also where a text is NULL that may not be,\n"
-                           " * a number is not finite, or all of it has no room.\n");
+    pt_buf_append_str(
+        out,
+        " * As playtrace_track(); PLAYTRACE_INVALID also where a text is NULL that may not be,\n"
+        " * a number is not finite, or all of it has no room.\n");
     for (uint32_t i = 0; i < model->count; i++) {
         const struct codegen_property *property = &model->properties[i];
 
@@ -246,8 +257,9 @@ static void write_function(const struct codegen_model *model, struct pt_buf *out
                            property->is_nullable ? " (NULL: null)" : "");
         }
     }
-    pt_buf_appendf(out, " */\nstatic inline enum playtrace_status playtrace_track_%s(struct playtrace *p",
-                   model->plain);
+    pt_buf_appendf(
+        out, " */\nstatic inline enum playtrace_status playtrace_track_%s(struct playtrace *p",
+        model->plain);
     for (uint32_t i = 0; i < model->count; i++) {
         const struct codegen_property *property = &model->properties[i];
 
@@ -281,15 +293,16 @@ static void write_function(const struct codegen_model *model, struct pt_buf *out
 
 void codegen_c(const struct codegen_model *model, struct pt_buf *out)
 {
-    pt_buf_appendf(out,
-                   "/*\n * The event \"%s\". Generated by `playtrace schema codegen` from its schema: "
-                   "do not edit.\n */\n"
-                   "#ifndef PLAYTRACE_EVENT_HEADER_%s\n"
-                   "#define PLAYTRACE_EVENT_HEADER_%s\n\n"
-                   "#include \"playtrace.h\"\n\n"
-                   "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n"
-                   "#include <string.h>\n\n",
-                   model->event_name, model->plain, model->plain);
+    pt_buf_appendf(
+        out,
+        "/*\n * The event \"%s\". Generated by `playtrace schema codegen` from its schema: "
+        "do not edit.\n */\n"
+        "#ifndef PLAYTRACE_EVENT_HEADER_%s\n"
+        "#define PLAYTRACE_EVENT_HEADER_%s\n\n"
+        "#include \"playtrace.h\"\n\n"
+        "#include <stdbool.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n"
+        "#include <string.h>\n\n",
+        model->event_name, model->plain, model->plain);
     pt_buf_append_str(out, shared_part);
     if (has_optional(model)) {
         write_options(model, out);

@@ -1,18 +1,19 @@
 /*
  * compat.c - is every value of one JSON Schema a value of another?
  *
- * compat_subset() asks of a set of writer's schemas (compat_node.h) whether all that it takes is taken by one
- * schema of the reader. Each keyword of the reader must follow from what the set says; a
- * keyword that looks at strings alone does not matter where the set takes no strings.
- * Where nothing follows at once, the writer's anyOf, oneOf and if are taken apart, branch by branch, and each
- * branch is asked with the rest.
+ * compat_subset() asks of a set of writer's schemas (compat_node.h) whether all that it takes is
+ * taken by one schema of the reader. Each keyword of the reader must follow from what the set says;
+ * a keyword that looks at strings alone does not matter where the set takes no strings. Where
+ * nothing follows at once, the writer's anyOf, oneOf and if are taken apart, branch by branch, and
+ * each branch is asked with the rest.
  *
- * RECURSION. A question that is being answered already is taken for answered "yes" where the value looked at
- * has become smaller since (a member, an element): that is induction over the value's depth. Where it
- * has not, the schemas go in a circle without looking at anything, and the answer is no.
+ * RECURSION. A question that is being answered already is taken for answered "yes" where the value
+ * looked at has become smaller since (a member, an element): that is induction over the value's
+ * depth. Where it has not, the schemas go in a circle without looking at anything, and the answer
+ * is no.
  *
- * BOUNDS. Every step is paid for out of STEPS_MAX, all memory is one arena; when either ends, so does the
- * comparison, with TOO_COMPLEX.
+ * BOUNDS. Every step is paid for out of STEPS_MAX, all memory is one arena; when either ends, so
+ * does the comparison, with TOO_COMPLEX.
  */
 #include "schema/compat_node.h"
 
@@ -267,8 +268,7 @@ static struct edge edge_of(struct compat_checker *ck, const struct compat_set *s
     struct edge plain = {0};
     struct edge strict = {.is_exclusive = true};
 
-    plain.exists =
-        compat_set_bound(ck, set, is_lower ? "minimum" : "maximum", is_lower, &plain.at);
+    plain.exists = compat_set_bound(ck, set, is_lower ? "minimum" : "maximum", is_lower, &plain.at);
     strict.exists = compat_set_bound(ck, set, is_lower ? "exclusiveMinimum" : "exclusiveMaximum",
                                      is_lower, &strict.at);
     if (plain.exists && strict.exists) {
@@ -313,10 +313,9 @@ static bool check_edge(struct compat_checker *ck, const struct compat_set *write
     }
     has_same = compat_set_bound(ck, writer, keyword, is_lower, &same);
     snprintf(more, sizeof(more), "/%s", keyword);
-    return compat_refuse(ck, writer, reader, more,
-                         bound_kind(kinds[is_lower][is_exclusive], !has_same, is_lower),
-                         "numbers that the writer's schema takes are outside of %s %s", keyword,
-                         text);
+    return compat_refuse(
+        ck, writer, reader, more, bound_kind(kinds[is_lower][is_exclusive], !has_same, is_lower),
+        "numbers that the writer's schema takes are outside of %s %s", keyword, text);
 }
 
 static bool check_multiple(struct compat_checker *ck, const struct compat_set *writer,
@@ -344,7 +343,7 @@ static bool check_multiple(struct compat_checker *ck, const struct compat_set *w
             return true;
         }
         kind = pt_number_is_multiple(wanted, compat_number(given)) ? "MULTIPLE_OF_EXPANDED"
-                                                                    : "MULTIPLE_OF_CHANGED";
+                                                                   : "MULTIPLE_OF_CHANGED";
     }
     return compat_refuse(ck, writer, reader, "/multipleOf", kind,
                          "not every number that the writer's schema takes is a multiple of this");
@@ -388,10 +387,10 @@ static bool check_string(struct compat_checker *ck, const struct compat_set *wri
     uint64_t none = 0;
     bool is_fine = compat_check_bound(ck, writer, reader, "minLength", "MIN_LENGTH", true, &none);
 
-    is_fine = compat_check_bound(ck, writer, reader, "maxLength", "MAX_LENGTH", false, NULL) &&
-              is_fine;
-    is_fine = check_text(ck, writer, reader, "pattern", "PATTERN_ADDED", "PATTERN_CHANGED") &&
-              is_fine;
+    is_fine =
+        compat_check_bound(ck, writer, reader, "maxLength", "MAX_LENGTH", false, NULL) && is_fine;
+    is_fine =
+        check_text(ck, writer, reader, "pattern", "PATTERN_ADDED", "PATTERN_CHANGED") && is_fine;
     return check_format(ck, writer, reader) && is_fine;
 }
 
@@ -458,7 +457,8 @@ static bool is_listed(struct compat_checker *ck, const struct compat_node *reade
     return false;
 }
 
-/* The writer has no list of its own (compat_subset() has dealt with that): few types are lists by nature. */
+/* The writer has no list of its own (compat_subset() has dealt with that): few types are lists by
+ * nature. */
 static bool check_enum(struct compat_checker *ck, const struct compat_set *writer,
                        const struct compat_node *reader)
 {
@@ -670,18 +670,16 @@ static bool check_branches(struct compat_checker *ck, const struct compat_set *w
         return true;
     }
     if (pt_json_count(list) == 1 && ck->trials == 0) {
-        struct compat_node only =
-            compat_element(ck, reader, keyword, 0, pt_json_element(list, 0));
+        struct compat_node only = compat_element(ck, reader, keyword, 0, pt_json_element(list, 0));
 
         return compat_subset(ck, writer, &only);
     }
-    return compat_refuse(ck, writer, reader, "", branches_kind(ck, writer, keyword,
-                                                               pt_json_count(list)),
-                         keyword[0] == 'o'
-                             ? "some of what the writer's schema takes may fit no branch of oneOf, "
-                               "or more than one"
-                             : "some of what the writer's schema takes may fit no branch of %s",
-                         keyword);
+    return compat_refuse(
+        ck, writer, reader, "", branches_kind(ck, writer, keyword, pt_json_count(list)),
+        keyword[0] == 'o' ? "some of what the writer's schema takes may fit no branch of oneOf, "
+                            "or more than one"
+                          : "some of what the writer's schema takes may fit no branch of %s",
+        keyword);
 }
 
 static bool check_not(struct compat_checker *ck, const struct compat_set *writer,
@@ -730,7 +728,8 @@ static bool is_subset_with(struct compat_checker *ck, const struct compat_set *w
 /* The reader's `if` is one of the writer's: then `then` and `else` are asked with it. */
 static bool follows_by_condition(struct compat_checker *ck, const struct compat_set *writer,
                                  const struct compat_node *condition,
-                                 const struct compat_node *then, const struct compat_node *otherwise)
+                                 const struct compat_node *then,
+                                 const struct compat_node *otherwise)
 {
     for (uint32_t i = 0; i < writer->count; i++) {
         const struct compat_node *node = &writer->items[i].node;
@@ -754,8 +753,7 @@ static bool follows_by_condition(struct compat_checker *ck, const struct compat_
 static bool check_condition(struct compat_checker *ck, const struct compat_set *writer,
                             const struct compat_node *reader)
 {
-    struct compat_node condition =
-        compat_child(ck, reader, "if", compat_keyword(ck, reader, "if"));
+    struct compat_node condition = compat_child(ck, reader, "if", compat_keyword(ck, reader, "if"));
     struct compat_node then = compat_child(ck, reader, "then", compat_keyword(ck, reader, "then"));
     struct compat_node otherwise =
         compat_child(ck, reader, "else", compat_keyword(ck, reader, "else"));
@@ -804,7 +802,8 @@ static bool check_reference(struct compat_checker *ck, const struct compat_set *
     return compat_subset(ck, writer, &target);
 }
 
-/* ---- the question ------------------------------------------------------------------------------ */
+/* ---- the question ------------------------------------------------------------------------------
+ */
 
 /* All keywords of one reader's schema; the writer's branches as they stand. */
 static bool check_schema(struct compat_checker *ck, const struct compat_set *writer,
@@ -887,7 +886,8 @@ static bool check_split(struct compat_checker *ck, const struct compat_set *writ
         if (item < branch.count) {
             branch.items[item].is_one_used |= keyword[0] == 'o';
             branch.items[item].is_any_used |= keyword[0] == 'a';
-            branch.items[item].one_branch = keyword[0] == 'o' ? index : branch.items[item].one_branch;
+            branch.items[item].one_branch =
+                keyword[0] == 'o' ? index : branch.items[item].one_branch;
         }
         index++;
         compat_set_add(ck, &branch, at);
@@ -900,7 +900,8 @@ static bool check_split(struct compat_checker *ck, const struct compat_set *writ
     if (fitting == index) {
         return true;
     }
-    if (pt_json_exists(list_of(ck, reader, "oneOf")) || pt_json_exists(list_of(ck, reader, "anyOf")) ||
+    if (pt_json_exists(list_of(ck, reader, "oneOf")) ||
+        pt_json_exists(list_of(ck, reader, "anyOf")) ||
         pt_json_exists(list_of(ck, reader, "allOf"))) {
         return check_schema(ck, writer, reader); /* its reasons say it better */
     }
@@ -964,8 +965,8 @@ static bool is_said_already(struct compat_checker *ck, const struct compat_set *
 }
 
 /*
- * Schemas that exclude each other take nothing, and nothing fits everywhere. Where a document says so outright
- * it is a mistake rather than a promise, and one of the schemas has to fit by itself.
+ * Schemas that exclude each other take nothing, and nothing fits everywhere. Where a document says
+ * so outright it is a mistake rather than a promise, and one of the schemas has to fit by itself.
  */
 static bool check_contradiction(struct compat_checker *ck, const struct compat_set *writer,
                                 const struct compat_node *reader)
@@ -1061,7 +1062,8 @@ void pt_compat_write_reasons(struct pt_jsonw *w, const struct pt_compat_report *
     pt_jsonw_array_end(w);
 }
 
-/* ---- entry ---------------------------------------------------------------------------------------- */
+/* ---- entry
+ * ---------------------------------------------------------------------------------------- */
 
 static void compare(struct compat_checker *ck, uint32_t writer, const char *direction)
 {
@@ -1084,8 +1086,9 @@ static void compare(struct compat_checker *ck, uint32_t writer, const char *dire
     if (!compat_subset(ck, &set, &to)) {
         ck->report->is_compatible = false;
         if (ck->report->count == known && !ck->is_too_complex) {
-            (void)compat_refuse(ck, &set, &to, "", "NOT_PROVEN",
-                                "nothing was found that breaks, and nothing that proves it will not");
+            (void)compat_refuse(
+                ck, &set, &to, "", "NOT_PROVEN",
+                "nothing was found that breaks, and nothing that proves it will not");
         }
     }
     if (ck->is_too_complex) {

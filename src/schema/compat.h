@@ -1,14 +1,14 @@
 /*
  * compat.h - is every value of one JSON Schema a value of another?
  *
- * The writer's schema is the one that values were made under, the reader's the one that they are read
- * under. BACKWARD asks with the newer schema as the reader, FORWARD with the older one, FULL asks both.
- * "Compatible" is said only where it is proven; what is not proven is a reason, with a
- * place in both schemas (docs/schema-compatibility.md tells what counts, and where this goes beyond or
- * stays behind Confluent's checker, whose names for the kinds of change it uses).
+ * The writer's schema is the one that values were made under, the reader's the one that they are
+ * read under. BACKWARD asks with the newer schema as the reader, FORWARD with the older one, FULL
+ * asks both. "Compatible" is said only where it is proven; what is not proven is a reason, with a
+ * place in both schemas (docs/schema-compatibility.md tells what counts, and where this goes beyond
+ * or stays behind Confluent's checker, whose names for the kinds of change it uses).
  *
- * Pure functions of the documents: any thread. Work, memory and depth are bounded; a pair that would need
- * more is refused with the reason TOO_COMPLEX.
+ * Pure functions of the documents: any thread. Work, memory and depth are bounded; a pair that
+ * would need more is refused with the reason TOO_COMPLEX.
  */
 #ifndef PT_SCHEMA_COMPAT_H
 #define PT_SCHEMA_COMPAT_H
@@ -43,11 +43,12 @@ struct pt_compat_document {
 };
 
 struct pt_compat_reason {
-    const char *kind;                         /* static text: "TYPE_NARROWED" */
-    const char *direction;                    /* static text: "backward" or "forward" */
-    char old_pointer[PT_COMPAT_POINTER_BYTES]; /* RFC 6901 behind '#' or "URI#"; cut ones end in "..." */
+    const char *kind;                          /* static text: "TYPE_NARROWED" */
+    const char *direction;                     /* static text: "backward" or "forward" */
+    char old_pointer[PT_COMPAT_POINTER_BYTES]; /* RFC 6901 behind '#' or "URI#"; cut ones end in
+                                                  "..." */
     char new_pointer[PT_COMPAT_POINTER_BYTES];
-    char detail[192];                          /* a sentence for people */
+    char detail[192]; /* a sentence for people */
 };
 
 struct pt_compat_report {
@@ -58,10 +59,10 @@ struct pt_compat_report {
 };
 
 /*
- * Compare two versions under `mode` (transitive or not is the caller's: it gives the pairs). `is_lenient`:
- * Confluent's lenient policy, under which what an open or a partly open object lets through is not held
- * against a new property. PT_INVALID names the document that is no JSON Schema document (not JSON, neither
- * object nor boolean); PT_NO_MEMORY.
+ * Compare two versions under `mode` (transitive or not is the caller's: it gives the pairs).
+ * `is_lenient`: Confluent's lenient policy, under which what an open or a partly open object lets
+ * through is not held against a new property. PT_INVALID names the document that is no JSON Schema
+ * document (not JSON, neither object nor boolean); PT_NO_MEMORY.
  */
 enum pt_code pt_compat_check(const struct pt_compat_document *older,
                              const struct pt_compat_document *newer, enum pt_compat_mode mode,

@@ -19,8 +19,8 @@ static bool enter(struct compat_checker *ck, const struct compat_set *writer,
     bool is_fine = false;
 
     ck->level++;
-    is_fine = is_quiet ? compat_subset_quietly(ck, writer, reader)
-                       : compat_subset(ck, writer, reader);
+    is_fine =
+        is_quiet ? compat_subset_quietly(ck, writer, reader) : compat_subset(ck, writer, reader);
     ck->level--;
     return is_fine;
 }
@@ -92,7 +92,8 @@ static bool check_element(struct compat_checker *ck, const struct compat_set *wr
                          "what the writer's schema takes as element %u does not fit", index);
 }
 
-/* additionalItems does nothing without items; a change of it is held against the schema nevertheless. */
+/* additionalItems does nothing without items; a change of it is held against the schema
+ * nevertheless. */
 static bool check_idle(struct compat_checker *ck, const struct compat_set *writer,
                        const struct compat_node *reader)
 {
@@ -109,7 +110,8 @@ static bool check_idle(struct compat_checker *ck, const struct compat_set *write
 
         if (pt_json_exists(given) &&
             !pt_json_exists(compat_keyword(ck, &writer->items[i].node, "items"))) {
-            compat_set_init(&set, compat_child(ck, &writer->items[i].node, "additionalItems", given));
+            compat_set_init(&set,
+                            compat_child(ck, &writer->items[i].node, "additionalItems", given));
             compat_set_add(ck, &set, set.at);
             return enter(ck, &set, &node, false);
         }
@@ -153,8 +155,8 @@ static bool check_elements(struct compat_checker *ck, const struct compat_set *w
     compat_list_of(ck, reader, &wanted);
     if (!pt_json_exists(wanted.rest.value)) {
         wanted.rest_key = "unevaluatedItems";
-        wanted.rest = compat_child(ck, reader, wanted.rest_key,
-                                   compat_keyword(ck, reader, wanted.rest_key));
+        wanted.rest =
+            compat_child(ck, reader, wanted.rest_key, compat_keyword(ck, reader, wanted.rest_key));
     }
     count = mine > wanted.prefix_count ? mine : wanted.prefix_count;
     most = longest_array(ck, writer, count);
@@ -206,8 +208,7 @@ static bool has_enough(struct compat_checker *ck, const struct compat_set *write
             return true;
         }
     }
-    if (longest_prefix(ck, writer) > 0 ||
-        !compat_set_bound(ck, writer, "minItems", true, &count) ||
+    if (longest_prefix(ck, writer) > 0 || !compat_set_bound(ck, writer, "minItems", true, &count) ||
         pt_number_compare(count, least) < 0) {
         return false;
     }
@@ -271,17 +272,16 @@ static bool check_contains(struct compat_checker *ck, const struct compat_set *w
         bool has_least = pt_json_exists(compat_keyword(ck, reader, "minContains"));
 
         return compat_refuse(ck, writer, reader, has_least ? "/minContains" : "/contains",
-                             !has_given   ? "CONTAINS_ADDED"
-                             : !has_least ? "CONTAINS_CHANGED"
-                             : compat_set_has(ck, writer, "minContains")
-                                 ? "MIN_CONTAINS_INCREASED"
-                                 : "MIN_CONTAINS_ADDED",
+                             !has_given                                  ? "CONTAINS_ADDED"
+                             : !has_least                                ? "CONTAINS_CHANGED"
+                             : compat_set_has(ck, writer, "minContains") ? "MIN_CONTAINS_INCREASED"
+                                                                         : "MIN_CONTAINS_ADDED",
                              "arrays that the writer's schema takes may not contain enough");
     }
     return is_few ||
            compat_refuse(ck, writer, reader, "/maxContains",
                          compat_set_has(ck, writer, "maxContains") ? "MAX_CONTAINS_DECREASED"
-                                                                    : "MAX_CONTAINS_ADDED",
+                                                                   : "MAX_CONTAINS_ADDED",
                          "arrays that the writer's schema takes may contain too many");
 }
 
@@ -316,7 +316,8 @@ bool compat_check_array(struct compat_checker *ck, const struct compat_set *writ
     uint64_t longest = longest_array(ck, writer, longest_prefix(ck, writer));
     bool is_fine = check_elements(ck, writer, reader);
 
-    is_fine = compat_check_bound(ck, writer, reader, "minItems", "MIN_ITEMS", true, &none) && is_fine;
+    is_fine =
+        compat_check_bound(ck, writer, reader, "minItems", "MIN_ITEMS", true, &none) && is_fine;
     is_fine = compat_check_bound(ck, writer, reader, "maxItems", "MAX_ITEMS", false,
                                  longest == NO_LIMIT ? NULL : &longest) &&
               is_fine;

@@ -1,8 +1,8 @@
 /*
  * compat_eval.c - single values and single names: is this constant valid, are these two the same
  *
- * An answer of COMPAT_UNKNOWN is always allowed, and given where a keyword asks for more than is worth
- * having here; whoever asks takes it for the worse.
+ * An answer of COMPAT_UNKNOWN is always allowed, and given where a keyword asks for more than is
+ * worth having here; whoever asks takes it for the worse.
  */
 #include "schema/compat_node.h"
 
@@ -374,8 +374,7 @@ static struct value value_of(struct pt_json json)
     case PT_JSON_INT:
     case PT_JSON_UINT:
     case PT_JSON_DOUBLE:
-        value.type =
-            pt_number_is_integer(compat_number(json)) ? COMPAT_INTEGER : COMPAT_FRACTION;
+        value.type = pt_number_is_integer(compat_number(json)) ? COMPAT_INTEGER : COMPAT_FRACTION;
         break;
     case PT_JSON_STRING:
         value.type = COMPAT_STRING;
@@ -737,8 +736,8 @@ static enum compat_answer either(enum compat_answer a, enum compat_answer b)
 }
 
 /*
- * What stands in a set of schemas already (the root, allOf, $ref) has its names among those that are asked for one by
- * one; what may apply or not has names of its own.
+ * What stands in a set of schemas already (the root, allOf, $ref) has its names among those that
+ * are asked for one by one; what may apply or not has names of its own.
  */
 enum standing { STANDING_ROOT, STANDING_SURE, STANDING_PERHAPS };
 
@@ -763,11 +762,10 @@ static enum compat_answer branches_look_at(struct compat_checker *ck,
     while (pt_json_next(&it)) {
         struct compat_node node = compat_child(ck, schema, keyword, it.value);
 
-        answer = either(answer,
-                        looks_at(ck, &node, key,
-                                 is_sure && standing != STANDING_PERHAPS ? STANDING_SURE
-                                                                         : STANDING_PERHAPS,
-                                 depth + 1));
+        answer = either(answer, looks_at(ck, &node, key,
+                                         is_sure && standing != STANDING_PERHAPS ? STANDING_SURE
+                                                                                 : STANDING_PERHAPS,
+                                         depth + 1));
     }
     /* Only what applies whatever the value is sure to look. */
     return answer == COMPAT_YES && !is_sure ? COMPAT_UNKNOWN : answer;
@@ -809,12 +807,12 @@ static enum compat_answer looks_at(struct compat_checker *ck, const struct compa
         }
     }
     if (pt_json_exists(compat_keyword(ck, schema, "$ref"))) {
-        answer = either(answer, compat_follow(ck, schema, &target)
-                                    ? looks_at(ck, &target, key,
-                                               standing == STANDING_PERHAPS ? standing
-                                                                            : STANDING_SURE,
-                                               depth + 1)
-                                    : COMPAT_UNKNOWN);
+        answer =
+            either(answer, compat_follow(ck, schema, &target)
+                               ? looks_at(ck, &target, key,
+                                          standing == STANDING_PERHAPS ? standing : STANDING_SURE,
+                                          depth + 1)
+                               : COMPAT_UNKNOWN);
     }
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
         answer = either(answer, branches_look_at(ck, schema, lists[i], key, standing, depth));

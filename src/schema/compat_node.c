@@ -69,7 +69,8 @@ enum pt_code compat_document_add(struct compat_checker *ck, struct pt_span json,
     if (!document->parser) {
         return pt_fail(err, PT_NO_MEMORY, "read the schema");
     }
-    code = pt_json_parse(document->parser, pt_buf_span(&document->json), &document->root, NULL, err);
+    code =
+        pt_json_parse(document->parser, pt_buf_span(&document->json), &document->root, NULL, err);
     if (code) {
         return code;
     }
@@ -192,8 +193,8 @@ struct pt_json compat_keyword(struct compat_checker *ck, const struct compat_nod
                               const char *keyword)
 {
     static const char *const newer[] = {
-        "prefixItems",      "dependentRequired", "dependentSchemas", "minContains", "maxContains",
-        "unevaluatedItems", "unevaluatedProperties"};
+        "prefixItems", "dependentRequired", "dependentSchemas",     "minContains",
+        "maxContains", "unevaluatedItems",  "unevaluatedProperties"};
     struct pt_json absent = {0};
 
     if (!pt_json_exists(node->value) || pt_json_type(node->value) != PT_JSON_OBJECT) {
@@ -260,7 +261,8 @@ static struct pt_json element_at(struct pt_json array, struct pt_span word)
 }
 
 /* From `node` down the pointer. */
-static bool walk_pointer(struct compat_checker *ck, struct compat_node *node, struct pt_span pointer)
+static bool walk_pointer(struct compat_checker *ck, struct compat_node *node,
+                         struct pt_span pointer)
 {
     size_t at = 0;
 
@@ -309,7 +311,8 @@ static bool is_named(struct pt_json object, struct pt_span name, bool is_anchor)
 }
 
 /* The steps of a search stand on the stack; what is found needs them longer. */
-static const struct compat_path *keep_path(struct compat_checker *ck, const struct compat_path *path)
+static const struct compat_path *keep_path(struct compat_checker *ck,
+                                           const struct compat_path *path)
 {
     struct compat_path *kept = path ? compat_take(ck, sizeof(*kept)) : NULL;
 
@@ -466,9 +469,9 @@ static uint8_t type_bit(struct pt_json name)
         const char *name;
         uint8_t bits;
     } table[] = {
-        {"null", COMPAT_NULL},     {"boolean", COMPAT_BOOL},
+        {"null", COMPAT_NULL},       {"boolean", COMPAT_BOOL},
         {"integer", COMPAT_INTEGER}, {"number", COMPAT_INTEGER | COMPAT_FRACTION},
-        {"string", COMPAT_STRING}, {"array", COMPAT_ARRAY},
+        {"string", COMPAT_STRING},   {"array", COMPAT_ARRAY},
         {"object", COMPAT_OBJECT},
     };
 

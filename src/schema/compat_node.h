@@ -1,10 +1,11 @@
 /*
  * compat_node.h - what the files of the compatibility checker share
  *
- * SETS. A value is held to several schemas at once: an object's members to a property's schema and a
- * pattern's, everything to all of allOf, to what a $ref leads to. A set is that conjunction, flattened: each of
- * its items is one schema object of either document, a set without items takes everything. The question
- * "is every value of the set a value of schema R" is then asked keyword by keyword of R.
+ * SETS. A value is held to several schemas at once: an object's members to a property's schema and
+ * a pattern's, everything to all of allOf, to what a $ref leads to. A set is that conjunction,
+ * flattened: each of its items is one schema object of either document, a set without items takes
+ * everything. The question "is every value of the set a value of schema R" is then asked keyword by
+ * keyword of R.
  *
  * All memory is the checker's arena. One thread a checker.
  */
@@ -53,10 +54,10 @@ struct compat_set {
     struct compat_item *items;
     uint32_t count;
     uint32_t capacity;
-    uint8_t types;      /* what all of them leave */
-    bool is_false;      /* nothing is valid */
-    bool is_cut;        /* there were more: it takes less than its items say */
-    bool is_split;      /* made by choosing a branch: types that exclude each other mean "never" */
+    uint8_t types; /* what all of them leave */
+    bool is_false; /* nothing is valid */
+    bool is_cut;   /* there were more: it takes less than its items say */
+    bool is_split; /* made by choosing a branch: types that exclude each other mean "never" */
     struct compat_node at; /* where it stands, for people */
 };
 
@@ -94,11 +95,11 @@ struct compat_checker {
     const struct pt_compat_document *sources[2];
     struct pt_compat_report *report;
     const char *direction;
-    uint32_t writer;   /* 0 or 1: which of the two compared documents is the writer's */
-    uint64_t steps;    /* left */
-    uint32_t depth;    /* of questions within questions */
-    uint32_t level;    /* of members and elements entered: the value looked at gets smaller */
-    uint32_t trials;   /* > 0: reasons are not kept */
+    uint32_t writer;    /* 0 or 1: which of the two compared documents is the writer's */
+    uint64_t steps;     /* left */
+    uint32_t depth;     /* of questions within questions */
+    uint32_t level;     /* of members and elements entered: the value looked at gets smaller */
+    uint32_t trials;    /* > 0: reasons are not kept */
     uint32_t exactness; /* > 0: defaults and the lenient policy do not count */
     bool is_lenient;
     bool is_too_complex;
@@ -129,7 +130,8 @@ struct compat_node compat_member(struct compat_checker *ck, const struct compat_
                                  const char *key, struct pt_span member, struct pt_json value);
 struct compat_node compat_element(struct compat_checker *ck, const struct compat_node *node,
                                   const char *key, uint32_t index, struct pt_json value);
-/* Where $ref leads; false where it leads nowhere, or to what is not known before a value is seen. */
+/* Where $ref leads; false where it leads nowhere, or to what is not known before a value is seen.
+ */
 bool compat_follow(struct compat_checker *ck, const struct compat_node *node,
                    struct compat_node *target_out);
 bool compat_is_2020(const struct compat_checker *ck, const struct compat_node *node);
@@ -195,7 +197,8 @@ enum compat_answer compat_evaluate(struct compat_checker *ck, struct pt_json val
                                    const struct compat_node *schema);
 enum compat_answer compat_evaluate_text(struct compat_checker *ck, struct pt_span text,
                                         const struct compat_node *schema);
-/* Whether a value's member `key` (NULL data: a name nobody mentions) is looked at by this schema. */
+/* Whether a value's member `key` (NULL data: a name nobody mentions) is looked at by this schema.
+ */
 enum compat_answer compat_looks_at(struct compat_checker *ck, const struct compat_node *schema,
                                    struct pt_span key);
 
@@ -212,8 +215,8 @@ bool compat_check_object(struct compat_checker *ck, const struct compat_set *wri
 bool compat_check_array(struct compat_checker *ck, const struct compat_set *writer,
                         const struct compat_node *reader);
 /*
- * Keep a reason; `more` is the rest of the reader's pointer, such as "/maxLength". Returns whether the
- * policy lets it pass.
+ * Keep a reason; `more` is the rest of the reader's pointer, such as "/maxLength". Returns whether
+ * the policy lets it pass.
  */
 bool compat_refuse(struct compat_checker *ck, const struct compat_set *writer,
                    const struct compat_node *reader, const char *more, const char *kind,

@@ -1,9 +1,9 @@
 /*
  * compat_object.c - what a reader asks of an object, against what a writer promises
  *
- * Names fall into three kinds: those that either schema spells out, those that a pattern of the writer's
- * matches, and all others. For each kind the set of what the writer asks of such a member is
- * held against each schema that the reader has for it.
+ * Names fall into three kinds: those that either schema spells out, those that a pattern of the
+ * writer's matches, and all others. For each kind the set of what the writer asks of such a member
+ * is held against each schema that the reader has for it.
  */
 #include "schema/compat_node.h"
 
@@ -37,8 +37,8 @@ static bool enter(struct compat_checker *ck, const struct compat_set *writer,
     bool is_fine = false;
 
     ck->level++;
-    is_fine = is_quiet ? compat_subset_quietly(ck, writer, reader)
-                       : compat_subset(ck, writer, reader);
+    is_fine =
+        is_quiet ? compat_subset_quietly(ck, writer, reader) : compat_subset(ck, writer, reader);
     ck->level--;
     return is_fine;
 }
@@ -78,8 +78,8 @@ static bool is_required(struct compat_checker *ck, const struct compat_node *rea
 static bool has_default(struct compat_checker *ck, const struct compat_node *reader,
                         struct pt_span key)
 {
-    struct compat_node node = compat_member(
-        ck, reader, "properties", key, compat_find(ck, map_of(ck, reader, "properties"), key));
+    struct compat_node node = compat_member(ck, reader, "properties", key,
+                                            compat_find(ck, map_of(ck, reader, "properties"), key));
     struct compat_node target;
 
     for (int hops = 0; hops < 8; hops++) {
@@ -198,8 +198,8 @@ static bool check_names(struct compat_checker *ck, const struct compat_set *writ
     if (pt_json_exists(properties)) {
         it = pt_json_iterate(properties);
         while (pt_json_next(&it)) {
-            is_fine = check_name(ck, writer, reader, it.key, is_spelt_out(ck, writer, it.key)) &&
-                      is_fine;
+            is_fine =
+                check_name(ck, writer, reader, it.key, is_spelt_out(ck, writer, it.key)) && is_fine;
         }
     }
     for (uint32_t i = 0; i < writer->count; i++) {
@@ -279,8 +279,8 @@ static bool has_pattern(struct compat_checker *ck, const struct compat_set *writ
                         struct pt_span pattern, uint32_t before)
 {
     for (uint32_t i = 0; i < before; i++) {
-        if (pt_json_exists(compat_find(
-                ck, map_of(ck, &writer->items[i].node, "patternProperties"), pattern))) {
+        if (pt_json_exists(compat_find(ck, map_of(ck, &writer->items[i].node, "patternProperties"),
+                                       pattern))) {
             return true;
         }
     }
@@ -533,13 +533,11 @@ static bool check_dependencies(struct compat_checker *ck, const struct compat_se
             continue;
         }
         if (pt_json_type(it.value) == PT_JSON_ARRAY) {
-            is_fine =
-                check_dependent_list(ck, writer, reader, more, it.key, it.value) && is_fine;
+            is_fine = check_dependent_list(ck, writer, reader, more, it.key, it.value) && is_fine;
         } else {
             struct compat_node wanted = compat_member(ck, reader, keyword, it.key, it.value);
 
-            is_fine =
-                check_dependent_schema(ck, writer, reader, more, &wanted, it.key) && is_fine;
+            is_fine = check_dependent_schema(ck, writer, reader, more, &wanted, it.key) && is_fine;
         }
     }
     return is_fine;
@@ -591,16 +589,16 @@ static bool check_property_names(struct compat_checker *ck, const struct compat_
     for (uint32_t i = 0; i < writer->count; i++) {
         const struct compat_node *node = &writer->items[i].node;
 
-        compat_set_add(ck, &names,
-                       compat_child(ck, node, "propertyNames",
-                                    compat_keyword(ck, node, "propertyNames")));
+        compat_set_add(
+            ck, &names,
+            compat_child(ck, node, "propertyNames", compat_keyword(ck, node, "propertyNames")));
     }
     names.types &= COMPAT_STRING;
     names.is_split = true;
     return enter(ck, &names, &wanted, true) || are_names_known(ck, writer, &wanted) ||
            compat_refuse(ck, writer, reader, "/propertyNames",
                          compat_set_has(ck, writer, "propertyNames") ? "PROPERTY_NAMES_CHANGED"
-                                                                      : "PROPERTY_NAMES_ADDED",
+                                                                     : "PROPERTY_NAMES_ADDED",
                          "names that the writer's schema takes may be refused here");
 }
 
@@ -651,9 +649,9 @@ bool compat_check_object(struct compat_checker *ck, const struct compat_set *wri
     is_fine = check_dependencies(ck, writer, reader, "dependentRequired") && is_fine;
     is_fine = check_dependencies(ck, writer, reader, "dependentSchemas") && is_fine;
     is_fine = check_property_names(ck, writer, reader) && is_fine;
-    is_fine = compat_check_bound(ck, writer, reader, "minProperties", "MIN_PROPERTIES", true,
-                                 &least) &&
-              is_fine;
+    is_fine =
+        compat_check_bound(ck, writer, reader, "minProperties", "MIN_PROPERTIES", true, &least) &&
+        is_fine;
     return compat_check_bound(ck, writer, reader, "maxProperties", "MAX_PROPERTIES", false,
                               is_closed ? &most : NULL) &&
            is_fine;

@@ -1,9 +1,9 @@
 /*
  * compat_set.c - several schemas that one value is held to
  *
- * Where a set cannot say what a value is held to (a pattern that cannot be matched, a condition not decided,
- * more items than fit), it leaves the constraint out: it then takes more than it should, and
- * the proof that a reader takes all of it is harder, never wrong.
+ * Where a set cannot say what a value is held to (a pattern that cannot be matched, a condition not
+ * decided, more items than fit), it leaves the constraint out: it then takes more than it should,
+ * and the proof that a reader takes all of it is harder, never wrong.
  */
 #include "schema/compat_node.h"
 
@@ -161,7 +161,8 @@ static void add_member(struct compat_checker *ck, const struct compat_node *node
 
             is_mentioned = is_mentioned || answer != COMPAT_NO;
             if (answer == COMPAT_YES) {
-                compat_set_add(ck, out, compat_member(ck, node, "patternProperties", it.key, it.value));
+                compat_set_add(ck, out,
+                               compat_member(ck, node, "patternProperties", it.key, it.value));
             }
         }
     }
@@ -188,9 +189,9 @@ void compat_set_member(struct compat_checker *ck, const struct compat_set *set, 
 
 static bool may_look_at_elements(struct compat_checker *ck, const struct compat_node *node)
 {
-    static const char *const applicators[] = {"contains", "allOf", "anyOf",           "oneOf", "if",
-                                              "$ref",     "not",   "dependentSchemas", "then",  "else",
-                                              "$dynamicRef"};
+    static const char *const applicators[] = {"contains", "allOf", "anyOf",      "oneOf",
+                                              "if",       "$ref",  "not",        "dependentSchemas",
+                                              "then",     "else",  "$dynamicRef"};
 
     for (size_t i = 0; i < sizeof(applicators) / sizeof(applicators[0]); i++) {
         if (pt_json_exists(compat_keyword(ck, node, applicators[i]))) {
@@ -246,7 +247,8 @@ static bool has_word(struct compat_checker *ck, struct pt_json list, struct pt_s
     return false;
 }
 
-bool compat_set_requires(struct compat_checker *ck, const struct compat_set *set, struct pt_span key)
+bool compat_set_requires(struct compat_checker *ck, const struct compat_set *set,
+                         struct pt_span key)
 {
     for (uint32_t i = 0; i < set->count; i++) {
         if (has_word(ck, compat_keyword(ck, &set->items[i].node, "required"), key)) {
@@ -478,7 +480,8 @@ static bool are_branches_empty(struct compat_checker *ck, const struct compat_se
         if (item < branch.count) {
             branch.items[item].is_any_used |= keyword[0] == 'a';
             branch.items[item].is_one_used |= keyword[0] == 'o';
-            branch.items[item].one_branch = keyword[0] == 'o' ? index : branch.items[item].one_branch;
+            branch.items[item].one_branch =
+                keyword[0] == 'o' ? index : branch.items[item].one_branch;
         }
         compat_set_add(ck, &branch,
                        compat_element(ck, &set->items[item].node, keyword, index++, it.value));

@@ -2,8 +2,8 @@
  * registry.c - what may change the registry
  *
  * A change is checked against the current state, applied to a copy of it, written and synced
- * (registry_file.c), and then the copy is published: readers see all of it or nothing, and what could
- * not be written is not seen.
+ * (registry_file.c), and then the copy is published: readers see all of it or nothing, and what
+ * could not be written is not seen.
  */
 #include "schema/registry_state.h"
 
@@ -91,8 +91,8 @@ static const struct pt_registry_entry *find_same(const struct pt_registry *regis
             bool is_same = true;
 
             for (uint32_t r = 0; r < entry->reference_count; r++) {
-                is_same = is_same && pt_span_equal(other->references[r].name,
-                                                   entry->references[r].name);
+                is_same =
+                    is_same && pt_span_equal(other->references[r].name, entry->references[r].name);
             }
             if (is_same) {
                 return other;
@@ -103,11 +103,10 @@ static const struct pt_registry_entry *find_same(const struct pt_registry *regis
 }
 
 /* What the caller gave, as an entry without an id; `same` is the one that is registered already. */
-static enum pt_code read_schema(struct pt_registry *registry, const struct pt_registry_schema *schema,
-                                struct pt_registry_entry **entry_out,
-                                const struct pt_registry_entry **same_out,
-                                struct pt_schemaver *named_out, bool *is_named_out,
-                                struct pt_registry_fault *fault)
+static enum pt_code
+read_schema(struct pt_registry *registry, const struct pt_registry_schema *schema,
+            struct pt_registry_entry **entry_out, const struct pt_registry_entry **same_out,
+            struct pt_schemaver *named_out, bool *is_named_out, struct pt_registry_fault *fault)
 {
     struct pt_registry_entry *entry = NULL;
     struct pt_error err = {0};
@@ -133,14 +132,15 @@ static enum pt_code read_schema(struct pt_registry *registry, const struct pt_re
         struct pt_registry_version *version =
             subject ? registry_version(subject, reference->version) : NULL;
 
-        if (!version || version->is_deleted || entry->reference_count == PT_REGISTRY_REFERENCES_MAX) {
+        if (!version || version->is_deleted ||
+            entry->reference_count == PT_REGISTRY_REFERENCES_MAX) {
             code = refuse(fault, PT_INVALID, 42201,
                           "Invalid schema: no schema for reference '%.*s' (subject '%.*s', version "
                           "%u)",
                           PT_SPAN_ARG(reference->name), PT_SPAN_ARG(reference->subject),
                           reference->version);
-        } else if (registry_add_reference(entry, reference->name, reference->subject, reference->version,
-                                 version->entry, &err)) {
+        } else if (registry_add_reference(entry, reference->name, reference->subject,
+                                          reference->version, version->entry, &err)) {
             code = refuse(fault, PT_NO_MEMORY, 50001, "%s", err.text);
         }
     }
@@ -184,12 +184,13 @@ static enum pt_code compare(const struct pt_registry_entry *older,
 }
 
 enum pt_compat_mode registry_mode_of(const struct registry_state *state,
-                                   const struct registry_subject *subject)
+                                     const struct registry_subject *subject)
 {
     return subject && subject->has_mode ? subject->mode : state->mode;
 }
 
-/* Against the newest, or all where the mode is transitive, newest first; stops at the first that does not go. */
+/* Against the newest, or all where the mode is transitive, newest first; stops at the first that
+ * does not go. */
 static enum pt_code check_versions(const struct registry_state *state,
                                    const struct registry_subject *subject,
                                    const struct pt_registry_entry *entry,
@@ -271,14 +272,14 @@ static enum pt_code refuse_incompatible(const struct pt_compat_report *report, u
                                         enum pt_compat_mode mode, struct pt_registry_fault *fault)
 {
     if (report->count == 0) {
-        return refuse(fault, PT_INVALID, 409, "Schema being registered is incompatible with version %u",
-                      against);
+        return refuse(fault, PT_INVALID, 409,
+                      "Schema being registered is incompatible with version %u", against);
     }
-    return refuse(fault, PT_INVALID, 409,
-                  "Schema being registered is incompatible with version %u (%s): %s at %.100s: %s%s",
-                  against, pt_compat_mode_name(mode), report->reasons[0].kind,
-                  report->reasons[0].new_pointer, report->reasons[0].detail,
-                  report->count > 1 ? " (and more)" : "");
+    return refuse(
+        fault, PT_INVALID, 409,
+        "Schema being registered is incompatible with version %u (%s): %s at %.100s: %s%s", against,
+        pt_compat_mode_name(mode), report->reasons[0].kind, report->reasons[0].new_pointer,
+        report->reasons[0].detail, report->count > 1 ? " (and more)" : "");
 }
 
 static const struct pt_registry_version *find_version_of(const struct registry_subject *subject,
@@ -297,10 +298,9 @@ static const struct pt_registry_version *find_version_of(const struct registry_s
 
 static enum pt_code register_new(struct pt_registry *registry, struct pt_span name,
                                  const struct registry_subject *subject,
-                                 const struct pt_registry_entry *entry, bool is_new,
-                                 bool is_named, struct pt_schemaver *schemaver,
-                                 struct pt_compat_report *report, uint32_t *version_out,
-                                 struct pt_registry_fault *fault)
+                                 const struct pt_registry_entry *entry, bool is_new, bool is_named,
+                                 struct pt_schemaver *schemaver, struct pt_compat_report *report,
+                                 uint32_t *version_out, struct pt_registry_fault *fault)
 {
     const struct registry_state *state = registry->current;
     uint32_t against = 0;
@@ -455,8 +455,8 @@ enum pt_code pt_registry_check(struct pt_registry *registry, struct pt_span subj
         code = check_versions(registry->current, subject, same ? same : entry, report_out, &against,
                               fault_out);
     } else if (registry_mode_of(registry->current, subject) != PT_COMPAT_NONE) {
-        code = compare(version->entry, same ? same : entry, registry_mode_of(registry->current, subject),
-                       report_out, fault_out);
+        code = compare(version->entry, same ? same : entry,
+                       registry_mode_of(registry->current, subject), report_out, fault_out);
     }
 
 out:
@@ -497,16 +497,18 @@ static enum pt_code may_delete(const struct registry_state *state, struct pt_spa
             return no_version(fault, number);
         }
         if (version->is_deleted && !is_permanent) {
-            return refuse(fault, PT_NOT_FOUND, 40406,
-                          "Subject '%.*s' Version %u was soft deleted. Set permanent=true to delete "
-                          "permanently",
-                          PT_SPAN_ARG(name), number);
+            return refuse(
+                fault, PT_NOT_FOUND, 40406,
+                "Subject '%.*s' Version %u was soft deleted. Set permanent=true to delete "
+                "permanently",
+                PT_SPAN_ARG(name), number);
         }
         if (!version->is_deleted && is_permanent) {
-            return refuse(fault, PT_NOT_FOUND, 40407,
-                          "Subject '%.*s' Version %u was not deleted first before being permanently "
-                          "deleted",
-                          PT_SPAN_ARG(name), number);
+            return refuse(
+                fault, PT_NOT_FOUND, 40407,
+                "Subject '%.*s' Version %u was not deleted first before being permanently "
+                "deleted",
+                PT_SPAN_ARG(name), number);
         }
     } else if (!registry_is_live(subject) && !is_permanent) {
         return refuse(fault, PT_NOT_FOUND, 40404,
@@ -534,9 +536,9 @@ enum pt_code pt_registry_delete(struct pt_registry *registry, struct pt_span sub
                                 uint32_t *count_out, struct pt_registry_fault *fault_out)
 {
     struct registry_change change = {.kind = CHANGE_DELETE,
-                            .subject = subject_name,
-                            .version = number,
-                            .is_permanent = is_permanent};
+                                     .subject = subject_name,
+                                     .version = number,
+                                     .is_permanent = is_permanent};
     const struct registry_subject *subject = NULL;
     const struct pt_registry_version *latest = NULL;
     enum pt_code code = PT_OK;
@@ -572,7 +574,8 @@ enum pt_code pt_registry_set_mode(struct pt_registry *registry, struct pt_span s
                                   const enum pt_compat_mode *mode,
                                   struct pt_registry_fault *fault_out)
 {
-    struct registry_change change = {.kind = CHANGE_MODE, .subject = subject, .has_mode = mode != NULL};
+    struct registry_change change = {
+        .kind = CHANGE_MODE, .subject = subject, .has_mode = mode != NULL};
     enum pt_code code = PT_OK;
 
     if (subject.size > 0 && !is_subject_name(subject)) {

@@ -1,17 +1,20 @@
 /*
  * registry_file.c - the registry's file
  *
- * FILE (docs/formats/registry.md). DIR/schemas.log is a run of frames (wire/frame.h), each a JSON object:
+ * FILE (docs/formats/registry.md). DIR/schemas.log is a run of frames (wire/frame.h), each a JSON
+ * object:
  *
  *     {"format":"playtrace-registry","version":1}                                the first
  *     {"op":"register","subject","version","id","schemaver":[m,r,a][,"schema"[,"references"]]}
- *     {"op":"delete","subject","version","permanent"}                            version 0: the subject
- *     {"op":"mode","subject","mode"}                                             subject "": global; mode null: none
+ *     {"op":"delete","subject","version","permanent"}                            version 0: the
+ * subject
+ *     {"op":"mode","subject","mode"}                                             subject "":
+ * global; mode null: none
  *     {"op":"numbers","subject","last"}                                          subject "": ids
  *
- * A change is one frame, written and synced before it is seen or answered, so that a crash leaves it
- * whole or (cut at the next open) not at all. A write that failed is cut off before the next one. What is deleted
- * for good leaves the file when it is opened and half of it has gone stale.
+ * A change is one frame, written and synced before it is seen or answered, so that a crash leaves
+ * it whole or (cut at the next open) not at all. A write that failed is cut off before the next
+ * one. What is deleted for good leaves the file when it is opened and half of it has gone stale.
  */
 #include "schema/registry_state.h"
 
@@ -228,8 +231,8 @@ static enum pt_code append_header(struct pt_buf *file, struct pt_error *err)
     return code;
 }
 
-static enum pt_code append_change(struct pt_buf *file, const struct registry_change *change, bool with_entry,
-                                  struct pt_error *err)
+static enum pt_code append_change(struct pt_buf *file, const struct registry_change *change,
+                                  bool with_entry, struct pt_error *err)
 {
     struct pt_buf payload;
     enum pt_code code = PT_OK;
@@ -243,8 +246,8 @@ static enum pt_code append_change(struct pt_buf *file, const struct registry_cha
 
 /* ---- the file -------------------------------------------------------------------------- */
 
-enum pt_code registry_store(struct pt_registry *registry, const struct registry_change *change, bool with_entry,
-                          struct pt_error *err)
+enum pt_code registry_store(struct pt_registry *registry, const struct registry_change *change,
+                            bool with_entry, struct pt_error *err)
 {
     struct pt_buf bytes;
     enum pt_code code = PT_OK;
@@ -293,10 +296,10 @@ static enum pt_code write_state(const struct registry_state *state, struct pt_bu
 
                 if (version->entry == state->entries[e]) {
                     change = (struct registry_change){.kind = CHANGE_REGISTER,
-                                             .subject = state->subjects[i].name,
-                                             .version = version->version,
-                                             .schemaver = version->schemaver,
-                                             .entry = version->entry};
+                                                      .subject = state->subjects[i].name,
+                                                      .version = version->version,
+                                                      .schemaver = version->schemaver,
+                                                      .entry = version->entry};
                     code = append_change(file, &change, is_first, err);
                     is_first = false;
                 }
@@ -308,22 +311,19 @@ static enum pt_code write_state(const struct registry_state *state, struct pt_bu
 
         for (uint32_t j = 0; j < subject->count && !code; j++) {
             change = (struct registry_change){.kind = CHANGE_DELETE,
-                                     .subject = subject->name,
-                                     .version = subject->versions[j].version};
+                                              .subject = subject->name,
+                                              .version = subject->versions[j].version};
             if (subject->versions[j].is_deleted) {
                 code = append_change(file, &change, false, err);
             }
         }
-        change = (struct registry_change){.kind = CHANGE_MODE,
-                                 .subject = subject->name,
-                                 .has_mode = true,
-                                 .mode = subject->mode};
+        change = (struct registry_change){
+            .kind = CHANGE_MODE, .subject = subject->name, .has_mode = true, .mode = subject->mode};
         if (!code && subject->has_mode) {
             code = append_change(file, &change, false, err);
         }
-        change = (struct registry_change){.kind = CHANGE_NUMBERS,
-                                 .subject = subject->name,
-                                 .version = subject->last_version};
+        change = (struct registry_change){
+            .kind = CHANGE_NUMBERS, .subject = subject->name, .version = subject->last_version};
         if (!code) {
             code = append_change(file, &change, false, err);
         }
@@ -359,8 +359,8 @@ static struct pt_span keep(struct pt_span text)
 
 /* A new entry of the text, without an id; not compiled. */
 enum pt_code registry_make_entry(struct pt_span json, struct pt_registry_entry **entry_out,
-                               struct pt_schemaver *self_out, bool *has_self_out,
-                               struct pt_error *err)
+                                 struct pt_schemaver *self_out, bool *has_self_out,
+                                 struct pt_error *err)
 {
     struct pt_registry_entry *entry = pt_alloc_zero(sizeof(*entry));
     struct pt_buf minified;
@@ -395,8 +395,8 @@ enum pt_code registry_make_entry(struct pt_span json, struct pt_registry_entry *
 }
 
 enum pt_code registry_add_reference(struct pt_registry_entry *entry, struct pt_span name,
-                                  struct pt_span subject, uint32_t version,
-                                  const struct pt_registry_entry *target, struct pt_error *err)
+                                    struct pt_span subject, uint32_t version,
+                                    const struct pt_registry_entry *target, struct pt_error *err)
 {
     struct pt_registry_reference *reference = &entry->references[entry->reference_count];
 
@@ -482,7 +482,8 @@ static enum pt_code replay_register(struct replay *replay, struct pt_json record
             return code;
         }
         entry->id = (uint32_t)id;
-        code = replay_references(replay->registry, entry, pt_json_member(record, "references"), err);
+        code =
+            replay_references(replay->registry, entry, pt_json_member(record, "references"), err);
         registry_own_entry(replay->registry, entry);
     }
     change->entry = entry;
@@ -515,8 +516,7 @@ static enum pt_code replay_change(struct replay *replay, struct pt_json record,
             return pt_fail(err, PT_CORRUPT, "a mode is none that there is");
         }
     } else {
-        if (!pt_json_member_int(record, pt_span_is(op, "numbers") ? "last" : "version",
-                                &version) ||
+        if (!pt_json_member_int(record, pt_span_is(op, "numbers") ? "last" : "version", &version) ||
             version < 0 || version > UINT32_MAX) {
             return pt_fail(err, PT_CORRUPT, "a record has no version");
         }
@@ -536,10 +536,12 @@ static enum pt_code replay_change(struct replay *replay, struct pt_json record,
     if (code) {
         return code;
     }
-    return registry_apply(replay->state, &change) ? PT_OK : pt_fail(err, PT_NO_MEMORY, "read the registry");
+    return registry_apply(replay->state, &change) ? PT_OK
+                                                  : pt_fail(err, PT_NO_MEMORY, "read the registry");
 }
 
-static enum pt_code replay_frame(struct replay *replay, struct pt_span payload, struct pt_error *err)
+static enum pt_code replay_frame(struct replay *replay, struct pt_span payload,
+                                 struct pt_error *err)
 {
     struct pt_json record;
     int64_t version = 0;
@@ -567,7 +569,8 @@ static enum pt_code replay_frame(struct replay *replay, struct pt_span payload, 
     return PT_OK;
 }
 
-/* A frame further on means that what is damaged was whole once: a torn write is the last there is. */
+/* A frame further on means that what is damaged was whole once: a torn write is the last there is.
+ */
 static bool has_frame_behind(struct pt_span bytes)
 {
     uint32_t payload_bytes = 0;
@@ -613,8 +616,8 @@ static enum pt_code load(struct pt_registry *registry, struct registry_state *st
     uint8_t *data = NULL;
     size_t size = 0;
     uint64_t live = 2;
-    enum pt_code code = pt_io_read_all(registry->io, registry->path, FILE_BYTES_MAX, 1, &data,
-                                       &size, err);
+    enum pt_code code =
+        pt_io_read_all(registry->io, registry->path, FILE_BYTES_MAX, 1, &data, &size, err);
 
     *is_stale_out = true;
     if (code == PT_NOT_FOUND) {
@@ -635,8 +638,7 @@ static enum pt_code load(struct pt_registry *registry, struct registry_state *st
     }
     registry->needs_cut = registry->end_bytes < size;
     *is_stale_out =
-        replay.records == 0 ||
-        (replay.records > STALE_RECORDS_MIN && replay.records / 2 > live);
+        replay.records == 0 || (replay.records > STALE_RECORDS_MIN && replay.records / 2 > live);
 
 out:
     pt_json_parser_destroy(replay.parser);

@@ -1,10 +1,10 @@
 /*
  * registry_http.c - the registry's routes, under /registry
  *
- * What only looks something up is answered on the loop thread, from that thread's reader. What changes
- * something or compares schemas goes, whole, to one thread of the API's own: jobs are done in the
- * order in which they came, and the loop threads wait for no disk and no comparison. The queue is bounded; over it a request
- * gets 503 with Retry-After.
+ * What only looks something up is answered on the loop thread, from that thread's reader. What
+ * changes something or compares schemas goes, whole, to one thread of the API's own: jobs are done
+ * in the order in which they came, and the loop threads wait for no disk and no comparison. The
+ * queue is bounded; over it a request gets 503 with Retry-After.
  */
 #include "schema/registry_request.h"
 
@@ -20,7 +20,7 @@ struct job {
 };
 
 struct pt_registry_api {
-    struct pt_keys *keys; /* NULL: loopback peers alone */
+    struct pt_keys *keys;        /* NULL: loopback peers alone */
     struct registry_desk *desks; /* one a loop thread */
     uint32_t desk_count;
     struct registry_desk worker; /* the thread's */
@@ -48,7 +48,8 @@ static void respond(struct registry_desk *desk, struct pt_http_request *request)
 }
 
 /* False: the request was answered. */
-static bool admit(struct pt_registry_api *api, struct registry_desk *desk, struct pt_http_request *request)
+static bool admit(struct pt_registry_api *api, struct registry_desk *desk,
+                  struct pt_http_request *request)
 {
     if (api->keys) {
         return pt_keys_admit(api->keys, request, PT_SCOPE_REGISTRY);
@@ -135,7 +136,8 @@ static void handle_work(void *ctx, struct pt_http_request *request)
     }
 }
 
-/* ---- open and close --------------------------------------------------------------------------------- */
+/* ---- open and close
+ * --------------------------------------------------------------------------------- */
 
 static enum pt_code add_routes(struct pt_registry_api *api, struct pt_http_server *server,
                                struct pt_error *err)

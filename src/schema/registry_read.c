@@ -1,7 +1,8 @@
 /*
  * registry_read.c - the registry's readers
  *
- * A reader holds a state; taking a newer one costs a lock, and happens only where the generation has moved on.
+ * A reader holds a state; taking a newer one costs a lock, and happens only where the generation
+ * has moved on.
  */
 #include "schema/registry_state.h"
 
@@ -13,7 +14,8 @@ struct pt_registry_reader {
     uint64_t generation;
 };
 
-/* ---- readers ---------------------------------------------------------------------------------- */
+/* ---- readers ----------------------------------------------------------------------------------
+ */
 
 struct pt_registry_reader *pt_registry_reader_create(struct pt_registry *registry)
 {
@@ -39,8 +41,8 @@ void pt_registry_reader_refresh(struct pt_registry_reader *reader)
     struct pt_registry *registry = reader->registry;
     struct registry_state *old = reader->state;
 
-    if (old && atomic_load_explicit(&registry->generation, memory_order_acquire) ==
-                   reader->generation) {
+    if (old &&
+        atomic_load_explicit(&registry->generation, memory_order_acquire) == reader->generation) {
         return;
     }
     pthread_mutex_lock(&registry->publish);
@@ -151,7 +153,8 @@ enum pt_registry_verdict pt_registry_check_event(struct pt_registry_reader *read
     for (const struct pt_registry_version *older = newest;
          older > subject->versions && tried < PT_REGISTRY_TRIED_MAX; tried++) {
         older--;
-        if (!older->is_deleted && pt_schema_validate(older->schema, value, scratch, NULL) == PT_OK) {
+        if (!older->is_deleted &&
+            pt_schema_validate(older->schema, value, scratch, NULL) == PT_OK) {
             *version_out = older->version;
             return PT_REGISTRY_VALID;
         }
@@ -159,7 +162,8 @@ enum pt_registry_verdict pt_registry_check_event(struct pt_registry_reader *read
     return PT_REGISTRY_INVALID;
 }
 
-/* ---- what a state holds --------------------------------------------------------------------------- */
+/* ---- what a state holds
+ * --------------------------------------------------------------------------- */
 
 uint32_t pt_registry_subject_count(const struct pt_registry_reader *reader)
 {

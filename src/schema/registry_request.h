@@ -1,8 +1,8 @@
 /*
  * registry_request.h - one request of the registry's REST interface, without HTTP around it
  *
- * registry_http.c calls it from loop threads (GET) and from its own thread (all that waits or compares); a fuzzer
- * calls it with bytes. One thread a desk.
+ * registry_http.c calls it from loop threads (GET) and from its own thread (all that waits or
+ * compares); a fuzzer calls it with bytes. One thread a desk.
  */
 #ifndef PT_SCHEMA_REGISTRY_REQUEST_H
 #define PT_SCHEMA_REGISTRY_REQUEST_H
@@ -26,9 +26,9 @@ bool registry_desk_open(struct registry_desk *desk, struct pt_registry *registry
 void registry_desk_close(struct registry_desk *desk);
 
 /*
- * Answer into desk->status and desk->answer, in Confluent's form. `path` is what stands behind "/registry/", percent
- * signs and all; `body` is followed by PT_JSON_PADDING readable bytes. Anything but GET may wait for
- * the disk.
+ * Answer into desk->status and desk->answer, in Confluent's form. `path` is what stands behind
+ * "/registry/", percent signs and all; `body` is followed by PT_JSON_PADDING readable bytes.
+ * Anything but GET may wait for the disk.
  */
 void registry_answer(struct registry_desk *desk, struct pt_span method, struct pt_span path,
                      struct pt_span query, struct pt_span body);

@@ -17,7 +17,7 @@
 struct pt_registry_entry {
     struct pt_registry_entry *next; /* of all */
     uint32_t id;
-    char *json;      /* minified, as it was registered */
+    char *json; /* minified, as it was registered */
     size_t json_bytes;
     char *canonical; /* members sorted, references behind it: what makes it the same */
     size_t canonical_bytes;
@@ -71,7 +71,8 @@ struct pt_registry_version *registry_latest(const struct registry_subject *subje
 
 /* ---- texts (registry_text.c) ---- */
 
-/* Minified as it stands, and with sorted members. PT_INVALID: not JSON, or neither object nor boolean. */
+/* Minified as it stands, and with sorted members. PT_INVALID: not JSON, or neither object nor
+ * boolean. */
 enum pt_code registry_minify(struct pt_span json, struct pt_buf *minified, struct pt_buf *canonical,
                              struct pt_schemaver *self_out, bool *has_self_out,
                              struct pt_error *err) PT_MUST_USE;
@@ -86,16 +87,17 @@ enum pt_code registry_compile(struct pt_registry_entry *entry, struct pt_error *
 /* ---- the registry itself ---- */
 
 /*
- * LOCKS. `writer` is held through a change, disk and all; `publish` only to take or to give the current
- * state. Order: writer, then publish. `generation` is changed under publish, and read without it.
+ * LOCKS. `writer` is held through a change, disk and all; `publish` only to take or to give the
+ * current state. Order: writer, then publish. `generation` is changed under publish, and read
+ * without it.
  */
 struct pt_registry {
     struct pt_io *io;
-    char *dir;  /* NULL: in memory alone */
+    char *dir; /* NULL: in memory alone */
     char *path;
     struct pt_file *file;
-    uint64_t end_bytes;  /* what is sound of the file */
-    bool needs_cut;      /* bytes behind it are unknown */
+    uint64_t end_bytes; /* what is sound of the file */
+    bool needs_cut;     /* bytes behind it are unknown */
     pthread_mutex_t writer;
     struct pt_registry_entry *entries; /* all, the newest first; guarded by writer */
     uint32_t entry_count;
@@ -122,7 +124,8 @@ struct registry_change {
 
 /* False without memory; the state is then thrown away. */
 bool registry_apply(struct registry_state *state, const struct registry_change *change) PT_MUST_USE;
-/* Write and sync; after a failure the file holds what it held. `with_entry`: the schema's text goes along. */
+/* Write and sync; after a failure the file holds what it held. `with_entry`: the schema's text goes
+ * along. */
 enum pt_code registry_store(struct pt_registry *registry, const struct registry_change *change,
                             bool with_entry, struct pt_error *err) PT_MUST_USE;
 /* A new entry of the text, without an id; not compiled. */

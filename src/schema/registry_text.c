@@ -138,8 +138,8 @@ enum pt_code registry_minify(struct pt_span json, struct pt_buf *minified, struc
         code = pt_fail(err, PT_NO_MEMORY, "read a schema");
     } else if (minified->size > PT_REGISTRY_SCHEMA_BYTES_MAX || minified->has_failed ||
                canonical->has_failed) {
-        code = pt_fail(err, PT_TOO_BIG, "the schema is over %u bytes",
-                       PT_REGISTRY_SCHEMA_BYTES_MAX);
+        code =
+            pt_fail(err, PT_TOO_BIG, "the schema is over %u bytes", PT_REGISTRY_SCHEMA_BYTES_MAX);
     }
     if (!code && pt_json_type(root) == PT_JSON_OBJECT) {
         self = pt_json_member(root, "self");
@@ -193,7 +193,7 @@ static const struct pt_registry_entry *find_target(const struct pt_registry_entr
             return entry->targets[i];
         }
     }
-    for (uint32_t i = 0; i < entry->reference_count && *left > 0 && !found; i++) {
+    for (uint32_t i = 0; i<entry->reference_count && * left> 0 && !found; i++) {
         (*left)--;
         found = find_target(entry->targets[i], uri, left);
     }

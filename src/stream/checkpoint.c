@@ -29,8 +29,8 @@ static uint64_t number_of(const char *name)
 {
     size_t prefix = strlen(PREFIX);
 
-    if (strlen(name) != prefix + DIGITS + strlen(SUFFIX) ||
-        strncmp(name, PREFIX, prefix) != 0 || strcmp(name + prefix + DIGITS, SUFFIX) != 0) {
+    if (strlen(name) != prefix + DIGITS + strlen(SUFFIX) || strncmp(name, PREFIX, prefix) != 0 ||
+        strcmp(name + prefix + DIGITS, SUFFIX) != 0) {
         return 0;
     }
     return strtoull(name + prefix, NULL, 10);
@@ -161,8 +161,8 @@ static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number
     struct pt_buf again;
     struct pt_json root;
     int64_t format = 0;
-    enum pt_code code = pt_io_read_all(io, path, CHECKPOINT_BYTES_MAX, PT_JSON_PADDING, &data,
-                                       &size, err);
+    enum pt_code code =
+        pt_io_read_all(io, path, CHECKPOINT_BYTES_MAX, PT_JSON_PADDING, &data, &size, err);
 
     if (code) {
         return code;
@@ -194,8 +194,8 @@ static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number
 }
 
 enum pt_code pt_checkpoint_read(struct pt_io *io, const char *state_dir,
-                                struct pt_json_parser *parser,
-                                struct pt_checkpoint *checkpoint_out, struct pt_error *err)
+                                struct pt_json_parser *parser, struct pt_checkpoint *checkpoint_out,
+                                struct pt_error *err)
 {
     struct newest newest = {.below = UINT64_MAX};
     enum pt_code code = PT_OK;

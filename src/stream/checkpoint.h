@@ -27,8 +27,7 @@ enum pt_code pt_checkpoint_write(struct pt_io *io, const char *state_dir,
 
 /* The newest whole one; summary.number 0 where there is none. */
 enum pt_code pt_checkpoint_read(struct pt_io *io, const char *state_dir,
-                                struct pt_json_parser *parser,
-                                struct pt_checkpoint *checkpoint_out,
+                                struct pt_json_parser *parser, struct pt_checkpoint *checkpoint_out,
                                 struct pt_error *err) PT_MUST_USE;
 
 /* Remove checkpoint files other than `number` and the one before it. */

@@ -236,15 +236,16 @@ static int compare_ids(const void *a, const void *b)
     return memcmp(a, b, PT_UUID_BYTES);
 }
 
-/* Sort, then drop equal neighbours (a merge of runs has none, by construction, but order decides). */
+/* Sort, then drop equal neighbours (a merge of runs has none, by construction, but order decides).
+ */
 static uint64_t sort_distinct(uint8_t *ids, uint64_t count)
 {
     uint64_t kept = 0;
 
     qsort(ids, (size_t)count, PT_UUID_BYTES, compare_ids);
     for (uint64_t i = 0; i < count; i++) {
-        if (kept == 0 || memcmp(ids + (kept - 1) * PT_UUID_BYTES, ids + i * PT_UUID_BYTES,
-                                PT_UUID_BYTES) != 0) {
+        if (kept == 0 ||
+            memcmp(ids + (kept - 1) * PT_UUID_BYTES, ids + i * PT_UUID_BYTES, PT_UUID_BYTES) != 0) {
             memmove(ids + kept * PT_UUID_BYTES, ids + i * PT_UUID_BYTES, PT_UUID_BYTES);
             kept++;
         }
@@ -303,8 +304,8 @@ static enum pt_code write_bucket(struct pt_idset *set, struct rewrite *next, uin
     for (size_t i = 0; i < set->run_count; i++) {
         runs += !next->is_taken[i] && set->runs[i]->bucket == bucket;
     }
-    merges = runs + (count > 0) >= MERGE_RUNS ||
-             (bucket < set->newest_bucket && runs + (count > 0) > 1);
+    merges =
+        runs + (count > 0) >= MERGE_RUNS || (bucket < set->newest_bucket && runs + (count > 0) > 1);
     if (merges) {
         for (size_t i = 0; i < set->run_count; i++) {
             if (!next->is_taken[i] && set->runs[i]->bucket == bucket) {
@@ -486,8 +487,8 @@ static void verify_run(void *ctx, const char *name, bool is_dir)
     struct verify *verify = ctx;
     struct pt_run *run = NULL;
     struct pt_error err = {0};
-    enum pt_code code = is_dir ? PT_NOT_FOUND
-                               : pt_run_open(&run, verify->io, verify->dir, name, &err);
+    enum pt_code code =
+        is_dir ? PT_NOT_FOUND : pt_run_open(&run, verify->io, verify->dir, name, &err);
 
     if (!code) {
         verify->runs++;

@@ -24,13 +24,14 @@ enum pt_code pt_idset_open(struct pt_idset **set_out, struct pt_io *io, const ch
                            unsigned window_hours, struct pt_error *err) PT_MUST_USE;
 void pt_idset_close(struct pt_idset *set);
 
-/* Take over the runs that a checkpoint names (the array pt_idset_describe() wrote); each is verified. */
+/* Take over the runs that a checkpoint names (the array pt_idset_describe() wrote); each is
+ * verified. */
 enum pt_code pt_idset_load(struct pt_idset *set, struct pt_json runs,
                            struct pt_error *err) PT_MUST_USE;
 
 /*
- * Note `id`, received at `received_at_us`. `*is_new_out` false: it was seen before. Times may go back a
- * little; an id is kept by the latest time seen so far.
+ * Note `id`, received at `received_at_us`. `*is_new_out` false: it was seen before. Times may go
+ * back a little; an id is kept by the latest time seen so far.
  */
 enum pt_code pt_idset_add(struct pt_idset *set, const uint8_t id[PT_UUID_BYTES],
                           int64_t received_at_us, bool *is_new_out,
@@ -43,8 +44,8 @@ void pt_idset_prefetch(const struct pt_idset *set, const uint8_t id[PT_UUID_BYTE
 size_t pt_idset_open_count(const struct pt_idset *set);
 
 /*
- * Write the open table as runs named by `checkpoint`, merge what is due, forget old buckets. Synced when
- * it returns. It may be repeated for the same number. On failure the set is as before.
+ * Write the open table as runs named by `checkpoint`, merge what is due, forget old buckets. Synced
+ * when it returns. It may be repeated for the same number. On failure the set is as before.
  */
 enum pt_code pt_idset_write(struct pt_idset *set, uint64_t checkpoint,
                             struct pt_error *err) PT_MUST_USE;
@@ -56,7 +57,7 @@ void pt_idset_describe(const struct pt_idset *set, struct pt_jsonw *runs);
 enum pt_code pt_idset_remove_stale(struct pt_idset *set, struct pt_error *err) PT_MUST_USE;
 
 struct pt_idset_stats {
-    uint64_t ids;       /* in runs */
+    uint64_t ids; /* in runs */
     uint64_t runs;
     uint64_t disk_bytes;
     uint64_t memory_bytes; /* filters and indexes */

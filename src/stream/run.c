@@ -205,8 +205,8 @@ enum pt_code pt_run_open(struct pt_run **run_out, struct pt_io *io, const char *
                               ~(uintptr_t)(FILTER_LINE - 1));
     memcpy(run->filter, data + HEADER_BYTES, filter_bytes);
     for (size_t i = 0; i < index_count; i++) {
-        memcpy(run->index + i * PT_UUID_BYTES,
-               data + HEADER_BYTES + filter_bytes + i * BLOCK_BYTES, PT_UUID_BYTES);
+        memcpy(run->index + i * PT_UUID_BYTES, data + HEADER_BYTES + filter_bytes + i * BLOCK_BYTES,
+               PT_UUID_BYTES);
     }
     code = pt_io_open(io, path, PT_OPEN_READ, &run->file, err);
     if (code) {
@@ -293,7 +293,8 @@ enum pt_code pt_run_holds(struct pt_run *run, const uint8_t id[PT_UUID_BYTES], b
         ++*reads;
     }
     at = last_not_above(run->cache, in_block, id);
-    *holds_out = at != UINT64_MAX && memcmp(run->cache + at * PT_UUID_BYTES, id, PT_UUID_BYTES) == 0;
+    *holds_out =
+        at != UINT64_MAX && memcmp(run->cache + at * PT_UUID_BYTES, id, PT_UUID_BYTES) == 0;
     return PT_OK;
 }
 

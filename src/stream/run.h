@@ -20,9 +20,9 @@
 #include "wire/uuid.h"
 
 struct pt_run {
-    struct pt_io *io;       /* borrowed */
-    struct pt_file *file;   /* owned */
-    char *name;             /* owned: file name within the directory */
+    struct pt_io *io;     /* borrowed */
+    struct pt_file *file; /* owned */
+    char *name;           /* owned: file name within the directory */
     uint32_t bucket;
     uint32_t filter_blocks;
     uint64_t count;
@@ -30,7 +30,7 @@ struct pt_run {
     uint8_t greatest[PT_UUID_BYTES];
     uint8_t *filter; /* owned, 64-byte aligned within filter_memory */
     void *filter_memory;
-    uint8_t *index; /* owned: first id of each block of 256 ids */
+    uint8_t *index;        /* owned: first id of each block of 256 ids */
     uint64_t cached_block; /* block held in `cache`, or UINT64_MAX */
     uint8_t *cache;        /* owned: 256 ids */
 };

@@ -41,24 +41,25 @@ struct pt_stream {
     struct pt_row *rows;
     size_t row_count;
     size_t row_capacity;
-    struct pt_checkpoint_summary now;  /* as if a checkpoint were made now; number: the last one made */
-    uint64_t committed_offset;         /* log offset of the last checkpoint in place */
-    struct pt_buf files;               /* JSON array of the files that the table has yet to get */
-    bool has_pending;                  /* `files` belongs to checkpoint now.number */
-    int64_t last_checkpoint_us;        /* monotonic */
-    int64_t retry_at_us;               /* monotonic; 0: nothing failed */
+    struct pt_checkpoint_summary
+        now;                    /* as if a checkpoint were made now; number: the last one made */
+    uint64_t committed_offset;  /* log offset of the last checkpoint in place */
+    struct pt_buf files;        /* JSON array of the files that the table has yet to get */
+    bool has_pending;           /* `files` belongs to checkpoint now.number */
+    int64_t last_checkpoint_us; /* monotonic */
+    int64_t retry_at_us;        /* monotonic; 0: nothing failed */
 
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_cond_t done;
-    bool is_woken;            /* under `lock`, as all below */
+    bool is_woken; /* under `lock`, as all below */
     bool is_closing;
-    bool is_stopped;          /* the thread has ended, or the engine met an error that it cannot mend */
-    uint64_t asked;           /* tickets of checkpoints asked for … */
-    uint64_t answered;        /* … and done */
-    struct pt_error failure;  /* why is_stopped, or why the last commit failed; code PT_OK: fine */
+    bool is_stopped;   /* the thread has ended, or the engine met an error that it cannot mend */
+    uint64_t asked;    /* tickets of checkpoints asked for … */
+    uint64_t answered; /* … and done */
+    struct pt_error failure; /* why is_stopped, or why the last commit failed; code PT_OK: fine */
     struct pt_http_request *waiting[WAITING_MAX];
     size_t waiting_count;
 
@@ -331,17 +332,17 @@ static void answer_waiting(struct pt_stream *stream, uint64_t ticket)
     pthread_mutex_unlock(&stream->lock);
     for (size_t i = 0; i < count; i++) {
         char body[256];
-        int size = snprintf(body, sizeof(body),
-                            "{\"checkpoint\":%" PRIu64 ",\"log_offset\":%" PRIu64
-                            ",\"stored\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"late\":%" PRIu64
-                            "}",
-                            now.number, now.log_offset, now.stored, now.duplicates, now.late);
+        int size =
+            snprintf(body, sizeof(body),
+                     "{\"checkpoint\":%" PRIu64 ",\"log_offset\":%" PRIu64 ",\"stored\":%" PRIu64
+                     ",\"duplicates\":%" PRIu64 ",\"late\":%" PRIu64 "}",
+                     now.number, now.log_offset, now.stored, now.duplicates, now.late);
 
         if (failure.code) {
             pt_http_respond_error(waiting[i], 503, "checkpoint_failed", "%s", failure.text);
         } else {
-            pt_http_respond(waiting[i], 200, "application/json",
-                            pt_span_of(body, (size_t)size), NULL, 0);
+            pt_http_respond(waiting[i], 200, "application/json", pt_span_of(body, (size_t)size),
+                            NULL, 0);
         }
     }
 }
@@ -361,8 +362,8 @@ static bool step(struct pt_stream *stream, bool must_commit)
 
         pt_metric_add(stream->duplicates_total, (int64_t)(stream->now.duplicates - duplicates));
         pt_metric_add(stream->late_total, (int64_t)(stream->now.late - late));
-        pt_metric_set(stream->lag_records, (int64_t)(pt_log_synced_end(stream->parts.log) -
-                                                     stream->committed_offset));
+        pt_metric_set(stream->lag_records,
+                      (int64_t)(pt_log_synced_end(stream->parts.log) - stream->committed_offset));
         if (code) {
             note_failure(stream, code, &err, true);
             return false;
@@ -493,8 +494,8 @@ static void handle_checkpoint(void *ctx, struct pt_http_request *request)
 enum pt_code pt_stream_routes(struct pt_stream *stream, struct pt_http_server *server,
                               struct pt_error *err)
 {
-    return pt_http_route_admin(server, "POST", "/api/v1/checkpoint", 1024, handle_checkpoint, stream,
-                         err);
+    return pt_http_route_admin(server, "POST", "/api/v1/checkpoint", 1024, handle_checkpoint,
+                               stream, err);
 }
 
 /* ---- recovery ---- */
@@ -522,8 +523,8 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
 {
     struct pt_checkpoint found;
     uint64_t removed = 0;
-    enum pt_code code = pt_checkpoint_read(stream->parts.io, stream->parts.state_dir,
-                                           stream->parser, &found, err);
+    enum pt_code code =
+        pt_checkpoint_read(stream->parts.io, stream->parts.state_dir, stream->parser, &found, err);
 
     if (code) {
         return code;
@@ -590,8 +591,9 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
     pthread_cond_init(&stream->wake, &monotonic);
     pthread_cond_init(&stream->done, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    stream->stored_total = pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_stream_stored_total",
-                                          NULL, "rows committed since the start");
+    stream->stored_total =
+        pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_stream_stored_total", NULL,
+                       "rows committed since the start");
     stream->duplicates_total =
         pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_stream_duplicates_total", NULL,
                        "records dropped because their event_id was seen before");

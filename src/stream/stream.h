@@ -28,21 +28,21 @@ struct pt_stream_parts {
     struct pt_clock *clock;
     const struct pt_config *config;
     struct pt_metrics *metrics;
-    struct pt_keys *keys;  /* for the routes; may be NULL where there are none */
-    struct pt_log *log;    /* asked for its synced end, told what may be recycled */
-    struct pt_lake *lake;  /* the engine is its only writer */
+    struct pt_keys *keys; /* for the routes; may be NULL where there are none */
+    struct pt_log *log;   /* asked for its synced end, told what may be recycled */
+    struct pt_lake *lake; /* the engine is its only writer */
     const char *log_dir;
     const char *state_dir;
 };
 
 /* What the newest whole checkpoint says. */
 struct pt_checkpoint_summary {
-    uint64_t number; /* 0: there is none */
+    uint64_t number;     /* 0: there is none */
     uint64_t log_offset; /* records before it are in the table, or were duplicates */
     uint64_t stored;
     uint64_t duplicates;
-    uint64_t late;            /* of the stored */
-    uint64_t lake_checkpoint; /* number of the newest checkpoint that added rows */
+    uint64_t late;             /* of the stored */
+    uint64_t lake_checkpoint;  /* number of the newest checkpoint that added rows */
     int64_t max_event_time_us; /* INT64_MIN where there is none */
     uint64_t pending_files;    /* files that this checkpoint adds to the table */
     uint64_t id_runs;          /* files of event ids that it stands on */
@@ -54,8 +54,9 @@ enum pt_code pt_stream_read_checkpoint(struct pt_io *io, const char *state_dir,
                                        struct pt_error *err) PT_MUST_USE;
 
 /*
- * Verify each id run in `state_dir` wholly (header, checksum, order). `damaged` is called with the reason for
- * each that is not sound; a run that a running engine removes meanwhile is passed over. Any process.
+ * Verify each id run in `state_dir` wholly (header, checksum, order). `damaged` is called with the
+ * reason for each that is not sound; a run that a running engine removes meanwhile is passed over.
+ * Any process.
  */
 enum pt_code pt_stream_verify_runs(struct pt_io *io, const char *state_dir,
                                    void (*damaged)(void *ctx, const char *reason), void *ctx,
@@ -76,8 +77,8 @@ enum pt_code pt_stream_start(struct pt_stream *stream, struct pt_error *err) PT_
 void pt_stream_wake(void *stream);
 
 /*
- * Process all that is synced in the log now and commit it; waits for it. Any thread but an HTTP loop.
- * The error that stopped the engine, if one did.
+ * Process all that is synced in the log now and commit it; waits for it. Any thread but an HTTP
+ * loop. The error that stopped the engine, if one did.
  */
 enum pt_code pt_stream_checkpoint(struct pt_stream *stream, struct pt_error *err) PT_MUST_USE;
 
@@ -85,7 +86,8 @@ enum pt_code pt_stream_checkpoint(struct pt_stream *stream, struct pt_error *err
 enum pt_code pt_stream_routes(struct pt_stream *stream, struct pt_http_server *server,
                               struct pt_error *err) PT_MUST_USE;
 
-/* Commit what the log holds and stop the thread; then close. `*err` tells of a last commit that failed. */
+/* Commit what the log holds and stop the thread; then close. `*err` tells of a last commit that
+ * failed. */
 enum pt_code pt_stream_stop(struct pt_stream *stream, struct pt_error *err) PT_MUST_USE;
 void pt_stream_close(struct pt_stream *stream);
 

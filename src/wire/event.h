@@ -50,9 +50,9 @@ struct pt_event {
     struct pt_text build_id;         /* optional */
     struct pt_text mechanic_version; /* optional */
     struct pt_text attributes;       /* optional: a JSON object, minified */
-    char country[2];                 /* ISO 3166-1 alpha-2 of where it was sent from; zeros: unknown */
-    struct pt_text region;           /* optional */
-    struct pt_text city;             /* optional */
+    char country[2];       /* ISO 3166-1 alpha-2 of where it was sent from; zeros: unknown */
+    struct pt_text region; /* optional */
+    struct pt_text city;   /* optional */
 };
 
 /* "ios", … or NULL for PT_PLATFORM_NONE; and back, PT_PLATFORM_NONE where unknown. */

@@ -9,11 +9,12 @@
 #define SIXTEEN_BAD FOUR_BAD, FOUR_BAD, FOUR_BAD, FOUR_BAD
 #define LETTERS 10, 11, 12, 13, 14, 15
 static const uint8_t hex_values[256] = {
-    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD,                            /* 0x00 */
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, BAD, BAD, FOUR_BAD,                 /* 0x30 */
-    BAD, LETTERS, BAD, FOUR_BAD, FOUR_BAD, SIXTEEN_BAD,               /* 0x40 */
-    BAD, LETTERS, BAD, FOUR_BAD, FOUR_BAD, SIXTEEN_BAD,               /* 0x60 */
-    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, /* 0x80 */
+    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, /* 0x00 */
+    0,           1,           2,           3,           4,           5,           6,
+    7,           8,           9,           BAD,         BAD,         FOUR_BAD,    /* 0x30 */
+    BAD,         LETTERS,     BAD,         FOUR_BAD,    FOUR_BAD,    SIXTEEN_BAD, /* 0x40 */
+    BAD,         LETTERS,     BAD,         FOUR_BAD,    FOUR_BAD,    SIXTEEN_BAD, /* 0x60 */
+    SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD,              /* 0x80 */
     SIXTEEN_BAD, SIXTEEN_BAD, SIXTEEN_BAD,
 };
 

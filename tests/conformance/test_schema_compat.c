@@ -1,11 +1,11 @@
 /*
  * test_schema_compat.c - the verdicts of Confluent's compatibility checker on its own examples
  *
- * Method: every pair of ../shared/conformance/schema-registry-compat is compared as BACKWARD, under the strict
- * and under the lenient policy, and the verdict must be the published one, but for those listed in
- * `differences`, each of which docs/schema-compatibility.md argues. For incompatible pairs
- * at least one reason must bear the name of one of the published incompatible changes, but for `other_words`.
- * Skipped where the suite is not there.
+ * Method: every pair of ../shared/conformance/schema-registry-compat is compared as BACKWARD, under
+ * the strict and under the lenient policy, and the verdict must be the published one, but for those
+ * listed in `differences`, each of which docs/schema-compatibility.md argues. For incompatible
+ * pairs at least one reason must bear the name of one of the published incompatible changes, but
+ * for `other_words`. Skipped where the suite is not there.
  */
 #include "check.h"
 
@@ -23,15 +23,18 @@ static const char *const differences[] = {
     NULL,
 };
 
-/* The same change under another name: what does not fit inside the branch, not that the branch does not. */
+/* The same change under another name: what does not fit inside the branch, not that the branch does
+ * not. */
 static const char *const other_words[] = {
     "diff-schema-examples.json: Detect changes to composed schema type",
     "diff-schema-examples.json: Detect changes to validation criteria in composed schema type",
-    "diff-combined-schema-examples.json: Detect incompatible change from anyOf to oneOf schema with "
+    "diff-combined-schema-examples.json: Detect incompatible change from anyOf to oneOf schema "
+    "with "
     "fewer properties",
     "diff-combined-schema-examples.json: Detect incompatible change from oneOf to allOf schema",
     "diff-schema-examples-2020-12.json: Detect changes to composed schema type",
-    "diff-schema-examples-2020-12.json: Detect changes to validation criteria in composed schema type",
+    "diff-schema-examples-2020-12.json: Detect changes to validation criteria in composed schema "
+    "type",
     NULL,
 };
 
@@ -99,9 +102,9 @@ static void compare(const struct pt_buf *older, const struct pt_buf *newer, bool
                                               {.json = pt_buf_span(newer)}};
     struct pt_error err = {0};
 
-    PT_CHECK_OK(pt_compat_check(&documents[0], &documents[1], PT_COMPAT_BACKWARD, is_lenient,
-                                report, &err),
-                err);
+    PT_CHECK_OK(
+        pt_compat_check(&documents[0], &documents[1], PT_COMPAT_BACKWARD, is_lenient, report, &err),
+        err);
 }
 
 /* Returns the number of mistakes. */

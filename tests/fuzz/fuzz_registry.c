@@ -1,8 +1,8 @@
 /*
  * fuzz_registry.c - requests to the registry, as bytes
  *
- * Each line is a method, a path behind /registry/, and a body; a registry in memory answers all of them. Every
- * answer is JSON, with a status that fits it; what was registered is found by its id.
+ * Each line is a method, a path behind /registry/, and a body; a registry in memory answers all of
+ * them. Every answer is JSON, with a status that fits it; what was registered is found by its id.
  */
 #include "base/json.h"
 #include "schema/registry_request.h"
@@ -34,7 +34,8 @@ static struct pt_span word_of(struct pt_span line, size_t *at)
     return pt_span_of(line.data + start, (*at)++ - start);
 }
 
-static void take_line(struct registry_desk *desk, struct pt_json_parser *parser, struct pt_span line)
+static void take_line(struct registry_desk *desk, struct pt_json_parser *parser,
+                      struct pt_span line)
 {
     struct pt_buf body;
     size_t at = 0;

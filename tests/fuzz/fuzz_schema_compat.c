@@ -1,5 +1,6 @@
 /*
- * fuzz_schema_compat.c - any two documents, parted by a zero byte: the comparison ends, and says either way
+ * fuzz_schema_compat.c - any two documents, parted by a zero byte: the comparison ends, and says
+ * either way
  */
 #include "schema/codegen.h"
 #include "schema/compat.h"
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 8192) {
         return 0;
     }
-    if (pt_compat_check(&documents[0], &documents[1], PT_COMPAT_FULL, false, &report, NULL) == PT_OK) {
+    if (pt_compat_check(&documents[0], &documents[1], PT_COMPAT_FULL, false, &report, NULL) ==
+        PT_OK) {
         pt_assert(report.is_compatible == (report.count == 0));
         /* The same document may always follow itself. */
         pt_assert(zero || report.is_compatible);

@@ -2,7 +2,8 @@
  * replay.c - runs a fuzz target over kept inputs, without libFuzzer
  *
  * usage: fuzz_X FILE|DIR… ; each input stands in heap memory of exactly its size, so that
- * a sanitizer sees a read past it. No input at all is a failure: a corpus that is gone proves nothing.
+ * a sanitizer sees a read past it. No input at all is a failure: a corpus that is gone proves
+ * nothing.
  */
 #include "base/io.h"
 #include "base/mem.h"

@@ -33,8 +33,9 @@ static enum pt_code parse(const char *text, size_t size, struct pt_json *root, s
 
 static void reads_every_type(void **state)
 {
-    static const char text[] = "{\"a\":[1,-2,18446744073709551615,1.5,true,false,null,\"x\\u0000y\"],"
-                               "\"b\":{\"c\":{}},\"b2\":9223372036854775807,\"a2\":[]}";
+    static const char text[] =
+        "{\"a\":[1,-2,18446744073709551615,1.5,true,false,null,\"x\\u0000y\"],"
+        "\"b\":{\"c\":{}},\"b2\":9223372036854775807,\"a2\":[]}";
     struct pt_json root;
     struct pt_json a;
     struct pt_error err = {0};
@@ -74,22 +75,14 @@ static void a_mistake_is_placed(void **state)
         const char *text;
         size_t offset;
     } cases[] = {
-        {"", 0},
-        {"{", 1},
-        {"{\"a\":1,}", 7},
-        {"[1,2", 4},
-        {"[1 2]", 3},
-        {"{\"a\" 1}", 5},
-        {"[1]]", 3},
-        {"[01]", 2},
-        {"[1.]", 3},
-        {"[tru]", 1},
-        {"[\"\\x\"]", 3},
-        {"[\"\\ud800\"]", 2},
-        {"[\"a\tb\"]", 3},
-        {"[\"\xff\"]", 2},
-        {"[1e999]", 1},
-        {"[123456789012345678901234567890]", 1},
+        {"", 0},           {"{", 1},
+        {"{\"a\":1,}", 7}, {"[1,2", 4},
+        {"[1 2]", 3},      {"{\"a\" 1}", 5},
+        {"[1]]", 3},       {"[01]", 2},
+        {"[1.]", 3},       {"[tru]", 1},
+        {"[\"\\x\"]", 3},  {"[\"\\ud800\"]", 2},
+        {"[\"a\tb\"]", 3}, {"[\"\xff\"]", 2},
+        {"[1e999]", 1},    {"[123456789012345678901234567890]", 1},
     };
 
     (void)state;
@@ -151,8 +144,8 @@ static void what_is_written_reads_back(void **state)
 
 static void doubles_round_trip(void **state)
 {
-    static const double values[] = {0.1,     1.0 / 3,  DBL_MAX, DBL_MIN, 5e-324, -0.0,
-                                    1e21,    123456.5, 4.99,    1e15,    1e16,   9007199254740993.0};
+    static const double values[] = {0.1,  1.0 / 3,  DBL_MAX, DBL_MIN, 5e-324, -0.0,
+                                    1e21, 123456.5, 4.99,    1e15,    1e16,   9007199254740993.0};
 
     (void)state;
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
@@ -213,7 +206,8 @@ static void short_decimals_stay_short(void **state)
     }
 }
 
-/* Every byte at every place of texts of every length up to some words; a byte alone is the reference. */
+/* Every byte at every place of texts of every length up to some words; a byte alone is the
+ * reference. */
 static void strings_are_escaped_byte_by_byte(void **state)
 {
     struct pt_buf whole;

@@ -65,7 +65,8 @@ static void a_good_event_becomes_a_record(void **state)
     PT_CHECK(pt_event_decode(decoder->records.data, decoder->records.size, &event));
     PT_CHECK(event.received_at_us == NOW && event.event_time_us == NOW - 60000000);
     PT_CHECK(event.clock_skew_us == 0 && event.has_install);
-    PT_CHECK(event.attributes.size == 13 && memcmp(event.attributes.data, "{\"x\":[1,2.5]}", 13) == 0);
+    PT_CHECK(event.attributes.size == 13 &&
+             memcmp(event.attributes.data, "{\"x\":[1,2.5]}", 13) == 0);
     pt_pseudonym_user(pseudonyms, pt_span_str("alice@example.com"), pseudonym);
     PT_CHECK(memcmp(event.user, pseudonym, sizeof(pseudonym)) == 0);
     PT_CHECK(memcmp(event.country, "SE", 2) == 0 && event.city.size == 7 && event.region.size == 0);
@@ -83,7 +84,8 @@ static void a_bad_event_harms_no_other(void **state)
 
     (void)state;
     PT_CHECK_OK(decode(PT_BODY_JSON,
-                       "{\"events\":[" GOOD ",{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398e\","
+                       "{\"events\":[" GOOD
+                       ",{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398e\","
                        "\"user_id\":\"alice@example.com\",\"email\":\"bob@example.com\","
                        "\"install_id\":{\"serial\":\"device-1\"}}," GOOD ",17]}",
                        &err),
@@ -161,15 +163,15 @@ static void clocks_are_corrected(void **state)
         int64_t time;
         int64_t skew;
     } cases[] = {
-        {NOW - hour, NOW - 1000, NOW - hour, 0},              /* a good clock is believed */
-        {NOW - hour, none, NOW - hour, 0},                    /* nothing to compare with */
-        {NOW - 3 * hour, NOW - 2 * hour, NOW - hour, -2 * hour}, /* slow by two hours */
+        {NOW - hour, NOW - 1000, NOW - hour, 0},                   /* a good clock is believed */
+        {NOW - hour, none, NOW - hour, 0},                         /* nothing to compare with */
+        {NOW - 3 * hour, NOW - 2 * hour, NOW - hour, -2 * hour},   /* slow by two hours */
         {NOW + 47 * hour, NOW + 48 * hour, NOW - hour, 48 * hour}, /* fast by two days */
-        {hour, 2 * hour, NOW - hour, 2 * hour - NOW},         /* 1970, but running */
-        {hour, NOW + hour, NOW, hour},                        /* set between the two: received */
-        {NOW + hour, NOW - hour, NOW, -hour},                 /* occurs after it was sent */
-        {NOW + hour, none, NOW, hour},                        /* the future, unsent */
-        {NOW + 1000000, none, NOW + 1000000, 0},              /* within tolerance */
+        {hour, 2 * hour, NOW - hour, 2 * hour - NOW},              /* 1970, but running */
+        {hour, NOW + hour, NOW, hour},           /* set between the two: received */
+        {NOW + hour, NOW - hour, NOW, -hour},    /* occurs after it was sent */
+        {NOW + hour, none, NOW, hour},           /* the future, unsent */
+        {NOW + 1000000, none, NOW + 1000000, 0}, /* within tolerance */
     };
 
     (void)state;
@@ -287,12 +289,11 @@ static void attributes_are_held_to_the_schema_of_their_event(void **state)
     assert_string_equal(reason_of("held", "", ""), "");
     assert_string_equal(reason_of("held", "", ",\"attributes\":{\"a\":1.5}"), "");
     assert_string_equal(reason_of("held", "", ",\"attributes\":{\"b\":1}"), "schema_violation");
-    assert_string_equal(reason_of("held", ",\"schema_version\":\"1\"",
-                                  ",\"attributes\":{\"a\":1.5}"),
-                        "schema_violation");
-    assert_string_equal(reason_of("held", ",\"schema_version\":\"2\"",
-                                  ",\"attributes\":{\"a\":1.5}"),
-                        "");
+    assert_string_equal(
+        reason_of("held", ",\"schema_version\":\"1\"", ",\"attributes\":{\"a\":1.5}"),
+        "schema_violation");
+    assert_string_equal(
+        reason_of("held", ",\"schema_version\":\"2\"", ",\"attributes\":{\"a\":1.5}"), "");
     assert_string_equal(reason_of("held", ",\"schema_version\":\"9\"", ""),
                         "unknown_schema_version");
     assert_string_equal(reason_of("free", "", ",\"attributes\":{\"b\":1}"), "");

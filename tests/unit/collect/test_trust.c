@@ -1,8 +1,8 @@
 /*
  * test_trust.c - signatures and rate limits let the honest through and nobody else
  *
- * Method: signatures made with OpenSSL's command line tool as fixed values; every byte of header and body
- * changed in turn; buckets against arithmetic on a clock of the test's own.
+ * Method: signatures made with OpenSSL's command line tool as fixed values; every byte of header
+ * and body changed in turn; buckets against arithmetic on a clock of the test's own.
  */
 #include "check.h"
 #include "collect/rate.h"

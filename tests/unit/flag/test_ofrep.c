@@ -55,8 +55,8 @@ static void setup(struct fixture *f)
     PT_CHECK_OK(pt_flags_load(f->flags, pt_span_str(definitions), &err), err);
     PT_CHECK_OK(pt_http_server_open(&f->server, "127.0.0.1:0", &limits, pt_clock_system(), &err),
                 err);
-    PT_CHECK_OK(pt_flag_routes(&f->api, f->server, f->flags, NULL, limits.threads, f->metrics, &err),
-                err);
+    PT_CHECK_OK(
+        pt_flag_routes(&f->api, f->server, f->flags, NULL, limits.threads, f->metrics, &err), err);
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
     f->port = (uint16_t)strtoul(strrchr(pt_http_server_url(f->server), ':') + 1, NULL, 10);
 }

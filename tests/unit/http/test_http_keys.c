@@ -1,8 +1,8 @@
 /*
  * test_http_keys.c - a key opens what its scopes say, and nothing else
  *
- * Method: a real server on loopback with a route for each scope; requests with and without keys, with
- * an expired one, through a proxy; the key file is changed and broken while the server runs.
+ * Method: a real server on loopback with a route for each scope; requests with and without keys,
+ * with an expired one, through a proxy; the key file is changed and broken while the server runs.
  */
 #include "check.h"
 #include "http/keys.h"
@@ -104,8 +104,10 @@ static void a_key_opens_its_scopes(void **state)
     PT_CHECK(ask("/events", "Authorization: Bearer admin-key\r\n") == 200);
     PT_CHECK(ask("/admin", "Authorization: Bearer events-key\r\n") == 403);
     PT_CHECK(ask("/admin", "Authorization: Bearer admin-key\r\n") == 200);
-    PT_CHECK(ask("/admin", "Authorization: Bearer events-key\r\nX-Forwarded-For: 1.1.1.1\r\n") == 403);
-    PT_CHECK(ask("/admin", "Authorization: Bearer admin-key\r\nX-Forwarded-For: 1.1.1.1\r\n") == 200);
+    PT_CHECK(ask("/admin", "Authorization: Bearer events-key\r\nX-Forwarded-For: 1.1.1.1\r\n") ==
+             403);
+    PT_CHECK(ask("/admin", "Authorization: Bearer admin-key\r\nX-Forwarded-For: 1.1.1.1\r\n") ==
+             200);
     PT_CHECK(ask("/admin", "") == 401);
     PT_CHECK(ask("/registry", "") == 200); /* no key carries it: open to this machine */
     PT_CHECK(ask("/registry", "Authorization: Bearer events-key\r\n") == 403);
@@ -135,7 +137,8 @@ static void a_broken_file_leaves_the_keys(void **state)
         "",
         "{\"format\":1}",
         "{\"format\":2,\"keys\":[]}",
-        "{\"format\":1,\"keys\":[{\"id\":\"a\",\"name\":\"n\",\"sha256\":\"zz\",\"scopes\":[\"events\"],"
+        "{\"format\":1,\"keys\":[{\"id\":\"a\",\"name\":\"n\",\"sha256\":\"zz\",\"scopes\":["
+        "\"events\"],"
         "\"created_at\":\"2026-01-01T00:00:00Z\",\"expires_at\":null}]}",
     };
     const struct pt_key_info info = key_info("good", PT_SCOPE_EVENTS, INT64_MAX);
@@ -159,7 +162,8 @@ static void a_broken_file_leaves_the_keys(void **state)
 
 static void what_is_written_is_read(void **state)
 {
-    const struct pt_key_info info = key_info("a-secret-key", PT_SCOPE_EVENTS | PT_SCOPE_REGISTRY, 123456789);
+    const struct pt_key_info info =
+        key_info("a-secret-key", PT_SCOPE_EVENTS | PT_SCOPE_REGISTRY, 123456789);
     struct pt_key_info *infos = NULL;
     struct pt_error err = {0};
     uint8_t *data = NULL;

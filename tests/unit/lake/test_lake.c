@@ -1,8 +1,8 @@
 /*
  * test_lake.c - what is committed is in the table, once, as it was given
  *
- * Method: rows are written and committed into a table in a fresh directory, which is then closed, opened
- * again, moved, and asked through DuckDB; commits are repeated, raced and made to fail.
+ * Method: rows are written and committed into a table in a fresh directory, which is then closed,
+ * opened again, moved, and asked through DuckDB; commits are repeated, raced and made to fail.
  */
 #include "check.h"
 
@@ -163,8 +163,7 @@ static char *ask_table(const char *dir, const char *select, const char *rest)
     return copy;
 }
 
-static void check_table(const char *dir, const char *select, const char *rest,
-                        const char *expected)
+static void check_table(const char *dir, const char *select, const char *rest, const char *expected)
 {
     char *answer = ask_table(dir, select, rest);
 
@@ -250,15 +249,17 @@ static void rows_read_back_as_given(void **state)
     setup(&f);
     append_rows(f.lake, rows, 2, 7);
     PT_CHECK(pt_lake_row_count(f.lake) == 2 && pt_lake_checkpoint(f.lake) == 7);
-    check_table(f.dir, "event_id", "", "00000000-0000-0001-8000-000000000000|"
-                                       "00000000-0000-1234-8000-000000000000");
+    check_table(f.dir, "event_id", "",
+                "00000000-0000-0001-8000-000000000000|"
+                "00000000-0000-1234-8000-000000000000");
     check_table(f.dir, "event_name", "", "level_end|Übung \xf0\x9f\x8e\xae 'quoted'");
     check_table(f.dir, "event_time", "",
                 "2026-11-01 00:00:00.000001+00|2026-11-01 00:00:00.123456+00");
     check_table(f.dir, "epoch_us(occurred_at) - epoch_us(event_time)", "", "-5|-5");
     check_table(f.dir, "epoch_us(received_at) - epoch_us(event_time)", "", "7|7");
-    check_table(f.dir, "user_id", "", "00000000000000010000000000000000|"
-                                      "00000000000012340000000000000000");
+    check_table(f.dir, "user_id", "",
+                "00000000000000010000000000000000|"
+                "00000000000012340000000000000000");
     check_table(f.dir, "seq", "", "NULL|4660");
     check_table(f.dir, "install_id", "", "NULL|ab000000000000000000000000000000");
     check_table(f.dir, "boot", "", "NULL|0");
@@ -304,11 +305,12 @@ static void many_days_make_many_files_in_order(void **state)
         PT_CHECK(snapshot.file_bytes[i] > 0);
     }
     pt_lake_snapshot_release(&snapshot);
-    check_table(f.dir, "count(*) = 9000 AND count(DISTINCT event_id) = 9000 AND "
-                       "bool_and(session_id = 'session-number-' || seq) AND "
-                       "bool_and(user_id = printf('%016x', seq) || repeat('0', 16)) AND "
-                       "bool_and((install_id IS NULL) = (seq % 2 = 0)) AND "
-                       "bool_and(epoch_us(event_time) % 86400000000 = seq)",
+    check_table(f.dir,
+                "count(*) = 9000 AND count(DISTINCT event_id) = 9000 AND "
+                "bool_and(session_id = 'session-number-' || seq) AND "
+                "bool_and(user_id = printf('%016x', seq) || repeat('0', 16)) AND "
+                "bool_and((install_id IS NULL) = (seq % 2 = 0)) AND "
+                "bool_and(epoch_us(event_time) % 86400000000 = seq)",
                 "", "true");
     /* One file is read as it lies: rows of a day keep the order in which they came. */
     check_table(f.dir, "list(seq) = list_sort(list(seq))",

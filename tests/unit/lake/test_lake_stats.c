@@ -1,8 +1,8 @@
 /*
  * test_lake_stats.c - bounds hold for every value, or readers would skip files wrongly
  *
- * Method: texts whose 16-character bounds are known, the odd ones of Unicode among them; then rows, whose
- * descriptions are written, parsed and compared; then descriptions that are damaged.
+ * Method: texts whose 16-character bounds are known, the odd ones of Unicode among them; then rows,
+ * whose descriptions are written, parsed and compared; then descriptions that are damaged.
  */
 #include "check.h"
 
@@ -30,8 +30,7 @@ static void text_bounds_are_cut_to_sixteen_characters(void **state)
         {"0123456789abcde\xed\x9f\xbfz", "0123456789abcde\xed\x9f\xbf",
          "0123456789abcde\xee\x80\x80"},
         /* U+10FFFF is the last: the character before it goes up. */
-        {"0123456789abcd5\xf4\x8f\xbf\xbfz", "0123456789abcd5\xf4\x8f\xbf\xbf",
-         "0123456789abcd6"},
+        {"0123456789abcd5\xf4\x8f\xbf\xbfz", "0123456789abcd5\xf4\x8f\xbf\xbf", "0123456789abcd6"},
         {"ääääääääääääääääx", "ääääääääääääääää", "äääääääääääääääå"},
         {"\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf"
          "\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf\xf4\x8f\xbf\xbf"
@@ -89,12 +88,14 @@ static void columns_are_counted_and_bounded(void **state)
     PT_CHECK(stats.null_count == 0 && bound_is(stats.lower, "a") && bound_is(stats.upper, "c"));
     stats = column_stats(PT_COLUMN_SEQ, rows, order, 3);
     PT_CHECK(stats.null_count == 1);
-    PT_CHECK(stats.lower.size == 8 && !memcmp(stats.lower.data, "\xfd\xff\xff\xff\xff\xff\xff\xff", 8));
+    PT_CHECK(stats.lower.size == 8 &&
+             !memcmp(stats.lower.data, "\xfd\xff\xff\xff\xff\xff\xff\xff", 8));
     PT_CHECK(stats.upper.size == 8 && !memcmp(stats.upper.data, "\x07\0\0\0\0\0\0\0", 8));
     stats = column_stats(PT_COLUMN_BOOT, rows, order, 3);
     PT_CHECK(stats.null_count == 3 && !stats.lower.is_set && !stats.upper.is_set);
     stats = column_stats(PT_COLUMN_USER_ID, rows, order, 3);
-    PT_CHECK(bound_is(stats.lower, "0100000000000000") && bound_is(stats.upper, "0300000000000001"));
+    PT_CHECK(bound_is(stats.lower, "0100000000000000") &&
+             bound_is(stats.upper, "0300000000000001"));
     stats = column_stats(PT_COLUMN_IS_LATE, rows, order, 3);
     PT_CHECK(stats.lower.size == 1 && stats.lower.data[0] == 0);
     stats = column_stats(PT_COLUMN_EVENT_ID, rows, order, 3);
@@ -113,7 +114,9 @@ static void many_rows_are_all_counted(void **state)
     assert_non_null(rows);
     assert_non_null(order);
     for (uint32_t i = 0; i < COUNT; i++) {
-        rows[i] = row_of(i == COUNT - 1 ? "a" : i == 0 ? "z" : "m",
+        rows[i] = row_of(i == COUNT - 1 ? "a"
+                         : i == 0       ? "z"
+                                        : "m",
                          i % 5 == 2 ? PT_EVENT_NO_NUMBER : (int64_t)COUNT - i, 1, 0x80);
         order[i] = i;
     }
@@ -121,7 +124,7 @@ static void many_rows_are_all_counted(void **state)
     PT_CHECK(bound_is(stats.lower, "a") && bound_is(stats.upper, "z") && stats.null_count == 0);
     stats = column_stats(PT_COLUMN_SEQ, rows, order, COUNT);
     PT_CHECK(stats.null_count == COUNT / 5);
-    PT_CHECK(!memcmp(stats.lower.data, "\x01\0\0\0\0\0\0\0", 8)); /* the last row */
+    PT_CHECK(!memcmp(stats.lower.data, "\x01\0\0\0\0\0\0\0", 8));   /* the last row */
     PT_CHECK(!memcmp(stats.upper.data, "\x88\x13\0\0\0\0\0\0", 8)); /* 5000, the first */
     pt_free(order);
     pt_free(rows);
@@ -176,8 +179,7 @@ static void a_description_reads_back(void **state)
     };
     const struct pt_row rows[] = {row_of("b", 7, 1, 0x80)};
     const uint32_t order[] = {0};
-    struct pt_data_file file = {
-        .path = pt_span_str("data/x"), .day = -5, .rows = 1, .bytes = 1234};
+    struct pt_data_file file = {.path = pt_span_str("data/x"), .day = -5, .rows = 1, .bytes = 1234};
     struct pt_data_file read = {0};
     struct pt_jsonw w;
     struct pt_buf buf;

@@ -411,14 +411,15 @@ static void values_are_written_in_every_format(void **state)
               "2026-11-01 08:00:00.25+00,\"[1, NULL]\",{'k': v},"
               "170141183460469231731687303715884105727\r\n"
               "2,-1,,-0.05,\"\",,,,,,-5\r\n");
-    check_sql(&f,
-              "SELECT * FROM (VALUES ('ä\x1b[2J', 1234567.5::DOUBLE, 3, true), ('b', 0.00012346, NULL, "
-              "NULL)) AS t(name, amount, n, \"a long head\")",
-              PT_QUERY_TABLE,
-              "name         amount  n  a long head\n"
-              "--------  ---------  -  -----------\n"
-              "ä\\x1b[2J  1234567.5  3  true\n"
-              "b         0.0001235  -  -\n");
+    check_sql(
+        &f,
+        "SELECT * FROM (VALUES ('ä\x1b[2J', 1234567.5::DOUBLE, 3, true), ('b', 0.00012346, NULL, "
+        "NULL)) AS t(name, amount, n, \"a long head\")",
+        PT_QUERY_TABLE,
+        "name         amount  n  a long head\n"
+        "--------  ---------  -  -----------\n"
+        "ä\\x1b[2J  1234567.5  3  true\n"
+        "b         0.0001235  -  -\n");
     teardown(&f);
 }
 
@@ -433,8 +434,10 @@ static void many_rows_stream(void **state)
     (void)state;
     setup(&f);
     PT_CHECK_OK(pt_query_open(&f.query, pt_io_posix(), f.dir, NULL, &err), err);
-    PT_CHECK_OK(pt_query_sql(f.query, "SELECT range AS n, 'row ' || range AS name FROM range(100000)",
-                             &result, &err), err);
+    PT_CHECK_OK(pt_query_sql(f.query,
+                             "SELECT range AS n, 'row ' || range AS name FROM range(100000)",
+                             &result, &err),
+                err);
     answer = rendered(result, PT_QUERY_CSV);
     for (const char *at = strchr(answer, '\n'); at; at = strchr(at + 1, '\n')) {
         lines++;

@@ -1,9 +1,11 @@
 /*
- * test_codegen.c - generated source compiles without a warning, and what it records is what it was given
+ * test_codegen.c - generated source compiles without a warning, and what it records is what it was
+ * given
  *
- * Method: schemas with awkward names, texts and types are turned into C and C++, which is compiled as C99 and C++17 with warnings
- * as errors against playtrace.h; programs with a playtrace_track() of their own print what reaches it, and that is
- * parsed and held to the schema. C# is compiled and run where mono-mcs is installed.
+ * Method: schemas with awkward names, texts and types are turned into C and C++, which is compiled
+ * as C99 and C++17 with warnings as errors against playtrace.h; programs with a playtrace_track()
+ * of their own print what reaches it, and that is parsed and held to the schema. C# is compiled and
+ * run where mono-mcs is installed.
  */
 #include "check.h"
 
@@ -17,35 +19,43 @@
 #include <sys/wait.h>
 
 static const char awkward[] =
-    "{\"title\":\"Ends a comment */ // and begins one /* \?\?/\",\"type\":\"object\",\"properties\":{"
+    "{\"title\":\"Ends a comment */ // and begins one /* "
+    "\?\?/\",\"type\":\"object\",\"properties\":{"
     "\"price\":{\"type\":\"number\",\"description\":\"100% of it\\nline\"},"
     "\"Currency\":{\"enum\":[\"EUR\",\"USD\"]},\"item-id\":{\"type\":\"string\"},"
     "\"itemId\":{\"type\":[\"string\",\"null\"]},\"class\":{\"type\":\"integer\"},"
-    "\"gr\xc3\xb6\xc3\x9f" "e\\\"\?\?/\\u2028\":{\"type\":\"boolean\"},\"tags\":{\"type\":\"array\"},"
+    "\"gr\xc3\xb6\xc3\x9f"
+    "e\\\"\?\?/\\u2028\":{\"type\":\"boolean\"},\"tags\":{\"type\":\"array\"},"
     "\"1st\":{\"type\":[\"integer\",\"null\"]},\"never\":false,\"\":{\"type\":\"boolean\"},"
     "\"p\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},\"writer\":{\"type\":\"number\"}},"
     "\"required\":[\"price\",\"Currency\",\"itemId\",\"tags\",\"1st\"],"
-    "\"allOf\":[{\"properties\":{\"level\":{\"$ref\":\"#/definitions/l\"}},\"required\":[\"level\"]}],"
+    "\"allOf\":[{\"properties\":{\"level\":{\"$ref\":\"#/definitions/"
+    "l\"}},\"required\":[\"level\"]}],"
     "\"definitions\":{\"l\":{\"type\":\"integer\"}}}";
 
 static const char c_program[] =
     "#include \"first.h\"\n#include \"second.h\"\n#include \"third.h\"\n"
-    "enum playtrace_status playtrace_track(struct playtrace *p, const char *name, const char *text)\n"
+    "enum playtrace_status playtrace_track(struct playtrace *p, const char *name, const char "
+    "*text)\n"
     "{\n    (void)p;\n    printf(\"%s %s\\n\", name, text);\n    return PLAYTRACE_OK;\n}\n"
     "int main(void)\n{\n"
     "    static const int64_t one = 1;\n    static const bool yes = true;\n"
-    "    const struct playtrace_shop_purchase_options options = {.item_id = \"a\\\"\\\\\\n\", .class_2 = &one,\n"
+    "    const struct playtrace_shop_purchase_options options = {.item_id = \"a\\\"\\\\\\n\", "
+    ".class_2 = &one,\n"
     "                                                            .gr_e = &yes};\n"
     "    struct playtrace_shop_purchase_options none = {0};\n"
     "    double zero = 0;\n"
-    "    playtrace_track_shop_purchase(NULL, 0.1, \"EUR\", NULL, \"[1,2]\", &one, -9000000000LL, &options);\n"
+    "    playtrace_track_shop_purchase(NULL, 0.1, \"EUR\", NULL, \"[1,2]\", &one, -9000000000LL, "
+    "&options);\n"
     "    playtrace_track_shop_purchase(NULL, 1e300, \"USD\", \"x\", \"[]\", NULL, 0, &none);\n"
     "    playtrace_track_shop_purchase(NULL, 2, \"USD\", \"x\", \"[]\", NULL, 0, NULL);\n"
-    "    if (playtrace_track_shop_purchase(NULL, 1 / zero, \"USD\", NULL, \"[]\", NULL, 0, NULL) !=\n"
+    "    if (playtrace_track_shop_purchase(NULL, 1 / zero, \"USD\", NULL, \"[]\", NULL, 0, NULL) "
+    "!=\n"
     "            PLAYTRACE_INVALID ||\n"
     "        playtrace_track_shop_purchase(NULL, 1, NULL, NULL, \"[]\", NULL, 0, NULL) !=\n"
     "            PLAYTRACE_INVALID) {\n        return 1;\n    }\n"
-    "    playtrace_track_ping(NULL);\n    playtrace_track_id_event(NULL, NULL);\n    return 0;\n}\n";
+    "    playtrace_track_ping(NULL);\n    playtrace_track_id_event(NULL, NULL);\n    return "
+    "0;\n}\n";
 
 static const char cpp_program[] =
     "#include \"first.hpp\"\n#include \"second.hpp\"\n#include \"third.hpp\"\n#include <cstdio>\n"
@@ -58,12 +68,14 @@ static const char cpp_program[] =
     "    event.track(nullptr);\n"
     "    ShopPurchaseEvent(1e300, \"USD\", \"x\", Json{\"[]\"}, std::nullopt, 0).track(nullptr);\n"
     "    ShopPurchaseEvent(2, \"USD\", \"x\", Json{\"[]\"}, std::nullopt, 0).track(nullptr);\n"
-    "    if (ShopPurchaseEvent(HUGE_VAL, \"USD\", \"x\", Json{\"[]\"}, std::nullopt, 0).track(nullptr) !=\n"
+    "    if (ShopPurchaseEvent(HUGE_VAL, \"USD\", \"x\", Json{\"[]\"}, std::nullopt, "
+    "0).track(nullptr) !=\n"
     "        PLAYTRACE_INVALID) {\n        return 1;\n    }\n"
     "    PingEvent().track(nullptr);\n    IdEventEvent().track(nullptr);\n    return 0;\n}\n";
 
 static const char csharp_program[] =
-    "using Playtrace.Events;\npublic static class Program\n{\n    static int Print(string name, string text)\n"
+    "using Playtrace.Events;\npublic static class Program\n{\n    static int Print(string name, "
+    "string text)\n"
     "    {\n        System.Console.WriteLine(name + \" \" + text);\n        return 0;\n    }\n"
     "    public static void Main()\n    {\n"
     "        ShopPurchaseEvent.Track<int>(Print, 0.1, \"EUR\", null, \"[1,2]\", 1, -9000000000L,\n"
@@ -127,8 +139,8 @@ static void run(const char *command, struct pt_buf *out)
 static void check_line(struct pt_span line, unsigned number, const struct pt_schema *schema,
                        struct pt_json_parser *parser, struct pt_schema_scratch *scratch)
 {
-    static const char *const names[] = {"shop.purchase ", "shop.purchase ", "shop.purchase ", "ping ",
-                                        "id "};
+    static const char *const names[] = {"shop.purchase ", "shop.purchase ", "shop.purchase ",
+                                        "ping ", "id "};
     size_t bytes = strlen(names[number]);
     struct pt_json value;
     struct pt_span text;
@@ -149,7 +161,10 @@ static void check_line(struct pt_span line, unsigned number, const struct pt_sch
     if (number == 0) {
         PT_CHECK(pt_json_member_string(value, "item-id", &text) && pt_span_is(text, "a\"\\\n"));
         PT_CHECK(pt_json_member_int(value, "level", &level) && level == -9000000000LL);
-        PT_CHECK(pt_json_member_bool(value, "gr\xc3\xb6\xc3\x9f" "e\"\?\?/\xe2\x80\xa8", &is_large));
+        PT_CHECK(pt_json_member_bool(value,
+                                     "gr\xc3\xb6\xc3\x9f"
+                                     "e\"\?\?/\xe2\x80\xa8",
+                                     &is_large));
         PT_CHECK(is_large && pt_json_count(pt_json_member(value, "tags")) == 2);
         PT_CHECK(pt_json_type(pt_json_member(value, "itemId")) == PT_JSON_NULL);
     } else {
@@ -270,8 +285,10 @@ static void what_is_no_event_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(c_compiles_and_records),      cmocka_unit_test(c_reads_as_cpp_too),
-        cmocka_unit_test(cpp_compiles_and_records),    cmocka_unit_test(csharp_compiles_and_records),
+        cmocka_unit_test(c_compiles_and_records),
+        cmocka_unit_test(c_reads_as_cpp_too),
+        cmocka_unit_test(cpp_compiles_and_records),
+        cmocka_unit_test(csharp_compiles_and_records),
         cmocka_unit_test(what_is_no_event_is_refused),
     };
 

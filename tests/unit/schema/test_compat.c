@@ -1,9 +1,10 @@
 /*
  * test_compat.c - "compatible" is a proof, and every refusal says where
  *
- * Method: tables of pairs with the verdict, the first reason's kind and its place; pairs drawn at random, of which those
- * called compatible are held to values drawn at random (a value that the writer's schema takes and the
- * reader's refuses is a mistake); pairs made to explode or to go in circles, which must end.
+ * Method: tables of pairs with the verdict, the first reason's kind and its place; pairs drawn at
+ * random, of which those called compatible are held to values drawn at random (a value that the
+ * writer's schema takes and the reader's refuses is a mistake); pairs made to explode or to go in
+ * circles, which must end.
  */
 #include "check.h"
 
@@ -52,7 +53,8 @@ static const struct pair pairs[] = {
     {"{\"type\":\"string\"}", "{\"maximum\":3}", NULL, NULL},
     /* Numbers. */
     {"{\"type\":\"integer\",\"exclusiveMinimum\":4}", "{\"minimum\":5}", NULL, NULL},
-    {"{\"type\":\"number\",\"exclusiveMinimum\":4}", "{\"minimum\":5}", "MINIMUM_ADDED", "#/minimum"},
+    {"{\"type\":\"number\",\"exclusiveMinimum\":4}", "{\"minimum\":5}", "MINIMUM_ADDED",
+     "#/minimum"},
     {"{\"type\":\"number\",\"minimum\":4}", "{\"exclusiveMinimum\":4}", "EXCLUSIVE_MINIMUM_ADDED",
      "#/exclusiveMinimum"},
     {"{\"type\":\"integer\",\"maximum\":4.5}", "{\"maximum\":4}", NULL, NULL},
@@ -73,8 +75,8 @@ static const struct pair pairs[] = {
     {"{\"const\":1}", "{\"enum\":[1.0,2]}", NULL, NULL},
     {"{\"enum\":[1,2]}", "{\"const\":1}", "ENUM_ARRAY_NARROWED", "#/enum"},
     {"{\"enum\":[1,\"a\"],\"type\":\"string\"}", "{\"const\":\"a\"}", NULL, NULL},
-    {"{\"const\":{\"a\":1}}", "{\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"integer\"}}}",
-     NULL, NULL},
+    {"{\"const\":{\"a\":1}}",
+     "{\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"integer\"}}}", NULL, NULL},
     /* Objects. */
     {"{\"type\":\"object\",\"required\":[\"a\"]}", "{\"minProperties\":1}", NULL, NULL},
     {"{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":{}},\"additionalProperties\":false}",
@@ -127,20 +129,22 @@ static const struct pair pairs[] = {
     {"{\"type\":\"integer\"}", "{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"number\"}]}",
      "COMBINED_TYPE_SUBSCHEMAS_CHANGED", "#"},
     {"{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]}",
-     "{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]},{\"type\":\"string\"}]}", NULL, NULL},
+     "{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]},{\"type\":\"string\"}]}", NULL,
+     NULL},
     {"{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}]}",
      "{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]},{\"required\":[\"c\"]}]}",
      "COMBINED_TYPE_SUBSCHEMAS_CHANGED", "#"},
     {"{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"x\"}},\"required\":[\"k\"]}",
-     "{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"x\"}}},{\"properties\":{\"k\":{\"const\":\"y\"}}}]}",
+     "{\"oneOf\":[{\"properties\":{\"k\":{\"const\":\"x\"}}},{\"properties\":{\"k\":{\"const\":"
+     "\"y\"}}}]}",
      NULL, NULL},
     {"{\"type\":\"string\"}", "{\"not\":{\"type\":\"number\"}}", NULL, NULL},
     {"{\"not\":{\"type\":\"number\"}}", "{\"not\":{\"type\":\"integer\"}}", NULL, NULL},
     {"{\"not\":{\"type\":\"integer\"}}", "{\"not\":{\"type\":\"number\"}}", "NOT_TYPE_EXTENDED",
      "#/not"},
     /* A default does not help where the opposite is asked. */
-    {"{\"not\":{\"required\":[\"a\"]}}",
-     "{\"not\":{\"properties\":{\"a\":{\"default\":1}}}}", "NOT_TYPE_EXTENDED", "#/not"},
+    {"{\"not\":{\"required\":[\"a\"]}}", "{\"not\":{\"properties\":{\"a\":{\"default\":1}}}}",
+     "NOT_TYPE_EXTENDED", "#/not"},
     {"{\"if\":{\"required\":[\"a\"]},\"then\":{\"required\":[\"b\",\"c\"]}}",
      "{\"if\":{\"required\":[\"a\"]},\"then\":{\"required\":[\"b\"]}}", NULL, NULL},
     {"{\"if\":{\"required\":[\"a\"]},\"then\":{\"required\":[\"b\"]}}",
@@ -149,14 +153,18 @@ static const struct pair pairs[] = {
     {"{\"required\":[\"b\"],\"type\":\"object\"}",
      "{\"if\":{\"required\":[\"a\"]},\"then\":{\"required\":[\"b\"]}}", NULL, NULL},
     /* References. */
-    {"{\"definitions\":{\"n\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/n\"},\"v\":{\"type\":"
+    {"{\"definitions\":{\"n\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/"
+     "n\"},\"v\":{\"type\":"
      "\"integer\"}}}},\"$ref\":\"#/definitions/n\"}",
-     "{\"definitions\":{\"m\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/m\"},\"v\":{\"type\":"
+     "{\"definitions\":{\"m\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/"
+     "m\"},\"v\":{\"type\":"
      "\"number\"}}}},\"$ref\":\"#/definitions/m\"}",
      NULL, NULL},
-    {"{\"definitions\":{\"n\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/n\"},\"v\":{\"type\":"
+    {"{\"definitions\":{\"n\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/"
+     "n\"},\"v\":{\"type\":"
      "\"number\"}}}},\"$ref\":\"#/definitions/n\"}",
-     "{\"definitions\":{\"m\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/m\"},\"v\":{\"type\":"
+     "{\"definitions\":{\"m\":{\"properties\":{\"next\":{\"$ref\":\"#/definitions/"
+     "m\"},\"v\":{\"type\":"
      "\"integer\"}}}},\"$ref\":\"#/definitions/m\"}",
      "TYPE_NARROWED", "#/definitions/m/properties/v"},
     {"{" D20 ",\"$defs\":{\"s\":{\"$anchor\":\"here\",\"type\":\"string\"}},\"$ref\":\"#here\"}",
@@ -273,7 +281,8 @@ static const char *one_of(const char *const *list, uint32_t count)
 
 static void draw_schema(struct pt_buf *out, unsigned depth);
 
-static void draw_map(struct pt_buf *out, const char *const *keys, uint32_t key_count, unsigned depth)
+static void draw_map(struct pt_buf *out, const char *const *keys, uint32_t key_count,
+                     unsigned depth)
 {
     bool is_first = true;
 
@@ -302,18 +311,23 @@ static void draw_list(struct pt_buf *out, unsigned depth)
 
 static void draw_keyword(struct pt_buf *out, unsigned depth)
 {
-    static const char *const types[] = {"\"string\"",  "\"integer\"", "\"number\"",
-                                        "\"object\"",  "\"array\"",   "\"null\"",
-                                        "\"boolean\"", "[\"string\",\"null\"]",
+    static const char *const types[] = {"\"string\"",
+                                        "\"integer\"",
+                                        "\"number\"",
+                                        "\"object\"",
+                                        "\"array\"",
+                                        "\"null\"",
+                                        "\"boolean\"",
+                                        "[\"string\",\"null\"]",
                                         "[\"integer\",\"object\"]"};
     static const char *const values[] = {"1", "\"a\"", "null", "true", "[1]", "{\"a\":1}", "2.5"};
-    static const char *const counts[] = {"minLength",     "maxLength",     "minItems", "maxItems",
-                                         "minProperties", "maxProperties", "minimum",  "maximum",
-                                         "exclusiveMinimum", "exclusiveMaximum"};
+    static const char *const counts[] = {
+        "minLength",     "maxLength", "minItems", "maxItems",         "minProperties",
+        "maxProperties", "minimum",   "maximum",  "exclusiveMinimum", "exclusiveMaximum"};
     static const char *const lists[] = {"allOf", "anyOf", "oneOf"};
-    static const char *const singles[] = {"not",      "items", "additionalProperties", "contains",
-                                          "if",       "then",  "else",                 "propertyNames",
-                                          "unevaluatedProperties", "unevaluatedItems"};
+    static const char *const singles[] = {
+        "not",  "items",         "additionalProperties",  "contains",        "if", "then",
+        "else", "propertyNames", "unevaluatedProperties", "unevaluatedItems"};
     static const char *const names[] = {"a", "b", "ab"};
     static const char *const patterns[] = {"^a", "b$"};
 
@@ -394,7 +408,7 @@ static void draw_schema(struct pt_buf *out, unsigned depth)
 
 static void draw_value(struct pt_buf *out, unsigned depth)
 {
-    static const char *const plain[] = {"null", "true", "false", "0",  "1",       "2",
+    static const char *const plain[] = {"null", "true", "false", "0",    "1",     "2",
                                         "3",    "2.5",  "-1",    "\"\"", "\"a\"", "\"abcd\""};
     static const char *const keys[] = {"a", "b", "ab", "c"};
     uint32_t kind = pick(depth > 0 ? 4 : 1);
@@ -443,7 +457,8 @@ static void draw_document(struct pt_buf *out)
     pt_buf_release(&body);
 }
 
-/* A small change to a document is nearer to what people do than two drawn apart: one keyword is added. */
+/* A small change to a document is nearer to what people do than two drawn apart: one keyword is
+ * added. */
 static void change_document(const struct pt_buf *from, struct pt_buf *out)
 {
     pt_buf_reset(out);
@@ -599,8 +614,10 @@ static void every_comparison_ends(void **state)
 
         pt_buf_reset(&older);
         pt_buf_reset(&newer);
-        write_tree(&older, keywords[i / 3], 7, "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}}}");
-        write_tree(&newer, keywords[i % 3], 7, "{\"type\":\"object\",\"properties\":{\"b\":{\"$ref\":\"#\"}}}");
+        write_tree(&older, keywords[i / 3], 7,
+                   "{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#\"}}}");
+        write_tree(&newer, keywords[i % 3], 7,
+                   "{\"type\":\"object\",\"properties\":{\"b\":{\"$ref\":\"#\"}}}");
         documents[0] = (struct pt_compat_document){.json = pt_buf_span(&older)};
         documents[1] = (struct pt_compat_document){.json = pt_buf_span(&newer)};
         PT_CHECK(pt_compat_check(&documents[0], &documents[1], PT_COMPAT_FULL, false, &report,
@@ -640,12 +657,14 @@ static void no_memory_is_never_compatible(void **state)
     for (unsigned nth = 1; fired; nth++) {
         struct pt_compat_document documents[2] = {
             {.json = pt_span_str("{\"oneOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]}")},
-            {.json = pt_span_str("{\"properties\":{\"a\":{\"pattern\":\"^a\"}},\"type\":\"object\"}")},
+            {.json =
+                 pt_span_str("{\"properties\":{\"a\":{\"pattern\":\"^a\"}},\"type\":\"object\"}")},
         };
         enum pt_code code = PT_OK;
 
         pt_mem_fail_after(nth);
-        code = pt_compat_check(&documents[0], &documents[1], PT_COMPAT_BACKWARD, false, &report, NULL);
+        code =
+            pt_compat_check(&documents[0], &documents[1], PT_COMPAT_BACKWARD, false, &report, NULL);
         fired = pt_mem_fault_fired();
         pt_mem_fail_after(0);
         PT_CHECK(code == PT_OK || code == PT_NO_MEMORY);

@@ -42,11 +42,12 @@ static void a_sound_event_is_taken(void **state)
     PT_CHECK(pt_span_is(f.event_name, "level_end") && pt_span_is(f.user_id, "u"));
     PT_CHECK(f.seq == PT_EVENT_NO_NUMBER && f.boot == PT_EVENT_NO_NUMBER);
     PT_CHECK(f.platform == PT_PLATFORM_NONE && !pt_json_exists(f.attributes));
-    PT_CHECK(check("{" ID "," NAME "," TIME "," WHO
-                   ",\"platform\":\"web\",\"seq\":0,\"boot\":7,\"install_id\":\"i\",\"build_id\":"
-                   "\"1.2\",\"mechanic_version\":\"m\",\"received_at\":\"2026-11-01T12:00:01+01:00\","
-                   "\"attributes\":{\"a\":[{}]}}",
-                   &f, &problem));
+    PT_CHECK(
+        check("{" ID "," NAME "," TIME "," WHO
+              ",\"platform\":\"web\",\"seq\":0,\"boot\":7,\"install_id\":\"i\",\"build_id\":"
+              "\"1.2\",\"mechanic_version\":\"m\",\"received_at\":\"2026-11-01T12:00:01+01:00\","
+              "\"attributes\":{\"a\":[{}]}}",
+              &f, &problem));
     PT_CHECK(f.platform == PT_PLATFORM_WEB && f.seq == 0 && f.boot == 7);
     PT_CHECK(pt_json_exists(f.attributes) && pt_span_is(f.build_id, "1.2"));
 }

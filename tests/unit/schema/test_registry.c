@@ -1,9 +1,11 @@
 /*
- * test_registry.c - what was acknowledged is there after any crash; readers never see half of a change
+ * test_registry.c - what was acknowledged is there after any crash; readers never see half of a
+ * change
  *
- * Method: the operations one by one against their answers and codes; then the same history on a disk that fails at its Nth
- * call, or loses what was not synced, for every N: what was acknowledged must be there after reopening,
- * whole, and compile; then bytes turned one by one; then readers on threads while a writer changes things.
+ * Method: the operations one by one against their answers and codes; then the same history on a
+ * disk that fails at its Nth call, or loses what was not synced, for every N: what was acknowledged
+ * must be there after reopening, whole, and compile; then bytes turned one by one; then readers on
+ * threads while a writer changes things.
  */
 #include "check.h"
 #include "fault_io.h"
@@ -16,8 +18,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#define V1 "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"integer\"}},\"required\":[\"price\"]}"
-#define V2 "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"number\"}},\"required\":[\"price\"]}"
+#define V1                                                                                         \
+    "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"integer\"}},\"required\":["        \
+    "\"price\"]}"
+#define V2                                                                                         \
+    "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"number\"}},\"required\":["         \
+    "\"price\"]}"
 #define V3 "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"number\"}}}"
 #define BROKEN "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"string\"}}}"
 
@@ -39,8 +45,8 @@ static enum pt_code put(struct pt_registry *registry, const char *subject, const
     struct pt_registry_schema schema = {.json = pt_span_str(json)};
 
     fault = (struct pt_registry_fault){0};
-    return pt_registry_register(registry, pt_span_str(subject), &schema, id_out, version_out, &report,
-                                &fault);
+    return pt_registry_register(registry, pt_span_str(subject), &schema, id_out, version_out,
+                                &report, &fault);
 }
 
 static enum pt_code drop(struct pt_registry *registry, const char *subject, uint32_t version,
@@ -66,7 +72,8 @@ static void a_subject_grows_by_compatible_versions(void **state)
     PT_CHECK(put(registry, "purchase", BROKEN, &id, &version) == PT_INVALID);
     PT_CHECK(fault.error_code == 409 && report.count > 0);
     PT_CHECK(strstr(fault.text, "version 2") && strstr(fault.text, "TYPE_CHANGED"));
-    /* The same text but for blanks and order is the same schema: no new version, in any subject the same id. */
+    /* The same text but for blanks and order is the same schema: no new version, in any subject the
+     * same id. */
     PT_CHECK(put(registry, "purchase",
                  "{ \"required\":[\"price\"], \"properties\":{\"price\":{\"type\":\"number\"}},\n"
                  " \"type\":\"object\" }",
@@ -86,12 +93,9 @@ static void every_mode_holds(void **state)
         const char *versions[3];
         int code; /* of the last one */
     } table[] = {
-        {PT_COMPAT_BACKWARD, {V1, V2, V3}, 0},
-        {PT_COMPAT_BACKWARD, {V3, V2, NULL}, 409},
-        {PT_COMPAT_FORWARD, {V3, V2, V1}, 0},
-        {PT_COMPAT_FORWARD, {V1, V2, NULL}, 409},
-        {PT_COMPAT_FULL, {V1, V1 " ", V2}, 409},
-        {PT_COMPAT_NONE, {V1, BROKEN, V3}, 0},
+        {PT_COMPAT_BACKWARD, {V1, V2, V3}, 0},   {PT_COMPAT_BACKWARD, {V3, V2, NULL}, 409},
+        {PT_COMPAT_FORWARD, {V3, V2, V1}, 0},    {PT_COMPAT_FORWARD, {V1, V2, NULL}, 409},
+        {PT_COMPAT_FULL, {V1, V1 " ", V2}, 409}, {PT_COMPAT_NONE, {V1, BROKEN, V3}, 0},
     };
 
     (void)state;
@@ -118,7 +122,8 @@ static void transitive_modes_look_at_all_versions(void **state)
         "{\"properties\":{\"a\":{\"type\":\"integer\"}},\"additionalProperties\":false}",
         "{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\",\"default\":0}},"
         "\"required\":[\"b\"],\"additionalProperties\":false}",
-        "{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},\"required\":[\"b\"],"
+        "{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{\"type\":\"integer\"}},\"required\":["
+        "\"b\"],"
         "\"additionalProperties\":false}",
     };
     enum pt_compat_mode mode = PT_COMPAT_BACKWARD_TRANSITIVE;
@@ -157,8 +162,8 @@ static void deletion_has_two_steps(void **state)
     PT_CHECK(drop(registry, "s", 1, true, &count) == PT_NOT_FOUND && fault.error_code == 40407);
     PT_CHECK(drop(registry, "s", 1, false, &count) == PT_OK && count == 1);
     PT_CHECK(drop(registry, "s", 1, false, &count) == PT_NOT_FOUND && fault.error_code == 40406);
-    PT_CHECK(pt_registry_lookup(registry, pt_span_str("s"), &schema, false, &id, &version, &fault) ==
-             PT_NOT_FOUND);
+    PT_CHECK(pt_registry_lookup(registry, pt_span_str("s"), &schema, false, &id, &version,
+                                &fault) == PT_NOT_FOUND);
     PT_CHECK(fault.error_code == 40403);
     PT_CHECK(pt_registry_lookup(registry, pt_span_str("s"), &schema, true, &id, &version, &fault) ==
              PT_OK);
@@ -195,29 +200,29 @@ static void references_are_followed_and_kept(void **state)
     uint32_t count = 0;
 
     (void)state;
-    PT_CHECK(pt_registry_register(registry, pt_span_str("purchase"), &schema, &id, &version, &report,
-                                  &fault) == PT_INVALID);
+    PT_CHECK(pt_registry_register(registry, pt_span_str("purchase"), &schema, &id, &version,
+                                  &report, &fault) == PT_INVALID);
     PT_CHECK(fault.error_code == 42201 && strstr(fault.text, "money.json"));
     PT_CHECK(put(registry, "money", "{\"properties\":{\"amount\":{\"type\":\"integer\"}}}", &id,
                  &version) == PT_OK);
-    PT_CHECK(pt_registry_register(registry, pt_span_str("purchase"), &schema, &id, &version, &report,
-                                  &fault) == PT_OK);
+    PT_CHECK(pt_registry_register(registry, pt_span_str("purchase"), &schema, &id, &version,
+                                  &report, &fault) == PT_OK);
     PT_CHECK(drop(registry, "money", 1, false, &count) == PT_INVALID && fault.error_code == 42206);
     PT_CHECK(drop(registry, "money", 0, false, &count) == PT_INVALID && fault.error_code == 42206);
     reader = pt_registry_reader_create(registry);
     PT_CHECK(reader && scratch && parser);
     PT_CHECK(pt_json_parse(parser, pt_span_str(good), &value, NULL, NULL) == PT_OK);
-    PT_CHECK(pt_registry_check_event(reader, pt_span_str("purchase"), pt_span_str(""), value, scratch,
-                                     &version, NULL) == PT_REGISTRY_VALID);
+    PT_CHECK(pt_registry_check_event(reader, pt_span_str("purchase"), pt_span_str(""), value,
+                                     scratch, &version, NULL) == PT_REGISTRY_VALID);
     PT_CHECK(pt_json_parse(parser, pt_span_str(bad), &value, NULL, NULL) == PT_OK);
-    PT_CHECK(pt_registry_check_event(reader, pt_span_str("purchase"), pt_span_str(""), value, scratch,
-                                     &version, NULL) == PT_REGISTRY_INVALID);
+    PT_CHECK(pt_registry_check_event(reader, pt_span_str("purchase"), pt_span_str(""), value,
+                                     scratch, &version, NULL) == PT_REGISTRY_INVALID);
     /* A change of what is referred to is seen: the comparison follows the reference. */
     PT_CHECK(put(registry, "money", "{\"properties\":{\"amount\":{\"type\":\"number\"}}}", &id,
                  &version) == PT_OK);
     reference.version = 2;
-    PT_CHECK(pt_registry_register(registry, pt_span_str("purchase"), &schema, &id, &version, &report,
-                                  &fault) == PT_OK);
+    PT_CHECK(pt_registry_register(registry, pt_span_str("purchase"), &schema, &id, &version,
+                                  &report, &fault) == PT_OK);
     PT_CHECK(version == 2 && id == 4);
     pt_registry_reader_destroy(reader);
     pt_schema_scratch_destroy(scratch);
@@ -233,10 +238,10 @@ static void schemaver_names_are_counted_or_given(void **state)
         const char *expected; /* NULL: refused */
     } table[] = {
         {V1, "", "1-0-0"},
-        {V2, "", "1-0-1"},         /* all old values are valid still */
-        {V1, "", "1-1-0"},         /* (registered again below) fewer values: a revision */
-        {BROKEN, "", "2-0-0"},     /* neither way */
-        {V3, "2-0-0", NULL},       /* there already */
+        {V2, "", "1-0-1"},     /* all old values are valid still */
+        {V1, "", "1-1-0"},     /* (registered again below) fewer values: a revision */
+        {BROKEN, "", "2-0-0"}, /* neither way */
+        {V3, "2-0-0", NULL},   /* there already */
         {V3, "4-0-7", "4-0-7"},
         {"{\"self\":{\"version\":\"5-0-0\"}}", "", "5-0-0"},
         {"{\"title\":\"x\"}", "soon", NULL},
@@ -299,9 +304,11 @@ static void an_older_build_is_not_refused(void **state)
 {
     static const char added[] =
         "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"number\"},\"sku\":{\"type\":"
-        "\"string\",\"default\":\"\"}},\"required\":[\"price\",\"sku\"],\"additionalProperties\":false}";
-    static const char first[] = "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"number\"}},"
-                                "\"required\":[\"price\"],\"additionalProperties\":false}";
+        "\"string\",\"default\":\"\"}},\"required\":[\"price\",\"sku\"],\"additionalProperties\":"
+        "false}";
+    static const char first[] =
+        "{\"type\":\"object\",\"properties\":{\"price\":{\"type\":\"number\"}},"
+        "\"required\":[\"price\"],\"additionalProperties\":false}";
     struct pt_registry *registry = open_at(pt_io_posix(), NULL);
     struct pt_registry_reader *reader = pt_registry_reader_create(registry);
     struct pt_schema_scratch *scratch = pt_schema_scratch_create();
@@ -311,10 +318,12 @@ static void an_older_build_is_not_refused(void **state)
     uint32_t count = 0;
 
     (void)state;
-    PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) == PT_REGISTRY_UNKNOWN);
+    PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) ==
+             PT_REGISTRY_UNKNOWN);
     PT_CHECK(put(registry, "purchase", first, &id, &version) == PT_OK);
     /* A reader that has not refreshed sees what it saw. */
-    PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) == PT_REGISTRY_UNKNOWN);
+    PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) ==
+             PT_REGISTRY_UNKNOWN);
     pt_registry_reader_refresh(reader);
     PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) == PT_REGISTRY_VALID);
     PT_CHECK(put(registry, "purchase", added, &id, &version) == PT_OK && version == 2);
@@ -324,7 +333,8 @@ static void an_older_build_is_not_refused(void **state)
     PT_CHECK(version == 2);
     PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) == PT_REGISTRY_VALID);
     PT_CHECK(version == 1); /* the older build's */
-    PT_CHECK(verdict(reader, "2", "{\"price\":1}", scratch, parser, &version) == PT_REGISTRY_INVALID);
+    PT_CHECK(verdict(reader, "2", "{\"price\":1}", scratch, parser, &version) ==
+             PT_REGISTRY_INVALID);
     PT_CHECK(verdict(reader, "1-0-0", "{\"price\":1}", scratch, parser, &version) ==
              PT_REGISTRY_VALID);
     PT_CHECK(verdict(reader, "3", "{\"price\":1}", scratch, parser, &version) ==
@@ -335,7 +345,8 @@ static void an_older_build_is_not_refused(void **state)
     PT_CHECK(version == 2);
     PT_CHECK(drop(registry, "purchase", 1, false, &count) == PT_OK);
     pt_registry_reader_refresh(reader);
-    PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) == PT_REGISTRY_INVALID);
+    PT_CHECK(verdict(reader, "", "{\"price\":1}", scratch, parser, &version) ==
+             PT_REGISTRY_INVALID);
     pt_registry_reader_destroy(reader);
     pt_schema_scratch_destroy(scratch);
     pt_json_parser_destroy(parser);
@@ -569,8 +580,8 @@ static void a_turned_byte_is_noticed_or_cuts_the_last_record(void **state)
 
         PT_CHECK(pt_io_mkdir(pt_simdisk_io(copy), "/registry", &err) == PT_OK);
         data[at] ^= 0x10;
-        PT_CHECK(pt_io_replace(pt_simdisk_io(copy), "/registry/schemas.log", pt_span_of(data, size), 0,
-                               &err) == PT_OK);
+        PT_CHECK(pt_io_replace(pt_simdisk_io(copy), "/registry/schemas.log", pt_span_of(data, size),
+                               0, &err) == PT_OK);
         data[at] ^= 0x10;
         code = pt_registry_open(&registry, pt_simdisk_io(copy), "/registry", &err);
         PT_CHECK(code == PT_OK || code == PT_CORRUPT);

@@ -150,8 +150,8 @@ static bool is_sound(const char *root)
     uint64_t runs = 0;
     uint64_t ids = 0;
 
-    PT_CHECK_OK(pt_stream_verify_runs(pt_io_posix(), root, count_damage, &damaged, &runs, &ids, &err),
-                err);
+    PT_CHECK_OK(
+        pt_stream_verify_runs(pt_io_posix(), root, count_damage, &damaged, &runs, &ids, &err), err);
     PT_CHECK(runs + damaged == 1 && ids == runs * 10);
     return damaged == 0;
 }

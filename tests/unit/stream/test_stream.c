@@ -101,9 +101,8 @@ static uint64_t fill_log(struct pt_log *log, uint32_t first, uint32_t batches)
             sizes[i] = (uint32_t)encode(n, records + used);
             used += sizes[i];
         }
-        PT_CHECK_OK(pt_log_append(log, pt_span_of(records, used), sizes, EVENTS, note, &offset,
-                                  &err),
-                    err);
+        PT_CHECK_OK(
+            pt_log_append(log, pt_span_of(records, used), sizes, EVENTS, note, &offset, &err), err);
     }
     PT_CHECK_OK(pt_log_sync(log, &err), err);
     return next - first;
@@ -125,7 +124,8 @@ static enum pt_code engine_open(struct engine *engine, const struct place *place
     engine->metrics = pt_metrics_create();
     engine->lake = NULL;
     engine->stream = NULL;
-    PT_CHECK(pt_config_set(engine->config, "stream.checkpoint_ms", "3600000", "test", err) == PT_OK);
+    PT_CHECK(pt_config_set(engine->config, "stream.checkpoint_ms", "3600000", "test", err) ==
+             PT_OK);
     code = pt_lake_open(&engine->lake, io, pt_clock_system(), place->lake, err);
     if (!code) {
         const struct pt_stream_parts parts = {
