@@ -18,6 +18,8 @@
 
 /* Readable bytes that must follow the input of pt_json_parse(). */
 #define PT_JSON_PADDING 64
+/* Readable bytes behind each string that the parser gives. */
+#define PT_JSON_STRING_SLACK 16
 /* Nesting deeper than this is refused (an empty array or object does not count as a level). */
 #define PT_JSON_DEPTH_MAX 64
 
@@ -233,6 +235,11 @@ void pt_jsonw_key(struct pt_jsonw *w, const char *key);
 void pt_jsonw_key_span(struct pt_jsonw *w, struct pt_span key);
 void pt_jsonw_string(struct pt_jsonw *w, struct pt_span text); /* invalid UTF-8 becomes U+FFFD */
 void pt_jsonw_str(struct pt_jsonw *w, const char *text);
+/*
+ * As pt_jsonw_string(), for a string of a parser (pt_json_string()) alone: it is known to be UTF-8,
+ * and PT_JSON_STRING_SLACK bytes behind it can be read.
+ */
+void pt_jsonw_parsed(struct pt_jsonw *w, struct pt_span text);
 void pt_jsonw_int(struct pt_jsonw *w, int64_t value);
 void pt_jsonw_uint(struct pt_jsonw *w, uint64_t value);
 void pt_jsonw_double(struct pt_jsonw *w,

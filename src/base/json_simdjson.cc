@@ -8,7 +8,6 @@
 #include "base/json_tape.h"
 
 #include <algorithm>
-#include <cmath>
 #include <new>
 #include <simdjson.h>
 
@@ -62,58 +61,8 @@ enum pt_tape_result pt_json_tape_parse(struct pt_json_parser *parser, const uint
     return PT_TAPE_OK;
 }
 
-/*
- * Most numbers of a game are decimals with few digits. Where value is the double nearest to n /
- * 1000 with n below 10^15, that decimal reads back as value, and no other one of at most 15 digits
- * does: it is the shortest. The division is exact enough because IEEE 754 rounds it correctly.
- */
-static size_t format_short(char *text, double value)
+size_t pt_double_format_long(char *text, double value)
 {
-    char *at = text;
-    char digits[20];
-    size_t count = 0;
-    double magnitude = std::signbit(value) ? -value : value;
-    uint64_t thousands = 0;
-    uint64_t whole = 0;
-    unsigned part = 0;
-
-    if (!(magnitude < 1e11)) {
-        return 0;
-    }
-    thousands = static_cast<uint64_t>(magnitude * 1000 + 0.5);
-    if (static_cast<double>(thousands) / 1000 != magnitude) {
-        return 0;
-    }
-    if (std::signbit(value)) {
-        *at++ = '-';
-    }
-    whole = thousands / 1000;
-    part = static_cast<unsigned>(thousands % 1000);
-    do {
-        digits[count++] = static_cast<char>('0' + whole % 10);
-        whole /= 10;
-    } while (whole);
-    while (count > 0) {
-        *at++ = digits[--count];
-    }
-    *at++ = '.';
-    *at++ = static_cast<char>('0' + part / 100);
-    if (part % 100) {
-        *at++ = static_cast<char>('0' + part / 10 % 10);
-    }
-    if (part % 10) {
-        *at++ = static_cast<char>('0' + part % 10);
-    }
-    return static_cast<size_t>(at - text);
-}
-
-size_t pt_double_format(char *text, double value)
-{
-    size_t length = format_short(text, value);
-
-    if (length == 0) {
-        length = static_cast<size_t>(simdjson::internal::to_chars(text, text + 32, value) - text);
-    }
-    return length;
+    return static_cast<size_t>(simdjson::internal::to_chars(text, text + 32, value) - text);
 }
 }

@@ -25,7 +25,8 @@ struct pt_json_parser;
 
 struct pt_json_parser *pt_json_parser_create(size_t document_bytes_max);
 void pt_json_parser_destroy(struct pt_json_parser *parser);
-size_t pt_double_format(char *text, double value);
+/* Grisu2: any finite double; at least 32 bytes of room; returns the length. */
+size_t pt_double_format_long(char *text, double value);
 
 /* Parses in place; PT_JSON_PADDING bytes behind `json` are read. */
 enum pt_tape_result pt_json_tape_parse(struct pt_json_parser *parser, const uint8_t *json,

@@ -3,7 +3,15 @@
  */
 #include "base/json.h"
 
+#include "base/json_tape.h"
+
+#include <assert.h>
 #include <math.h>
+
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "the first character of a word is its lowest byte");
+
+#define ONES UINT64_C(0x0101010101010101)
 
 void pt_jsonw_init(struct pt_jsonw *w, struct pt_buf *buf)
 {
@@ -108,14 +116,13 @@ static void append_escaped(struct pt_buf *buf, uint8_t byte)
  */
 static bool is_plain_word(uint64_t word)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t quote = word ^ (ones * '"');
-    uint64_t backslash = word ^ (ones * '\\');
+    uint64_t quote = word ^ (ONES * '"');
+    uint64_t backslash = word ^ (ONES * '\\');
     /* x - 0x01 sets the high bit of a byte that is 0, x - 0x20 of one below 0x20. A borrow
      * may set more, but only above a byte that is one. */
-    uint64_t hits = (word - ones * 0x20) | (quote - ones) | (backslash - ones) | word;
+    uint64_t hits = (word - ONES * 0x20) | (quote - ONES) | (backslash - ONES) | word;
 
-    return !(hits & (ones * 0x80));
+    return !(hits & (ONES * 0x80));
 }
 
 /*
@@ -228,28 +235,89 @@ void pt_jsonw_key(struct pt_jsonw *w, const char *key)
     pt_jsonw_key_span(w, pt_span_str(key));
 }
 
+/* Sets the high bit of each byte that must be escaped, and perhaps of some above the first such. */
+static uint64_t escaped_bytes(uint64_t word)
+{
+    uint64_t quote = word ^ (ONES * '"');
+    uint64_t backslash = word ^ (ONES * '\\');
+
+    return (((word - ONES * 0x20) & ~word) | ((quote - ONES) & ~quote) |
+            ((backslash - ONES) & ~backslash)) &
+           (ONES * 0x80);
+}
+
+/* The lowest `bytes` bytes of a word; 0 and 8 and more are fine. */
+static uint64_t low_bytes(size_t bytes)
+{
+    return bytes >= 8 ? UINT64_MAX : (UINT64_C(1) << (8 * bytes)) - 1;
+}
+
+/* Sixteen bytes at once, the slack included: no branch asks how long a short string is. */
+void pt_jsonw_parsed(struct pt_jsonw *w, struct pt_span text)
+{
+    uint8_t *start = pt_buf_reserve(w->buf, text.size + 3 + PT_JSON_STRING_SLACK);
+    uint8_t *at = start;
+
+    if (!start) {
+        return;
+    }
+    *at = ',';
+    at += w->needs_comma;
+    *at++ = '"';
+    for (size_t done = 0; done < text.size; done += 16) {
+        size_t left = text.size - done;
+        uint64_t words[2];
+
+        memcpy(words, text.data + done, sizeof(words));
+        if ((escaped_bytes(words[0]) & low_bytes(left)) |
+            (escaped_bytes(words[1]) & low_bytes(left > 8 ? left - 8 : 0))) {
+            append_string(w, text, false);
+            return;
+        }
+        memcpy(at + done, words, sizeof(words));
+    }
+    at += text.size;
+    *at++ = '"';
+    w->buf->size += (size_t)(at - start);
+    w->needs_comma = true;
+}
+
 void pt_jsonw_str(struct pt_jsonw *w, const char *text)
 {
     pt_jsonw_string(w, pt_span_str(text));
 }
 
-#define NUMBER_BYTES_MAX 24
+#define NUMBER_BYTES_MAX 32
 
-/* Decimal digits of `value` at `at`; returns where they end. */
+/* Eight decimal digits of a number below 10^8, the first in the lowest byte: three steps halve it.
+ */
+static uint64_t eight_digits(uint32_t value)
+{
+    uint64_t fours = (value / 10000) | (uint64_t)(value % 10000) << 32;
+    uint64_t hundreds = ((fours * 10486) >> 20) & UINT64_C(0x7f0000007f);
+    uint64_t twos = ((fours - 100 * hundreds) << 16) + hundreds;
+    uint64_t tens = ((twos * 103) >> 10) & UINT64_C(0x000f000f000f000f);
+
+    return tens + ((twos - 10 * tens) << 8);
+}
+
+/* Decimal digits of `value` at `at`, where 24 bytes are; returns where they end. */
 static uint8_t *put_digits(uint8_t *at, uint64_t value)
 {
-    uint64_t limit = 10;
-    size_t count = 1;
+    uint64_t digits = 0;
+    unsigned zeros = 0;
 
-    while (value >= limit && count < 20) {
-        count++;
-        limit = count < 20 ? limit * 10 : limit;
+    if (value >= 100000000) {
+        at = put_digits(at, value / 100000000);
+        digits = eight_digits((uint32_t)(value % 100000000)) | ONES * '0';
+        memcpy(at, &digits, sizeof(digits));
+        return at + 8;
     }
-    for (size_t i = count; i-- > 0;) {
-        at[i] = (uint8_t)('0' + value % 10);
-        value /= 10;
-    }
-    return at + count;
+    digits = eight_digits((uint32_t)value);
+    zeros = (unsigned)__builtin_ctzll(digits | UINT64_C(1) << 56) / 8;
+    digits = (digits | ONES * '0') >> (8 * zeros);
+    memcpy(at, &digits, sizeof(digits));
+    return at + 8 - zeros;
 }
 
 static void append_number(struct pt_jsonw *w, bool is_negative, uint64_t magnitude)
@@ -260,12 +328,10 @@ static void append_number(struct pt_jsonw *w, bool is_negative, uint64_t magnitu
     if (!start) {
         return;
     }
-    if (w->needs_comma) {
-        *at++ = ',';
-    }
-    if (is_negative) {
-        *at++ = '-';
-    }
+    *at = ',';
+    at += w->needs_comma;
+    *at = '-';
+    at += is_negative;
     at = put_digits(at, magnitude);
     w->buf->size += (size_t)(at - start);
     w->needs_comma = true;
@@ -281,22 +347,76 @@ void pt_jsonw_uint(struct pt_jsonw *w, uint64_t value)
     append_number(w, false, value);
 }
 
+/*
+ * Most numbers of a game are decimals with few digits. Where value is the double nearest to n /
+ * 1000 with n below 10^15, that decimal reads back as value, and no other one of at most 15 digits
+ * does: it is the shortest. The division is as exact as that needs, since IEEE 754 rounds it
+ * correctly.
+ */
+static size_t format_short(uint8_t *text, double value)
+{
+    uint8_t *at = text;
+    double magnitude = fabs(value);
+    uint64_t thousandths = 0;
+    unsigned part = 0;
+
+    if (!(magnitude < 1e11)) {
+        return 0;
+    }
+    thousandths = (uint64_t)(magnitude * 1000 + 0.5);
+    if ((double)thousandths / 1000 != magnitude) {
+        return 0;
+    }
+    *at = '-';
+    at += signbit(value) != 0;
+    at = put_digits(at, thousandths / 1000);
+    part = (unsigned)(thousandths % 1000);
+    *at++ = '.';
+    *at++ = (uint8_t)('0' + part / 100);
+    if (part % 100) {
+        *at++ = (uint8_t)('0' + part / 10 % 10);
+    }
+    if (part % 10) {
+        *at++ = (uint8_t)('0' + part % 10);
+    }
+    return (size_t)(at - text);
+}
+
+size_t pt_double_format(char *text, double value)
+{
+    size_t length = format_short((uint8_t *)text, value);
+
+    return length ? length : pt_double_format_long(text, value);
+}
+
 void pt_jsonw_double(struct pt_jsonw *w, double value)
 {
-    char text[32];
+    uint8_t *start = NULL;
 
     if (!isfinite(value)) {
         pt_jsonw_null(w);
         return;
     }
-    separate(w);
-    pt_buf_append(w->buf, text, pt_double_format(text, value));
+    start = pt_buf_reserve(w->buf, 1 + NUMBER_BYTES_MAX);
+    if (start) {
+        *start = ',';
+        w->buf->size += w->needs_comma;
+        w->buf->size += pt_double_format((char *)start + w->needs_comma, value);
+        w->needs_comma = true;
+    }
 }
 
 void pt_jsonw_bool(struct pt_jsonw *w, bool value)
 {
-    separate(w);
-    pt_buf_append(w->buf, value ? "true" : "false", value ? 4 : 5);
+    static const char words[2][8] = {"false", "true"};
+    uint8_t *start = pt_buf_reserve(w->buf, 1 + sizeof(words[0]));
+
+    if (start) {
+        *start = ',';
+        memcpy(start + w->needs_comma, words[value], sizeof(words[0]));
+        w->buf->size += 5 + (size_t)w->needs_comma - value;
+        w->needs_comma = true;
+    }
 }
 
 void pt_jsonw_null(struct pt_jsonw *w)

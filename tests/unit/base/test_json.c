@@ -142,6 +142,35 @@ static void what_is_written_reads_back(void **state)
     pt_buf_release(&again);
 }
 
+/* Powers of ten and their neighbours: where a digit more begins; printf is the reference. */
+static void whole_numbers_are_written_whole(void **state)
+{
+    uint64_t power = 1;
+
+    (void)state;
+    for (int digits = 1; digits <= 20; digits++, power *= 10) {
+        for (int off = -1; off <= 1; off++) {
+            uint64_t value = power + (uint64_t)off;
+            char expected[64];
+            struct pt_buf buf;
+            struct pt_jsonw w;
+
+            pt_buf_init(&buf, 128);
+            pt_jsonw_init(&w, &buf);
+            pt_jsonw_array(&w);
+            pt_jsonw_uint(&w, value);
+            pt_jsonw_int(&w, -(int64_t)(value >> 1));
+            pt_jsonw_bool(&w, off > 0);
+            pt_jsonw_array_end(&w);
+            pt_buf_append_byte(&buf, 0);
+            snprintf(expected, sizeof(expected), "[%llu,%lld,%s]", (unsigned long long)value,
+                     -(long long)(value >> 1), off > 0 ? "true" : "false");
+            assert_string_equal((char *)buf.data, expected);
+            pt_buf_release(&buf);
+        }
+    }
+}
+
 static void doubles_round_trip(void **state)
 {
     static const double values[] = {0.1,  1.0 / 3,  DBL_MAX, DBL_MIN, 5e-324, -0.0,
@@ -238,6 +267,15 @@ static void strings_are_escaped_byte_by_byte(void **state)
                 PT_CHECK(memcmp(whole.data + 1, text, at) == 0);
                 PT_CHECK(memcmp(whole.data + 1 + at, single.data + 1, middle) == 0);
                 PT_CHECK(memcmp(whole.data + 1 + at + middle, text + at + 1, size - at - 1) == 0);
+                if (byte < 0x80) {
+                    struct pt_json root;
+
+                    PT_CHECK(parse((char *)whole.data, whole.size, &root, NULL, NULL) == PT_OK);
+                    pt_buf_reset(&single);
+                    pt_jsonw_init(&w, &single);
+                    pt_jsonw_parsed(&w, pt_json_string(root));
+                    PT_CHECK(pt_span_equal(pt_buf_span(&whole), pt_buf_span(&single)));
+                }
             }
         }
     }
@@ -322,6 +360,7 @@ int main(void)
         cmocka_unit_test(a_mistake_is_placed),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(what_is_written_reads_back),
+        cmocka_unit_test(whole_numbers_are_written_whole),
         cmocka_unit_test(doubles_round_trip),
         cmocka_unit_test(short_decimals_stay_short),
         cmocka_unit_test(strings_are_escaped_byte_by_byte),
