@@ -43,18 +43,13 @@ int64_t pt_day_of(int64_t time_us)
     return floor_div(time_us, PT_DAY_US);
 }
 
-/* `count` digits at `text` as a number, or -1. */
-static int digits(const char *text, int count)
+/* Two digits at `text` as a number, or one below 0. */
+static int two_digits(const char *text)
 {
-    int value = 0;
+    unsigned tens = (unsigned)(text[0] - '0');
+    unsigned units = (unsigned)(text[1] - '0');
 
-    for (int i = 0; i < count; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return -1;
-        }
-        value = value * 10 + (text[i] - '0');
-    }
-    return value;
+    return tens <= 9 && units <= 9 ? (int)(tens * 10 + units) : -10000;
 }
 
 static int days_in_month(int year, int month)
@@ -81,12 +76,12 @@ bool pt_rfc3339_parse(const char *text, size_t bytes, int64_t *time_us_out)
         text[13] != ':' || text[16] != ':') {
         return false;
     }
-    year = digits(text, 4);
-    month = digits(text + 5, 2);
-    day = digits(text + 8, 2);
-    hour = digits(text + 11, 2);
-    minute = digits(text + 14, 2);
-    second = digits(text + 17, 2);
+    year = two_digits(text) * 100 + two_digits(text + 2);
+    month = two_digits(text + 5);
+    day = two_digits(text + 8);
+    hour = two_digits(text + 11);
+    minute = two_digits(text + 14);
+    second = two_digits(text + 17);
     if (year < 0 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
         hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
         return false;
@@ -107,8 +102,8 @@ bool pt_rfc3339_parse(const char *text, size_t bytes, int64_t *time_us_out)
     if (at + 1 == bytes && (text[at] == 'Z' || text[at] == 'z')) {
         offset_minutes = 0;
     } else if (at + 6 == bytes && (text[at] == '+' || text[at] == '-') && text[at + 3] == ':') {
-        int offset_hour = digits(text + at + 1, 2);
-        int offset_minute = digits(text + at + 4, 2);
+        int offset_hour = two_digits(text + at + 1);
+        int offset_minute = two_digits(text + at + 4);
 
         if (offset_hour < 0 || offset_hour > 23 || offset_minute < 0 || offset_minute > 59) {
             return false;
