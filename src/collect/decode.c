@@ -16,6 +16,7 @@
 #include "schema/schema.h"
 #include "wire/rfc3339.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -376,7 +377,7 @@ static bool take_value(struct pt_decode_batch *batch, struct pt_jsonw *w, const 
                                     "a text value has %zu bytes; at most %u are taken", text.size,
                                     limits->value_bytes_max);
         }
-        pt_jsonw_string(w, text);
+        pt_jsonw_parsed(w, text);
         return true;
     case PT_JSON_INT:
         pt_jsonw_int(w, pt_json_int(value));
@@ -437,6 +438,66 @@ static bool take_container(struct pt_decode_batch *batch, struct pt_jsonw *w,
     return true;
 }
 
+static_assert(sizeof(struct pt_decode_key) == 64, "a known key takes one line of the cache");
+
+/* Word by word: both sides have readable bytes behind them, and a call costs more than that. */
+static bool is_same_key(const uint8_t *known, const uint8_t *key, size_t bytes)
+{
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+        uint64_t a = 0;
+        uint64_t b = 0;
+
+        memcpy(&a, known + at, sizeof(a));
+        memcpy(&b, key + at, sizeof(b));
+        if (bytes - at < sizeof(a)) {
+            unsigned rest_bits = (unsigned)(8 * (sizeof(a) - (bytes - at)));
+
+            a <<= rest_bits; /* little-endian: the bytes that count are the lowest */
+            b <<= rest_bits;
+        }
+        if (a != b) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Writes attribute number `index`'s key and gives its sketch; NULL: there are too many keys. */
+static struct pt_sketch *take_key(struct pt_decode_batch *batch, struct pt_jsonw *w,
+                                  const struct pt_cardinality_name *name, uint32_t index,
+                                  struct pt_span key)
+{
+    uint64_t place = (name->hash + index * UINT64_C(0x9e3779b97f4a7c15)) >> 20;
+    struct pt_decode_key *known = &batch->decoder->keys[place % PT_DECODE_KEYS];
+    struct pt_buf *buf = w->buf;
+    size_t before = 0;
+
+    if (known->name_hash == name->hash && known->quoted_bytes == key.size + 3 &&
+        is_same_key(known->quoted + 1, key.data, key.size)) {
+        uint8_t *at = pt_buf_reserve(buf, 1 + sizeof(known->quoted));
+
+        if (at) {
+            *at = ',';
+            buf->size += w->needs_comma;
+            memcpy(buf->data + buf->size, known->quoted, sizeof(known->quoted));
+            buf->size += known->quoted_bytes;
+            w->needs_comma = false;
+        }
+        return known->sketch;
+    }
+    known->sketch = pt_cardinality_key(batch->env->cardinality, name, key);
+    known->name_hash = name->hash;
+    known->quoted_bytes = 0;
+    before = buf->size + w->needs_comma;
+    pt_jsonw_key_span(w, key);
+    if (known->sketch && !buf->has_failed && buf->size == before + key.size + 3 &&
+        key.size <= PT_DECODE_KEY_BYTES_MAX) {
+        known->quoted_bytes = (uint8_t)(key.size + 3);
+        memcpy(known->quoted, buf->data + before, key.size + 3);
+    }
+    return known->sketch;
+}
+
 static bool take_attributes(struct pt_decode_batch *batch, const struct pt_event_fields *fields,
                             struct pt_problem *problem)
 {
@@ -445,6 +506,7 @@ static bool take_attributes(struct pt_decode_batch *batch, const struct pt_event
     struct pt_cardinality_name name = pt_cardinality_name(fields->event_name);
     const struct pt_span none = {0};
     struct pt_jsonw w;
+    uint32_t index = 0;
     uint32_t count = pt_json_count(fields->attributes);
 
     if (count > limits->attributes_max) {
@@ -461,7 +523,7 @@ static bool take_attributes(struct pt_decode_batch *batch, const struct pt_event
                                     "a key has %zu bytes; at most %u are taken", it.key.size,
                                     limits->key_bytes_max);
         }
-        sketch = pt_cardinality_key(cardinality, &name, it.key);
+        sketch = take_key(batch, &w, &name, index++, it.key);
         if (!sketch) {
             return refuse_attribute(problem, "too_many_keys", it.key,
                                     "events of this name have used too many different attribute "
@@ -470,7 +532,6 @@ static bool take_attributes(struct pt_decode_batch *batch, const struct pt_event
         if (pt_json_type(it.value) == PT_JSON_STRING) {
             pt_cardinality_value(cardinality, sketch, &name, it.key, pt_json_string(it.value));
         }
-        pt_jsonw_key_span(&w, it.key);
         if (!take_value(batch, &w, &it.value, it.key, 1, problem)) {
             return false;
         }
@@ -698,6 +759,10 @@ void pt_decode_begin(struct pt_decode_batch *batch, struct pt_decoder *decoder,
     if (decoder->players_of != env->pseudonyms) {
         memset(decoder->players, 0, sizeof(decoder->players));
         decoder->players_of = env->pseudonyms;
+    }
+    if (decoder->keys_of != env->cardinality) {
+        memset(decoder->keys, 0, sizeof(decoder->keys));
+        decoder->keys_of = env->cardinality;
     }
     if (decoder->registry) {
         pt_registry_reader_refresh(decoder->registry);

@@ -62,6 +62,22 @@ struct pt_decode_player {
 };
 
 /*
+ * Attribute keys lately seen, by event name and place among the attributes: events of a name mostly
+ * have the same keys in the same order. Spares the way to the key's sketch, and the key is written
+ * with one copy.
+ */
+#define PT_DECODE_KEYS 1024
+#define PT_DECODE_KEY_BYTES_MAX 39 /* longer ones go the long way */
+#define PT_DECODE_QUOTED_BYTES 47
+struct pt_decode_key {
+    uint64_t name_hash;
+    struct pt_sketch *sketch; /* NULL: empty */
+    uint8_t quoted_bytes;
+    uint8_t
+        quoted[PT_DECODE_QUOTED_BYTES]; /* as in JSON: quotes and colon with it; nothing escaped */
+};
+
+/*
  * One thread's working memory, used again for each request. After pt_decode_body():
  * records and dead letters laid out one after another, and the body of the answer.
  */
@@ -77,6 +93,8 @@ struct pt_decoder {
     struct pt_buf seen;                     /* the watch's own notes of a request */
     const struct pt_pseudonyms *players_of; /* whose pseudonyms `players` holds */
     struct pt_decode_player players[PT_DECODE_PLAYERS];
+    const struct pt_cardinality *keys_of; /* whose sketches `keys` holds */
+    struct pt_decode_key keys[PT_DECODE_KEYS];
     struct pt_registry_reader *registry; /* NULL: events are held to the base schema alone */
     struct pt_schema_scratch *schema_scratch;
     struct pt_schema_errors *schema_errors;
