@@ -3,16 +3,14 @@
  */
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
+#include "cmd/ndjson.h"
 #include "flag/flag.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LINE_BYTES_MAX (1u << 20)
 #define ANSWER_BYTES_MAX (PT_FLAGS_FILE_BYTES_MAX + LINE_BYTES_MAX)
-#define CHUNK_BYTES 65536
 
 /* What one evaluation needs besides the flags. */
 struct desk {
@@ -136,8 +134,9 @@ static bool refuse_line(struct desk *desk, struct pt_span key, enum pt_flag_erro
 }
 
 /* {"key","context","type","default"}; `line` has padding behind it. */
-static bool evaluate_line(struct desk *desk, struct pt_span line)
+static bool evaluate_line(void *ctx, struct pt_span line)
 {
+    struct desk *desk = ctx;
     struct pt_error err = {0};
     struct pt_json root;
     struct pt_span key = {0};
@@ -159,75 +158,6 @@ static bool evaluate_line(struct desk *desk, struct pt_span line)
     }
     return evaluate(desk, key, pt_json_member(root, "context"), type,
                     pt_json_member(root, "default"));
-}
-
-static bool is_blank(struct pt_span line)
-{
-    for (size_t i = 0; i < line.size; i++) {
-        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Evaluate the whole lines of `text` and keep the rest; `is_last` takes that too. */
-static bool evaluate_lines(struct desk *desk, struct pt_buf *text, bool is_last)
-{
-    size_t at = 0;
-
-    if (!pt_buf_reserve(text, PT_JSON_PADDING)) {
-        pt_cmd_say("flags eval: a line is longer than %u bytes", LINE_BYTES_MAX);
-        return false;
-    }
-    memset(text->data + text->size, 0, PT_JSON_PADDING);
-    while (at < text->size) {
-        const uint8_t *end = memchr(text->data + at, '\n', text->size - at);
-        struct pt_span line;
-
-        if (!end && !is_last) {
-            break;
-        }
-        line = pt_span_of(text->data + at, end ? (size_t)(end - text->data) - at : text->size - at);
-        at += line.size + (end ? 1 : 0);
-        if (!is_blank(line) && !evaluate_line(desk, line)) {
-            return false;
-        }
-    }
-    memmove(text->data, text->data + at, text->size - at);
-    text->size -= at;
-    return true;
-}
-
-static int evaluate_stdin(struct desk *desk)
-{
-    struct pt_buf text;
-    int status = PT_EXIT_OK;
-
-    pt_buf_init(&text, LINE_BYTES_MAX + CHUNK_BYTES + PT_JSON_PADDING);
-    /* read(2), not fread(3): a script that waits for each answer before it sends the next line gets
-     * it. */
-    for (bool is_last = false; !is_last && status == PT_EXIT_OK;) {
-        uint8_t *room = pt_buf_reserve(&text, CHUNK_BYTES);
-        ssize_t bytes = room ? read(STDIN_FILENO, room, CHUNK_BYTES) : 0;
-
-        if (bytes < 0 && errno == EINTR) {
-            continue;
-        }
-        if (!room || bytes < 0) {
-            pt_cmd_say(room ? "flags eval: standard input cannot be read"
-                            : "flags eval: a line is longer than 1 MiB");
-            status = PT_EXIT_FAILED;
-            break;
-        }
-        text.size += (size_t)bytes;
-        is_last = bytes == 0;
-        if (!evaluate_lines(desk, &text, is_last) || fflush(stdout) != 0) {
-            status = PT_EXIT_FAILED;
-        }
-    }
-    pt_buf_release(&text);
-    return status;
 }
 
 /* ---- subcommands ---- */
@@ -293,7 +223,8 @@ static int eval(const struct given *given, const char *key)
         status = pt_cmd_failed("flags", &err);
         goto out;
     }
-    status = key ? evaluate_key(&desk, given, key) : evaluate_stdin(&desk);
+    status = key ? evaluate_key(&desk, given, key)
+                 : pt_cmd_each_line("flags eval", LINE_BYTES_MAX, evaluate_line, &desk);
 
 out:
     pt_data_dir_release(&dir);

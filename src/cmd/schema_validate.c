@@ -3,17 +3,15 @@
  */
 #include "base/io.h"
 #include "cmd/cmd.h"
+#include "cmd/ndjson.h"
 #include "cmd/schema_verbs.h"
 #include "schema/schema.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LINE_BYTES_MAX (16u << 20)
 #define ANSWER_BYTES_MAX (1u << 20)
-#define CHUNK_BYTES 65536
 #define REMOTES_MAX 32
 
 /* `--remotes URL=DIR`: documents under URL are files under DIR. */
@@ -122,8 +120,9 @@ static void write_error(struct pt_jsonw *w, const char *instance, const char *sc
 }
 
 /* Prints the verdict on a line that has padding behind it. */
-static bool check_line(struct checker *checker, struct pt_span line)
+static bool check_line(void *ctx, struct pt_span line)
 {
+    struct checker *checker = ctx;
     struct pt_error err = {0};
     struct pt_json root;
     struct pt_jsonw w;
@@ -156,75 +155,6 @@ static bool check_line(struct checker *checker, struct pt_span line)
            fwrite(checker->answer.data, 1, checker->answer.size, stdout) == checker->answer.size;
 }
 
-static bool is_blank(struct pt_span line)
-{
-    for (size_t i = 0; i < line.size; i++) {
-        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Check the whole lines of `text` and keep the rest; `is_last` takes that too. */
-static bool check_lines(struct checker *checker, struct pt_buf *text, bool is_last)
-{
-    size_t at = 0;
-
-    if (!pt_buf_reserve(text, PT_JSON_PADDING)) {
-        pt_cmd_say("schema validate: a line is longer than %u bytes", LINE_BYTES_MAX);
-        return false;
-    }
-    memset(text->data + text->size, 0, PT_JSON_PADDING);
-    while (at < text->size) {
-        const uint8_t *end = memchr(text->data + at, '\n', text->size - at);
-        struct pt_span line;
-
-        if (!end && !is_last) {
-            break;
-        }
-        line = pt_span_of(text->data + at, end ? (size_t)(end - text->data) - at : text->size - at);
-        at += line.size + (end ? 1 : 0);
-        if (!is_blank(line) && !check_line(checker, line)) {
-            return false;
-        }
-    }
-    memmove(text->data, text->data + at, text->size - at);
-    text->size -= at;
-    return true;
-}
-
-static int check_stdin(struct checker *checker)
-{
-    struct pt_buf text;
-    int status = PT_EXIT_OK;
-
-    pt_buf_init(&text, LINE_BYTES_MAX + CHUNK_BYTES + PT_JSON_PADDING);
-    /* read(2), not fread(3): whoever waits for each verdict before sending the next line gets it.
-     */
-    for (bool is_last = false; !is_last && status == PT_EXIT_OK;) {
-        uint8_t *room = pt_buf_reserve(&text, CHUNK_BYTES);
-        ssize_t bytes = room ? read(STDIN_FILENO, room, CHUNK_BYTES) : 0;
-
-        if (bytes < 0 && errno == EINTR) {
-            continue;
-        }
-        if (!room || bytes < 0) {
-            pt_cmd_say(room ? "schema validate: standard input cannot be read"
-                            : "schema validate: a line is longer than 16 MiB");
-            status = PT_EXIT_FAILED;
-            break;
-        }
-        text.size += (size_t)bytes;
-        is_last = bytes == 0;
-        if (!check_lines(checker, &text, is_last) || fflush(stdout) != 0) {
-            status = PT_EXIT_FAILED;
-        }
-    }
-    pt_buf_release(&text);
-    return status;
-}
-
 /* ---- the verb ---- */
 
 static int validate(const char *path, const struct pt_schema_options *options)
@@ -248,7 +178,7 @@ static int validate(const char *path, const struct pt_schema_options *options)
                pt_schema_compile(&checker->schema, pt_span_of(data, size), options, &err)) {
         status = pt_cmd_failed(path, &err);
     } else {
-        status = check_stdin(checker);
+        status = pt_cmd_each_line("schema validate", LINE_BYTES_MAX, check_line, checker);
     }
     pt_free(data);
     pt_schema_destroy(checker->schema);
