@@ -34,38 +34,34 @@ static const char entry_schema[] =
         "file_sequence_number", "\"long\"",
         "4") ","
              "{\"name\":\"data_file\",\"field-id\":2,\"type\":"
-             "{\"type\":\"record\",\"name\":\"r2\",\"fields\":[" REQUIRED("content", "\"int\"", "134") "," REQUIRED(
-                 "file_path", "\"string\"",
-                 "100") "," REQUIRED("file_format", "\"string\"",
-                                     "101") ","
-                                            "{\"name\":\"partition\",\"field-id\":102,\"type\":"
-                                            "{\"type\":\"record\",\"name\":\"r102\",\"fields\":"
-                                            "[" OPTIONAL("event_time_day", "{\"type\":\"int\",\"logicalType\":\"date\"}", "1000") "]}}," REQUIRED("record_count", "\"long\"", "103") "," REQUIRED(
-                                                "file_size_in_bytes", "\"long\"",
-                                                "104") "," MAP("column_sizes", "\"long\"", "108",
-                                                               "117",
-                                                               "118") "," MAP("value_counts",
-                                                                              "\"long\"", "109",
-                                                                              "119",
-                                                                              "120") "," MAP("null_"
-                                                                                             "value"
-                                                                                             "_coun"
-                                                                                             "ts",
-                                                                                             "\"lon"
-                                                                                             "g\"",
-                                                                                             "110",
-                                                                                             "121",
-                                                                                             "122") "," MAP("lower_bounds",
-                                                                                                            "\"bytes\"",
-                                                                                                            "125",
-                                                                                                            "126",
-                                                                                                            "127") "," MAP("upper_bounds",
-                                                                                                                           "\"bytes\"",
-                                                                                                                           "128",
-                                                                                                                           "129",
-                                                                                                                           "130") "," OPTIONAL("sort_order_id",
-                                                                                                                                               "\"int\"",
-                                                                                                                                               "140") "]}}]}";
+             "{\"type\":\"record\",\"name\":\"r2\",\"fields\":[" REQUIRED("content", "\"int\"", "134") "," REQUIRED("file_path", "\"string\"", "100") "," REQUIRED(
+                 "file_format", "\"string\"",
+                 "101") ","
+                        "{\"name\":\"partition\",\"field-id\":102,\"type\":"
+                        "{\"type\":\"record\",\"name\":\"r102\",\"fields\":"
+                        "[" OPTIONAL("event_time_day", "{\"type\":\"int\",\"logicalType\":\"date\"}", "1000") "]}}," REQUIRED("record_count", "\"long\"", "103") "," REQUIRED(
+                            "file_size_in_bytes", "\"long\"",
+                            "104") "," MAP("column_sizes", "\"long\"", "108", "117",
+                                           "118") "," MAP("value_counts", "\"long\"", "109", "119",
+                                                          "120") "," MAP("null_"
+                                                                         "value"
+                                                                         "_coun"
+                                                                         "ts",
+                                                                         "\"lon"
+                                                                         "g\"",
+                                                                         "110", "121",
+                                                                         "122") "," MAP("lower_"
+                                                                                        "bounds",
+                                                                                        "\"bytes\"",
+                                                                                        "125",
+                                                                                        "126",
+                                                                                        "127") "," MAP("upper_bounds",
+                                                                                                       "\"bytes\"",
+                                                                                                       "128",
+                                                                                                       "129",
+                                                                                                       "130") "," OPTIONAL("sort_order_id",
+                                                                                                                           "\"int\"",
+                                                                                                                           "140") "]}}]}";
 
 static const char
     list_schema[] =

@@ -1,7 +1,8 @@
 /*
  * registry_request.c - Confluent Schema Registry's REST interface: a request in, an answer out
  *
- * Answers are in Confluent's form: {"error_code","message"} for what failed, with the codes that its clients know.
+ * Answers are in Confluent's form: {"error_code","message"} for what failed, with the codes that
+ * its clients know.
  */
 #include "schema/registry_request.h"
 
@@ -64,7 +65,8 @@ static int hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The path's words, percent signs resolved; false for a broken escape, too many words, or an empty one. */
+/* The path's words, percent signs resolved; false for a broken escape, too many words, or an empty
+ * one. */
 static bool read_path(struct call *call, struct pt_span path)
 {
     size_t at = 0;
@@ -146,8 +148,8 @@ static struct pt_span flag_value(struct pt_span query, const char *name, uint8_t
                 bool is_escape = start[i] == '%' && i + 2 < count && hex_digit(start[i + 1]) >= 0 &&
                                  hex_digit(start[i + 2]) >= 0;
 
-                int value = is_escape ? hex_digit(start[i + 1]) << 4 | hex_digit(start[i + 2])
-                                      : start[i];
+                int value =
+                    is_escape ? hex_digit(start[i + 1]) << 4 | hex_digit(start[i + 2]) : start[i];
 
                 out[size++] = (uint8_t)value;
                 i += is_escape ? 2 : 0;
@@ -176,10 +178,11 @@ static bool read_version(struct registry_desk *desk, struct pt_span text, uint32
         number = number * 10 + (uint64_t)(text.data[i] - '0');
     }
     if (number == 0 || number > INT32_MAX) {
-        registry_fail(desk, 42202,
-             "The specified version '%.*s' is not a valid version id. Allowed values are between "
-             "[1, 2^31-1] and the string \"latest\"",
-             PT_SPAN_ARG(text));
+        registry_fail(
+            desk, 42202,
+            "The specified version '%.*s' is not a valid version id. Allowed values are between "
+            "[1, 2^31-1] and the string \"latest\"",
+            PT_SPAN_ARG(text));
         return false;
     }
     *version_out = (uint32_t)number;
@@ -237,13 +240,15 @@ static void write_version(struct pt_jsonw *w, struct pt_span subject,
 }
 
 /* Fails the answer where the subject, or the version that is asked for, is not there. */
-static const struct pt_registry_version *find_version(struct registry_desk *desk, struct pt_span subject,
-                                                      struct pt_span text, bool with_deleted)
+static const struct pt_registry_version *find_version(struct registry_desk *desk,
+                                                      struct pt_span subject, struct pt_span text,
+                                                      bool with_deleted)
 {
     uint32_t count = 0;
     uint32_t number = 0;
     bool is_live = false;
-    const struct pt_registry_version *versions = pt_registry_versions(desk->reader, subject, &count);
+    const struct pt_registry_version *versions =
+        pt_registry_versions(desk->reader, subject, &count);
     const struct pt_registry_version *found = NULL;
 
     if (!read_version(desk, text, &number)) {
@@ -452,8 +457,9 @@ static void get_config(struct registry_desk *desk, const struct call *call)
     enum pt_compat_mode mode = pt_registry_mode(desk->reader, subject, &is_own);
 
     if (!is_own && !has_flag(call->query, "defaultToGlobal")) {
-        registry_fail(desk, 40408, "Subject '%.*s' does not have subject-level compatibility configured",
-             PT_SPAN_ARG(subject));
+        registry_fail(desk, 40408,
+                      "Subject '%.*s' does not have subject-level compatibility configured",
+                      PT_SPAN_ARG(subject));
         return;
     }
     pt_jsonw_object(&desk->w);
@@ -462,14 +468,16 @@ static void get_config(struct registry_desk *desk, const struct call *call)
     pt_jsonw_object_end(&desk->w);
 }
 
-/* ---- bodies ------------------------------------------------------------------------------------ */
+/* ---- bodies ------------------------------------------------------------------------------------
+ */
 
 struct schema_body {
     struct pt_registry_schema schema;
     struct pt_registry_reference references[PT_REGISTRY_REFERENCES_MAX];
 };
 
-static bool read_references(struct registry_desk *desk, struct pt_json list, struct schema_body *body)
+static bool read_references(struct registry_desk *desk, struct pt_json list,
+                            struct schema_body *body)
 {
     struct pt_json_iter it;
 
@@ -482,12 +490,12 @@ static bool read_references(struct registry_desk *desk, struct pt_json list, str
     }
     it = pt_json_iterate(list);
     while (pt_json_next(&it)) {
-        struct pt_registry_reference *reference =
-            &body->references[body->schema.reference_count];
+        struct pt_registry_reference *reference = &body->references[body->schema.reference_count];
         int64_t version = 0;
 
         if (body->schema.reference_count == PT_REGISTRY_REFERENCES_MAX) {
-            registry_fail(desk, 42201, "Invalid schema: more than %u references", PT_REGISTRY_REFERENCES_MAX);
+            registry_fail(desk, 42201, "Invalid schema: more than %u references",
+                          PT_REGISTRY_REFERENCES_MAX);
             return false;
         }
         if (pt_json_type(it.value) != PT_JSON_OBJECT ||
@@ -495,7 +503,8 @@ static bool read_references(struct registry_desk *desk, struct pt_json list, str
             !pt_json_member_string(it.value, "subject", &reference->subject) ||
             !pt_json_member_int(it.value, "version", &version) || version < 1 ||
             version > INT32_MAX || reference->name.size == 0 || reference->name.size > 1024) {
-            registry_fail(desk, 42201, "Invalid schema: a reference needs name, subject and version");
+            registry_fail(desk, 42201,
+                          "Invalid schema: a reference needs name, subject and version");
             return false;
         }
         reference->version = (uint32_t)version;
@@ -505,7 +514,8 @@ static bool read_references(struct registry_desk *desk, struct pt_json list, str
 }
 
 /* The body as an object; fails the answer with Confluent's code for what is no JSON. */
-static bool read_object(struct registry_desk *desk, const struct call *call, struct pt_json *root_out)
+static bool read_object(struct registry_desk *desk, const struct call *call,
+                        struct pt_json *root_out)
 {
     struct pt_error err = {0};
     enum pt_code code = call->body.size == 0
@@ -521,7 +531,8 @@ static bool read_object(struct registry_desk *desk, const struct call *call, str
     return code == PT_OK;
 }
 
-static bool read_schema_body(struct registry_desk *desk, const struct call *call, struct schema_body *body)
+static bool read_schema_body(struct registry_desk *desk, const struct call *call,
+                             struct schema_body *body)
 {
     struct pt_json root;
     struct pt_json type;
@@ -533,24 +544,29 @@ static bool read_schema_body(struct registry_desk *desk, const struct call *call
     }
     type = pt_json_member(root, "schemaType");
     if (!pt_json_exists(type)) {
-        registry_fail(desk, 42201,
-             "Invalid schema: without a schemaType it would be AVRO, which is not kept here: send "
-             "\"schemaType\":\"JSON\"");
+        registry_fail(
+            desk, 42201,
+            "Invalid schema: without a schemaType it would be AVRO, which is not kept here: send "
+            "\"schemaType\":\"JSON\"");
         return false;
     }
     if (pt_json_type(type) != PT_JSON_STRING || !pt_span_is(pt_json_string(type), "JSON")) {
-        registry_fail(desk, 42201, "Invalid schema: schemaType must be JSON; AVRO and PROTOBUF are not kept here");
+        registry_fail(
+            desk, 42201,
+            "Invalid schema: schemaType must be JSON; AVRO and PROTOBUF are not kept here");
         return false;
     }
     if (!pt_json_member_string(root, "schema", &body->schema.json)) {
-        registry_fail(desk, 42201, "Invalid schema: \"schema\" must be a string that holds a JSON Schema");
+        registry_fail(desk, 42201,
+                      "Invalid schema: \"schema\" must be a string that holds a JSON Schema");
         return false;
     }
     (void)pt_json_member_string(root, "schemaVer", &body->schema.schemaver);
     return read_references(desk, pt_json_member(root, "references"), body);
 }
 
-/* ---- what the API's thread does ------------------------------------------------------------------- */
+/* ---- what the API's thread does
+ * ------------------------------------------------------------------- */
 
 static void write_reason(struct pt_jsonw *w, const struct pt_compat_reason *reason)
 {
@@ -579,7 +595,8 @@ static void add_reasons(struct registry_desk *desk, const struct pt_registry_fau
     pt_jsonw_object_end(w);
 }
 
-static void write_id(struct registry_desk *desk, struct pt_span subject, uint32_t version, uint32_t id)
+static void write_id(struct registry_desk *desk, struct pt_span subject, uint32_t version,
+                     uint32_t id)
 {
     uint32_t count = 0;
     const struct pt_registry_version *versions = NULL;
@@ -679,9 +696,10 @@ static void do_set_mode(struct registry_desk *desk, const struct call *call)
     }
     if (!pt_json_member_string(root, "compatibility", &name) ||
         !pt_compat_mode_parse(name, &mode)) {
-        registry_fail(desk, 42203,
-             "Invalid compatibility level. Valid values are none, backward, forward, full, "
-             "backward_transitive, forward_transitive, and full_transitive");
+        registry_fail(
+            desk, 42203,
+            "Invalid compatibility level. Valid values are none, backward, forward, full, "
+            "backward_transitive, forward_transitive, and full_transitive");
         return;
     }
     if (pt_registry_set_mode(desk->registry, subject, &mode, &fault)) {
