@@ -102,6 +102,10 @@ static enum pt_code check_listen(const struct node *node, struct pt_error *err)
     if (pt_keys_has(node->keys, PT_SCOPE_EVENTS) || is_loopback_address(address)) {
         return PT_OK;
     }
+    if (!strrchr(address, ':')) {
+        return pt_fail(err, PT_INVALID,
+                       "\"%s\" is not an address and a port such as 127.0.0.1:8080", address);
+    }
     if (node->is_ephemeral) {
         return pt_fail(err, PT_INVALID,
                        "%s can be reached from other machines and no key is set: set collect.keys "

@@ -117,3 +117,9 @@ test('kill -9 loses nothing that was acknowledged', async (t) => {
     const audit = await cli(['audit', '--data', dir]);
     assert.equal(audit.code, 0, audit.stdout + audit.stderr);
 });
+
+test('an address that is none is told as such', async (t) => {
+    const { code, stderr } = await cli(['serve', '--data', freshDir(t), '--listen', 'nonsense']);
+    assert.equal(code, 1);
+    assert.match(stderr, /^playtrace: serve: "nonsense" is not an address and a port/m);
+});
