@@ -260,6 +260,7 @@ static void csharp_compiles_and_records(void **state)
         skip();
     }
     compile_and_run(PT_CODEGEN_CSHARP, "cs", "main.cs", csharp_program,
+                    "export LC_ALL=C.UTF-8; "
                     "mcs -warnaserror -out:main.exe *.cs 2>&1 && mono main.exe");
 }
 
