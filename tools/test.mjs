@@ -1,9 +1,11 @@
 // test.mjs [STEP...] - everything that holds Playtrace to its promises, one step after the other
 //
 // Without arguments all steps run, in the order of the table at the end. Each step prints a heading and
-// what failed in it; its whole output is kept in build/test-logs/. The last line sums up what ran:
+// what failed in it; its whole output is kept in build/test-logs/. The end sums up what ran:
 // test functions of the unit programs, tests of node:test, and one for each build that is a check of
 // its own. A program that dies, a build that breaks and a report of a sanitizer each count as a failure.
+// What failed is told a second time after the sum, with the end of its output, so that a log of which
+// only the end was kept still says what and why.
 //
 // ROUNDS=n sets the rounds of kill -9 (200), PT_SEED=n replays a seed that a failure printed.
 import { spawn } from 'node:child_process';
@@ -16,6 +18,8 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const logDir = path.join(root, 'build', 'test-logs');
 const jobs = String(os.cpus().length);
 const totals = { passed: 0, failed: 0, skipped: 0 };
+const failures = []; // { step, name, lines }
+const failureLinesMax = 40;
 
 const sanitizerEnv = {
     ASAN_OPTIONS: 'detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1',
@@ -61,6 +65,18 @@ function say(counts) {
     console.log(`   ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 }
 
+// Kept for the end. Of long output the end is shown; what a failed check printed stands there, except
+// where a program said more afterwards, so lines that speak of a failure are kept in front of it.
+function remember(step, name, lines) {
+    const text = lines.filter((line) => line.trim() !== '');
+    const tail = text.slice(-failureLinesMax);
+    const said = text
+        .slice(0, -failureLinesMax)
+        .filter((line) => /FAILED|error:|Error:|Sanitizer|Failure!|PT_CHECK/.test(line))
+        .slice(-failureLinesMax);
+    failures.push({ step, name, lines: [...said, ...tail] });
+}
+
 // ---- builds -----------------------------------------------------------------
 
 async function build(preset) {
@@ -68,6 +84,7 @@ async function build(preset) {
     if (!result.isOk) {
         console.log(result.text);
         console.log(`   the ${preset} build is broken`);
+        remember('build', preset, result.text.split('\n'));
     }
     return result.isOk;
 }
@@ -133,12 +150,14 @@ async function unit(preset) {
                 console.log(`   ${name}: ${skip}`);
             }
             if (!isOk) {
+                remember(`unit-${preset}`, `${name} (${verdict})`, lines);
                 console.log(`   ${name}: failed\n${lines.map((text) => `      ${text}`).join('\n')}`);
             }
         }
     }
     if (programs === 0) {
         console.log(result.text);
+        remember(`unit-${preset}`, 'ctest', result.text.split('\n'));
         sum.failed++;
     }
     console.log(`   ${programs} programs of ${dir}`);
@@ -175,7 +194,31 @@ async function nodeTests(name, directory, env = {}) {
     if (!result.isOk && counts.failed === 0) {
         counts.failed = 1;
     }
+    rememberTap(name, text, counts.failed > 0 ? result.text : '');
     return count(counts);
+}
+
+// Each `not ok` that is no parent of another, with the block of facts that TAP puts behind it.
+function rememberTap(step, tap, said) {
+    const lines = tap.split('\n');
+    const before = failures.length;
+
+    for (let i = 0; i < lines.length; i++) {
+        const failed = /^( *)not ok \d+ - (.*)$/.exec(lines[i]);
+        if (!failed || / # (SKIP|TODO)/i.test(lines[i])) {
+            continue;
+        }
+        const facts = [];
+        for (i++; i < lines.length && !/^ *\.\.\.$/.test(lines[i]); i++) {
+            facts.push(lines[i].slice(failed[1].length));
+        }
+        if (!facts.some((line) => /failureType: 'subtestsFailed'/.test(line))) {
+            remember(step, failed[2], facts);
+        }
+    }
+    if (said !== '' && failures.length === before) {
+        remember(step, 'the test runner', said.split('\n'));
+    }
 }
 
 const programOf = (preset) => ({ PLAYTRACE_BIN: path.join(root, 'build', preset, 'playtrace') });
@@ -223,4 +266,11 @@ if (broken.length > 0) {
     console.log(`failed steps: ${broken.join(', ')}`);
 }
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+for (const { step, name, lines } of failures) {
+    console.log(`\n-- failed: ${step}: ${name}`);
+    console.log(lines.map((line) => `   ${line}`).join('\n'));
+}
+if (failures.length > 0) {
+    console.log(`\nfailed: ${failures.map(({ step, name }) => `${step}: ${name}`).join('; ')}`);
+}
 process.exit(totals.failed === 0 && broken.length === 0 ? 0 : 1);

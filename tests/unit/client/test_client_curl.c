@@ -99,11 +99,10 @@ static char *read_request(struct server *server, int fd, char *buffer, size_t bu
     }
 }
 
+/* A client that ran out of patience has left: no fault of this thread, which could not tell it. */
 static void answer(int fd, const char *text)
 {
-    size_t bytes = strlen(text);
-
-    PT_CHECK(send(fd, text, bytes, MSG_NOSIGNAL) == (ssize_t)bytes);
+    (void)send(fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
 static void answer_receipt(int fd, unsigned events, bool is_chunked, size_t blanks)
@@ -128,7 +127,9 @@ static void answer_receipt(int fd, unsigned events, bool is_chunked, size_t blan
         static const char spaces[] = "                                                        ";
         size_t part = blanks < sizeof(spaces) - 1 ? blanks : sizeof(spaces) - 1;
 
-        PT_CHECK(send(fd, spaces, part, MSG_NOSIGNAL) == (ssize_t)part);
+        if (send(fd, spaces, part, MSG_NOSIGNAL) < 0) {
+            return;
+        }
         blanks -= part;
     }
 }
@@ -314,24 +315,29 @@ static void no_manner_of_failing_loses_events(void **state)
 
         server_behave(server, manners[i]);
         options.flush_ignores_retry = true;
+        if (manners[i] != MANNER_HANG) {
+            options.request_timeout_ms = 10000; /* these end by themselves */
+        }
         PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
         for (unsigned k = 0; k < 3; k++) {
             PT_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_OK);
         }
-        PT_CHECK(playtrace_flush(p, 700) == PLAYTRACE_QUEUED);
-        playtrace_stats(p, &stats);
-        PT_CHECK(stats.delivered == 0 && stats.queued == 3 && stats.send_attempts > 0);
+        do { /* once, unless the machine stood still all the while */
+            PT_CHECK(playtrace_flush(p, 700) == PLAYTRACE_QUEUED);
+            playtrace_stats(p, &stats);
+        } while (stats.send_attempts == 0);
+        PT_CHECK(stats.delivered == 0 && stats.queued == 3);
         if (manners[i] == MANNER_BUSY) {
             PT_CHECK(stats.send_attempts <= 2); /* 7 s were asked for; one more by the flush */
         }
         server_behave(server, MANNER_RECEIPT);
-        options.request_timeout_ms = 5000;
         PT_CHECK(playtrace_flush(p, 10000) == PLAYTRACE_OK);
         playtrace_stats(p, &stats);
         PT_CHECK(stats.delivered == 3 && stats.retries > 0);
         PT_CHECK(playtrace_close(p, 1000) == PLAYTRACE_OK);
         server_stop(server);
-        PT_CHECK(server->events == 3);
+        /* A receipt that came after 300 ms was not waited for: the same events came again. */
+        PT_CHECK(manners[i] == MANNER_HANG ? server->events >= 3 : server->events == 3);
         server_free(server);
         pt_test_dir_remove(dir);
     }
