@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -54,6 +55,11 @@ void *pt_realloc(void *memory, size_t bytes)
 void pt_free(void *memory)
 {
     free(memory);
+}
+
+void pt_mem_trim(void)
+{
+    malloc_trim(0);
 }
 
 char *pt_strndup(const char *text, size_t bytes)

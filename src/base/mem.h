@@ -20,6 +20,9 @@ char *pt_strndup(const char *text, size_t bytes) PT_MUST_USE;
 /* A new string, printf's way; NULL without memory. Pair with pt_free(). */
 char *pt_strf(const char *format, ...) PT_PRINTF(1, 2) PT_MUST_USE;
 
+/* Give free pages back to the system: for moments of rest, it takes milliseconds. Any thread. */
+void pt_mem_trim(void);
+
 /* Test seam: the `nth` allocation from now (1 = next) fails, once; 0 switches it off. */
 void pt_mem_fail_after(unsigned nth);
 /* Whether that failure has happened since it was set. */

@@ -13,6 +13,7 @@
 #include "stream/stream.h"
 
 #include "stream/checkpoint.h"
+#include "stream/held.h"
 #include "stream/idset.h"
 
 #include <inttypes.h>
@@ -22,10 +23,11 @@
 
 /* Records held in memory for one checkpoint, beside the limit on rows. */
 #define RECORD_BYTES_MAX (128u << 20)
-#define ARENA_BYTES_MAX (RECORD_BYTES_MAX + 2 * PT_LOG_BATCH_BYTES_MAX)
+#define PIECE_RECORDS 64 /* decoded, then looked up: their rows and ids stay in the first cache */
 #define FILES_BYTES_MAX (64u << 20)
 #define WAITING_MAX 64
 #define RETRY_US 1000000
+#define IDLE_US 3000000 /* after so long without a record, memory is given back */
 
 struct pt_stream {
     struct pt_stream_parts parts;
@@ -37,10 +39,7 @@ struct pt_stream {
     struct pt_idset *set;
     struct pt_log_reader *reader;
     struct pt_json_parser *parser; /* for the files of a checkpoint */
-    struct pt_arena arena;         /* copies of the records behind `rows` */
-    struct pt_row *rows;
-    size_t row_count;
-    size_t row_capacity;
+    struct pt_held held;           /* rows read since the last checkpoint */
     struct pt_checkpoint_summary
         now;                    /* as if a checkpoint were made now; number: the last one made */
     uint64_t committed_offset;  /* log offset of the last checkpoint in place */
@@ -48,6 +47,7 @@ struct pt_stream {
     bool has_pending;           /* `files` belongs to checkpoint now.number */
     int64_t last_checkpoint_us; /* monotonic */
     int64_t retry_at_us;        /* monotonic; 0: nothing failed */
+    int64_t busy_at_us;         /* monotonic: when a record was last read; 0: memory was trimmed */
 
     pthread_t thread;
     bool has_thread;
@@ -74,73 +74,103 @@ struct pt_stream {
 
 /* ---- reading the log ---- */
 
-static enum pt_code keep_row(struct pt_stream *stream, const uint8_t *record, size_t bytes,
-                             bool is_late, struct pt_error *err)
+/* A row that was not seen before: late or not, and what the checkpoint says of it. */
+static void settle(struct pt_stream *stream, struct pt_row *row)
 {
-    uint8_t *copy = NULL;
-    struct pt_row *row = NULL;
+    struct pt_checkpoint_summary *now = &stream->now;
+    int64_t event_time_us = row->event.event_time_us;
 
-    if (stream->row_count == stream->row_capacity) {
-        size_t capacity = stream->row_capacity ? stream->row_capacity * 2 : 4096;
-        struct pt_row *rows = pt_realloc(stream->rows, capacity * sizeof(*rows));
+    row->is_late = now->max_event_time_us != INT64_MIN &&
+                   event_time_us < now->max_event_time_us - stream->watermark_delay_us;
+    if (event_time_us > now->max_event_time_us) {
+        now->max_event_time_us = event_time_us;
+    }
+    now->stored++;
+    now->late += row->is_late;
+}
 
-        if (!rows) {
-            return pt_fail(err, PT_NO_MEMORY, "hold %zu rows", capacity);
+/*
+ * `count` records from log offset `offset` on become rows behind those that are held, but for
+ * duplicates. `records` are copies; there is room for the rows.
+ */
+static enum pt_code take_records(struct pt_stream *stream, const uint8_t *records,
+                                 const uint32_t *sizes, uint32_t count, uint64_t offset,
+                                 struct pt_error *err)
+{
+    struct pt_row *rows = stream->held.rows + stream->held.count;
+    size_t kept = 0;
+
+    /* Decoded where they will stand, and their places in the id set fetched meanwhile. */
+    for (uint32_t i = 0; i < count; i++) {
+        if (!pt_event_decode(records, sizes[i], &rows[i].event)) {
+            return pt_fail(err, PT_CORRUPT,
+                           "log offset %" PRIu64 ": a record of %" PRIu32 " bytes is no event",
+                           offset + i, sizes[i]);
         }
-        stream->rows = rows;
-        stream->row_capacity = capacity;
+        pt_idset_prefetch(stream->set, rows[i].event.event_id);
+        records += sizes[i];
     }
-    copy = pt_arena_alloc(&stream->arena, bytes);
-    if (!copy) {
-        return pt_fail(err, PT_NO_MEMORY, "hold %zu rows", stream->row_count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        bool is_new = false;
+        enum pt_code code = pt_idset_add(stream->set, rows[i].event.event_id,
+                                         rows[i].event.received_at_us, &is_new, err);
+
+        if (code) {
+            return pt_error_prefix(err, code, "log offset %" PRIu64, offset + i);
+        }
+        if (!is_new) {
+            stream->now.duplicates++;
+            continue;
+        }
+        if (kept < i) {
+            rows[kept] = rows[i];
+        }
+        settle(stream, &rows[kept++]);
     }
-    memcpy(copy, record, bytes);
-    row = &stream->rows[stream->row_count];
-    if (!pt_event_decode(copy, bytes, &row->event)) {
-        return pt_fail(err, PT_CORRUPT, "a record of %zu bytes is no event", bytes);
-    }
-    row->is_late = is_late;
-    stream->row_count++;
+    stream->held.count += kept;
+    stream->now.log_offset = offset + count;
     return PT_OK;
 }
 
-static enum pt_code take_record(struct pt_stream *stream, const uint8_t *record, size_t bytes,
-                                struct pt_error *err)
+static enum pt_code take_batch(struct pt_stream *stream, const struct pt_log_batch *batch,
+                               struct pt_error *err)
 {
-    struct pt_checkpoint_summary *now = &stream->now;
-    struct pt_event event;
-    bool is_new = false;
-    bool is_late = false;
-    enum pt_code code = PT_OK;
+    const uint8_t *records = batch->records;
+    size_t bytes = batch->records_bytes;
+    uint32_t at = 0;
 
-    if (!pt_event_decode(record, bytes, &event)) {
-        return pt_fail(err, PT_CORRUPT, "a record of %zu bytes is no event", bytes);
+    /* After a restart the reader stands at the batch that holds the offset. */
+    for (; at < batch->count && batch->offset + at < stream->now.log_offset; at++) {
+        records += batch->sizes[at];
+        bytes -= batch->sizes[at];
     }
-    code = pt_idset_add(stream->set, event.event_id, event.received_at_us, &is_new, err);
-    if (code) {
-        return code;
-    }
-    if (!is_new) {
-        now->duplicates++;
+    if (at == batch->count) {
         return PT_OK;
     }
-    is_late = now->max_event_time_us != INT64_MIN &&
-              event.event_time_us < now->max_event_time_us - stream->watermark_delay_us;
-    if (event.event_time_us > now->max_event_time_us) {
-        now->max_event_time_us = event.event_time_us;
+    records = pt_held_copy(&stream->held, records, bytes, batch->count - at);
+    if (!records) {
+        return pt_fail(err, PT_NO_MEMORY, "hold %zu rows", stream->held.count + batch->count - at);
     }
-    code = keep_row(stream, record, bytes, is_late, err);
-    if (code) {
-        return code;
+    while (at < batch->count) {
+        uint32_t left = batch->count - at;
+        uint32_t count = left < PIECE_RECORDS ? left : PIECE_RECORDS;
+        enum pt_code code =
+            take_records(stream, records, batch->sizes + at, count, batch->offset + at, err);
+
+        if (code) {
+            return code;
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            records += batch->sizes[at + i];
+        }
+        at += count;
     }
-    now->stored++;
-    now->late += is_late;
     return PT_OK;
 }
 
 static bool has_room(const struct pt_stream *stream)
 {
-    return stream->row_count < stream->rows_max && stream->arena.used_bytes < RECORD_BYTES_MAX;
+    return stream->held.count < stream->rows_max && stream->held.record_bytes < RECORD_BYTES_MAX;
 }
 
 /* Take batches until the synced end or until a checkpoint is due by size. */
@@ -149,7 +179,6 @@ static enum pt_code read_log(struct pt_stream *stream, struct pt_error *err)
     while (has_room(stream)) {
         struct pt_log_batch batch;
         uint64_t limit = pt_log_synced_end(stream->parts.log);
-        const uint8_t *at = NULL;
         enum pt_code code = PT_OK;
 
         if (stream->now.log_offset >= limit) {
@@ -162,19 +191,9 @@ static enum pt_code read_log(struct pt_stream *stream, struct pt_error *err)
         if (code) {
             return code;
         }
-        at = batch.records;
-        for (uint32_t i = 0; i < batch.count; i++) {
-            uint64_t offset = batch.offset + i;
-
-            /* After a restart the reader stands at the batch that holds the offset. */
-            if (offset >= stream->now.log_offset) {
-                code = take_record(stream, at, batch.sizes[i], err);
-                if (code) {
-                    return pt_error_prefix(err, code, "log offset %" PRIu64, offset);
-                }
-                stream->now.log_offset = offset + 1;
-            }
-            at += batch.sizes[i];
+        code = take_batch(stream, &batch, err);
+        if (code) {
+            return code;
         }
     }
     return PT_OK;
@@ -231,9 +250,9 @@ static enum pt_code write_checkpoint(struct pt_stream *stream, struct pt_error *
     pt_buf_reset(&stream->files);
     pt_jsonw_init(&w, &stream->files);
     pt_jsonw_array(&w);
-    if (stream->row_count) {
-        code = pt_lake_write(stream->parts.lake, stream->rows, stream->row_count, next.number, &w,
-                             err);
+    if (stream->held.count) {
+        code = pt_lake_write(stream->parts.lake, stream->held.rows, stream->held.count, next.number,
+                             &w, err);
         if (code) {
             return code;
         }
@@ -254,10 +273,9 @@ static enum pt_code write_checkpoint(struct pt_stream *stream, struct pt_error *
     }
     stream->now = next;
     stream->committed_offset = next.log_offset;
-    stream->has_pending = stream->row_count > 0;
-    pt_metric_add(stream->stored_total, (int64_t)stream->row_count);
-    stream->row_count = 0;
-    pt_arena_reset(&stream->arena);
+    stream->has_pending = stream->held.count > 0;
+    pt_metric_add(stream->stored_total, (int64_t)stream->held.count);
+    pt_held_reset(&stream->held);
     return PT_OK;
 }
 
@@ -347,6 +365,16 @@ static void answer_waiting(struct pt_stream *stream, uint64_t ticket)
     }
 }
 
+/* A quiet server holds on to no more than it needs to go on. */
+static void rest(struct pt_stream *stream, int64_t now_us)
+{
+    if (stream->busy_at_us && now_us - stream->busy_at_us >= IDLE_US && !stream->held.count) {
+        pt_held_trim(&stream->held);
+        pt_mem_trim();
+        stream->busy_at_us = 0;
+    }
+}
+
 /* Read, and commit where it is due or `must_commit`. False: the engine cannot go on. */
 static bool step(struct pt_stream *stream, bool must_commit)
 {
@@ -356,6 +384,7 @@ static bool step(struct pt_stream *stream, bool must_commit)
         int64_t now_us = pt_clock_mono_us(stream->parts.clock);
         uint64_t duplicates = stream->now.duplicates;
         uint64_t late = stream->now.late;
+        uint64_t offset = stream->now.log_offset;
         enum pt_code code = read_log(stream, &err);
         bool is_due = !has_room(stream) || must_commit ||
                       now_us - stream->last_checkpoint_us >= stream->checkpoint_us;
@@ -368,6 +397,10 @@ static bool step(struct pt_stream *stream, bool must_commit)
             note_failure(stream, code, &err, true);
             return false;
         }
+        if (stream->now.log_offset != offset) {
+            stream->busy_at_us = now_us;
+        }
+        rest(stream, now_us);
         if (!is_due || (now_us < stream->retry_at_us && !must_commit)) {
             return true;
         }
@@ -583,7 +616,7 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
     stream->watermark_delay_us =
         pt_config_int(parts->config, PT_CONFIG_stream_watermark_delay_ms) * 1000;
     stream->last_checkpoint_us = pt_clock_mono_us(parts->clock);
-    pt_arena_init(&stream->arena, ARENA_BYTES_MAX);
+    pt_held_init(&stream->held);
     pt_buf_init(&stream->files, FILES_BYTES_MAX);
     pthread_mutex_init(&stream->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -668,9 +701,8 @@ void pt_stream_close(struct pt_stream *stream)
         pt_log_reader_close(stream->reader);
         pt_idset_close(stream->set);
         pt_json_parser_destroy(stream->parser);
-        pt_arena_release(&stream->arena);
+        pt_held_release(&stream->held);
         pt_buf_release(&stream->files);
-        pt_free(stream->rows);
         pthread_cond_destroy(&stream->wake);
         pthread_cond_destroy(&stream->done);
         pthread_mutex_destroy(&stream->lock);
