@@ -47,6 +47,20 @@ static void *follow(void *ctx)
     return NULL;
 }
 
+/* To the first batch there is. It may be recycled between the two calls. */
+static uint64_t seek_start(struct pt_log_reader *reader, struct pt_error *err)
+{
+    uint64_t start = 0;
+    enum pt_code code = PT_OK;
+
+    do {
+        start = pt_log_reader_start(reader);
+        code = pt_log_reader_seek(reader, start, err);
+    } while (code == PT_NOT_FOUND || code == PT_FENCED);
+    pt_assert(code == PT_OK);
+    return start;
+}
+
 /* A reader without a limit, that nobody waits for: it may be overtaken, but never misled. */
 static void *stray(void *ctx)
 {
@@ -57,17 +71,12 @@ static void *stray(void *ctx)
     uint64_t end = 0;
 
     pt_assert(pt_log_reader_open(&reader, race->world->io, WORLD_DIR, &err) == PT_OK);
-    end = pt_log_reader_start(reader);
-    pt_assert(pt_log_reader_seek(reader, end, &err) == PT_OK);
+    end = seek_start(reader, &err);
     while (!race->is_done) {
         enum pt_code code = pt_log_reader_next(reader, UINT64_MAX, &batch, &err);
 
         if (code == PT_FENCED) {
-            do {
-                end = pt_log_reader_start(reader);
-                code = pt_log_reader_seek(reader, end, &err);
-            } while (code == PT_NOT_FOUND);
-            pt_assert(code == PT_OK);
+            end = seek_start(reader, &err);
             continue;
         }
         if (code == PT_NOT_FOUND) {
