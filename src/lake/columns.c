@@ -3,6 +3,8 @@
  */
 #include "lake/columns.h"
 
+#include <assert.h>
+
 const struct pt_column pt_columns[PT_COLUMN_COUNT] = {
     [PT_COLUMN_EVENT_ID] = {"event_id", PT_COLUMN_UUID, true},
     [PT_COLUMN_EVENT_NAME] = {"event_name", PT_COLUMN_TEXT, true},
@@ -78,12 +80,22 @@ static struct pt_cell integer_cell(int64_t value, int64_t null_value)
     return (struct pt_cell){.is_null = value == null_value, .integer = value};
 }
 
-struct pt_cell pt_row_cell(const struct pt_row *row, unsigned column)
+static inline struct pt_cell platform_cell(enum pt_platform platform)
+{
+    static const char names[][8] = {"", "ios", "android", "pc", "console", "web"};
+    static const uint8_t sizes[] = {0, 3, 7, 2, 7, 3};
+
+    static_assert(sizeof(sizes) == PT_PLATFORM_WEB + 1, "each platform has a name");
+    return (struct pt_cell){.is_null = platform == PT_PLATFORM_NONE,
+                            .bytes = pt_span_of(names[platform], sizes[platform])};
+}
+
+/* Inlined for each column, so that the choice goes away. */
+static inline struct pt_cell cell_of(const struct pt_row *row, enum pt_column_index column)
 {
     const struct pt_event *event = &row->event;
-    const char *platform = NULL;
 
-    switch ((enum pt_column_index)column) {
+    switch (column) {
     case PT_COLUMN_EVENT_ID:
         return bytes_cell(event->event_id, PT_UUID_BYTES);
     case PT_COLUMN_EVENT_NAME:
@@ -108,8 +120,7 @@ struct pt_cell pt_row_cell(const struct pt_row *row, unsigned column)
     case PT_COLUMN_BUILD_ID:
         return optional_text(event->build_id);
     case PT_COLUMN_PLATFORM:
-        platform = pt_platform_name(event->platform);
-        return (struct pt_cell){.is_null = !platform, .bytes = pt_span_str(platform)};
+        return platform_cell(event->platform);
     case PT_COLUMN_MECHANIC_VERSION:
         return optional_text(event->mechanic_version);
     case PT_COLUMN_ATTRIBUTES:
@@ -130,4 +141,40 @@ struct pt_cell pt_row_cell(const struct pt_row *row, unsigned column)
     }
     pt_assert(false);
     return (struct pt_cell){.is_null = true};
+}
+
+void pt_cells_gather(unsigned column, const struct pt_row *rows, const uint32_t *order,
+                     size_t count, struct pt_cell *cells_out)
+{
+#define GATHER(index)                                                                              \
+    case index:                                                                                    \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            cells_out[i] = cell_of(&rows[order[i]], index);                                        \
+        }                                                                                          \
+        break;
+
+    switch ((enum pt_column_index)column) {
+        GATHER(PT_COLUMN_EVENT_ID)
+        GATHER(PT_COLUMN_EVENT_NAME)
+        GATHER(PT_COLUMN_EVENT_TIME)
+        GATHER(PT_COLUMN_OCCURRED_AT)
+        GATHER(PT_COLUMN_RECEIVED_AT)
+        GATHER(PT_COLUMN_USER_ID)
+        GATHER(PT_COLUMN_SESSION_ID)
+        GATHER(PT_COLUMN_SEQ)
+        GATHER(PT_COLUMN_INSTALL_ID)
+        GATHER(PT_COLUMN_BOOT)
+        GATHER(PT_COLUMN_BUILD_ID)
+        GATHER(PT_COLUMN_PLATFORM)
+        GATHER(PT_COLUMN_MECHANIC_VERSION)
+        GATHER(PT_COLUMN_ATTRIBUTES)
+        GATHER(PT_COLUMN_CLOCK_SKEW_US)
+        GATHER(PT_COLUMN_IS_LATE)
+        GATHER(PT_COLUMN_COUNTRY)
+        GATHER(PT_COLUMN_REGION)
+        GATHER(PT_COLUMN_CITY)
+    case PT_COLUMN_COUNT:
+        pt_assert(false);
+    }
+#undef GATHER
 }

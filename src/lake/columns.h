@@ -60,6 +60,8 @@ struct pt_cell {
     struct pt_span bytes; /* UUID and HEX (16 bytes), TEXT; borrowed from the row */
 };
 
-struct pt_cell pt_row_cell(const struct pt_row *row, unsigned column);
+/* The cells of `column` in rows[order[0..count-1]]. A column at a time: the choice is made once. */
+void pt_cells_gather(unsigned column, const struct pt_row *rows, const uint32_t *order,
+                     size_t count, struct pt_cell *cells_out);
 
 #endif

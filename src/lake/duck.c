@@ -16,6 +16,7 @@
 #include <math.h>
 
 #define CHUNK_ROWS 2048 /* DuckDB's vector size */
+#define CELLS 256       /* a column's cells looked at together: they stay in the first cache */
 #define HEX_BYTES (2 * PT_PSEUDONYM_BYTES)
 #define SQL_BYTES_MAX (1u << 20)
 #define NESTING_MAX 32 /* lists in lists: deeper ones are shown as "…" */
@@ -26,7 +27,8 @@ struct feed {
     const uint32_t *order;
     size_t count;
     size_t at;
-    char *hex; /* owned: the hex text of one chunk's HEX columns */
+    char *hex;                   /* owned: the hex text of one chunk's HEX columns */
+    struct pt_file_stats *stats; /* of the rows given out so far */
 };
 
 struct pt_duck {
@@ -736,56 +738,94 @@ static uint64_t big_endian_u64(const uint8_t *bytes)
     return value;
 }
 
-static void put_cell(enum pt_column_kind kind, struct pt_cell cell, void *data, size_t at,
-                     char *hex)
+/* 32 lower-case digits of 16 bytes. */
+static void write_hex(const uint8_t *bytes, char *hex)
 {
     static const char digits[] = "0123456789abcdef";
 
+    for (unsigned i = 0; i < PT_PSEUDONYM_BYTES; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+}
+
+/* Cells into places at.. of a vector's data; those that are NULL are left alone. */
+static void put_cells(enum pt_column_kind kind, const struct pt_cell *cells, size_t count,
+                      void *vector_data, size_t at, char *hex)
+{
     switch (kind) {
     case PT_COLUMN_UUID:
-        ((duckdb_hugeint *)data)[at] = (duckdb_hugeint){
-            .upper = (int64_t)(big_endian_u64(cell.bytes.data) ^ 1ull << 63),
-            .lower = big_endian_u64(cell.bytes.data + 8),
-        };
+        for (size_t i = 0; i < count; i++) {
+            ((duckdb_hugeint *)vector_data)[at + i] = (duckdb_hugeint){
+                .upper = (int64_t)(big_endian_u64(cells[i].bytes.data) ^ 1ull << 63),
+                .lower = big_endian_u64(cells[i].bytes.data + 8),
+            };
+        }
         break;
     case PT_COLUMN_HEX:
-        for (unsigned i = 0; i < PT_PSEUDONYM_BYTES; i++) {
-            hex[2 * i] = digits[cell.bytes.data[i] >> 4];
-            hex[2 * i + 1] = digits[cell.bytes.data[i] & 15];
+        for (size_t i = 0; i < count; i++) {
+            char *text = hex + (at + i) * HEX_BYTES;
+
+            if (!cells[i].is_null) {
+                write_hex(cells[i].bytes.data, text);
+                point_at((duckdb_string_t *)vector_data + at + i, pt_span_of(text, HEX_BYTES));
+            }
         }
-        point_at((duckdb_string_t *)data + at, pt_span_of(hex, HEX_BYTES));
         break;
     case PT_COLUMN_TEXT:
-        point_at((duckdb_string_t *)data + at, cell.bytes);
+        for (size_t i = 0; i < count; i++) {
+            if (!cells[i].is_null) {
+                point_at((duckdb_string_t *)vector_data + at + i, cells[i].bytes);
+            }
+        }
         break;
     case PT_COLUMN_TIME:
     case PT_COLUMN_LONG:
-        ((int64_t *)data)[at] = cell.integer;
+        for (size_t i = 0; i < count; i++) {
+            ((int64_t *)vector_data)[at + i] = cells[i].integer;
+        }
         break;
     case PT_COLUMN_BOOL:
-        ((bool *)data)[at] = cell.integer != 0;
+        for (size_t i = 0; i < count; i++) {
+            ((bool *)vector_data)[at + i] = cells[i].integer != 0;
+        }
         break;
     }
 }
 
-static void fill_column(const struct feed *feed, unsigned column, size_t count,
-                        duckdb_vector vector, char *hex)
+/* `at` is a multiple of 64. */
+static void mark_nulls(const struct pt_cell *cells, size_t count, uint64_t *validity, size_t at)
 {
-    enum pt_column_kind kind = pt_columns[column].kind;
-    void *data = duckdb_vector_get_data(vector);
-    uint64_t *validity = NULL;
+    for (size_t i = 0; i < count; i += 64) {
+        size_t part = count - i < 64 ? count - i : 64;
+        uint64_t nulls = 0;
 
-    if (!pt_columns[column].is_required) {
-        duckdb_vector_ensure_validity_writable(vector);
-        validity = duckdb_vector_get_validity(vector);
+        for (size_t k = 0; k < part; k++) {
+            nulls |= (uint64_t)cells[i + k].is_null << k;
+        }
+        validity[(at + i) / 64] &= ~nulls;
     }
-    for (size_t i = 0; i < count; i++) {
-        struct pt_cell cell = pt_row_cell(&feed->rows[feed->order[feed->at + i]], column);
+}
 
-        if (cell.is_null) {
-            duckdb_validity_set_row_invalid(validity, i);
-        } else {
-            put_cell(kind, cell, data, i, hex + i * HEX_BYTES);
+/* Rows at.. of the chunk, all columns: the rows are read from memory once. */
+static void fill_rows(const struct feed *feed, size_t at, size_t count,
+                      void *const vector_data[PT_COLUMN_COUNT],
+                      uint64_t *const validity[PT_COLUMN_COUNT])
+{
+    struct pt_cell cells[CELLS];
+    char *hex = feed->hex;
+
+    for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
+        enum pt_column_kind kind = pt_columns[i].kind;
+
+        pt_cells_gather(i, feed->rows, feed->order + feed->at + at, count, cells);
+        pt_file_stats_add(feed->stats, i, cells, count);
+        put_cells(kind, cells, count, vector_data[i], at, hex);
+        if (validity[i]) {
+            mark_nulls(cells, count, validity[i], at);
+        }
+        if (kind == PT_COLUMN_HEX) {
+            hex += (size_t)CHUNK_ROWS * HEX_BYTES; /* the next such column's own part */
         }
     }
 }
@@ -795,14 +835,20 @@ static void feed_chunk(duckdb_function_info info, duckdb_data_chunk chunk)
     struct feed *feed = duckdb_function_get_extra_info(info);
     size_t left = feed->count - feed->at;
     size_t count = left < CHUNK_ROWS ? left : CHUNK_ROWS;
-    unsigned hex_columns = 0;
+    void *vector_data[PT_COLUMN_COUNT];
+    uint64_t *validity[PT_COLUMN_COUNT] = {NULL};
 
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        /* Each HEX column has its own part, which lives until the next chunk is asked for. */
-        char *hex = feed->hex + (size_t)hex_columns * CHUNK_ROWS * HEX_BYTES;
+        duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, i);
 
-        fill_column(feed, i, count, duckdb_data_chunk_get_vector(chunk, i), hex);
-        hex_columns += pt_columns[i].kind == PT_COLUMN_HEX;
+        vector_data[i] = duckdb_vector_get_data(vector);
+        if (!pt_columns[i].is_required) {
+            duckdb_vector_ensure_validity_writable(vector);
+            validity[i] = duckdb_vector_get_validity(vector);
+        }
+    }
+    for (size_t at = 0; at < count; at += CELLS) {
+        fill_rows(feed, at, count - at < CELLS ? count - at : CELLS, vector_data, validity);
     }
     feed->at += count;
     duckdb_data_chunk_set_size(chunk, count);
@@ -882,7 +928,7 @@ static unsigned column_of(struct pt_span quoted)
 }
 
 /* MAP(column name -> MAP(statistic -> text)): take column_size_bytes of each column. */
-static void take_column_bytes(duckdb_vector map, struct pt_parquet_sizes *sizes_out)
+static void take_column_bytes(duckdb_vector map, struct pt_data_file *file)
 {
     const duckdb_list_entry *columns = duckdb_vector_get_data(map);
     duckdb_vector pairs = duckdb_list_vector_get_child(map);
@@ -903,7 +949,7 @@ static void take_column_bytes(duckdb_vector map, struct pt_parquet_sizes *sizes_
                 struct pt_span text = string_at(values, k);
 
                 snprintf(number, sizeof(number), "%.*s", PT_SPAN_ARG(text));
-                sizes_out->column_bytes[column] = strtoull(number, NULL, 10);
+                file->columns[column].file_bytes = strtoull(number, NULL, 10);
             }
         }
     }
@@ -911,8 +957,8 @@ static void take_column_bytes(duckdb_vector map, struct pt_parquet_sizes *sizes_
 
 /* RETURN_STATS gives one row: filename, count, file_size_bytes, footer_size_bytes,
  * column_statistics, … */
-static enum pt_code take_sizes(duckdb_result *result, size_t rows,
-                               struct pt_parquet_sizes *sizes_out, struct pt_error *err)
+static enum pt_code take_sizes(duckdb_result *result, size_t rows, struct pt_data_file *file,
+                               struct pt_error *err)
 {
     duckdb_data_chunk chunk = duckdb_fetch_chunk(*result);
     enum pt_code code = PT_OK;
@@ -923,10 +969,10 @@ static enum pt_code take_sizes(duckdb_result *result, size_t rows,
         code = pt_fail(err, PT_IO, "DuckDB did not report the %zu rows that it was given", rows);
         goto out;
     }
-    sizes_out->file_bytes =
-        ((uint64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 2)))[0];
+    file->rows = rows;
+    file->bytes = ((uint64_t *)duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 2)))[0];
     if (!is_null(duckdb_data_chunk_get_vector(chunk, 4), 0)) {
-        take_column_bytes(duckdb_data_chunk_get_vector(chunk, 4), sizes_out);
+        take_column_bytes(duckdb_data_chunk_get_vector(chunk, 4), file);
     }
 
 out:
@@ -936,14 +982,14 @@ out:
 
 enum pt_code pt_duck_write_parquet(struct pt_duck *duck, const struct pt_row *rows,
                                    const uint32_t *order, size_t count, const char *path,
-                                   struct pt_parquet_sizes *sizes_out, struct pt_error *err)
+                                   struct pt_data_file *file, struct pt_error *err)
 {
+    struct pt_file_stats stats = {0};
     struct pt_buf sql;
     duckdb_result result = {0};
     enum pt_code code = PT_OK;
 
     pt_assert(count > 0);
-    *sizes_out = (struct pt_parquet_sizes){0};
     pt_buf_init(&sql, SQL_BYTES_MAX);
     code = register_feed(duck, err);
     if (code) {
@@ -953,6 +999,7 @@ enum pt_code pt_duck_write_parquet(struct pt_duck *duck, const struct pt_row *ro
     duck->feed.order = order;
     duck->feed.count = count;
     duck->feed.at = 0;
+    duck->feed.stats = &stats;
     copy_sql(&sql, path);
     if (sql.has_failed) {
         code = pt_fail(err, PT_NO_MEMORY, "write %s", path);
@@ -963,7 +1010,8 @@ enum pt_code pt_duck_write_parquet(struct pt_duck *duck, const struct pt_row *ro
         code = pt_error_prefix(err, code, "write %s", path);
         goto out;
     }
-    code = take_sizes(&result, count, sizes_out, err);
+    code = take_sizes(&result, count, file, err);
+    pt_file_stats_finish(&stats, file->columns);
 
 out:
     duckdb_destroy_result(&result);

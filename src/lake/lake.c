@@ -209,7 +209,7 @@ static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
     char *path = name ? pt_table_local(&lake->table, name) : NULL;
     char *dir = dir_name ? pt_table_local(&lake->table, dir_name) : NULL;
     struct pt_data_file *file = pt_alloc_zero(sizeof(*file));
-    struct pt_parquet_sizes sizes;
+    uint64_t synced_bytes = 0;
     enum pt_code code = PT_OK;
 
     if (!path || !dir || !file) {
@@ -218,26 +218,21 @@ static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
     }
     file->path = pt_span_str(name);
     file->day = day;
-    file->rows = count;
     code = pt_io_mkdir(lake->io, dir, err);
     if (!code) {
-        code = pt_duck_write_parquet(lake->duck, rows, order, count, path, &sizes, err);
+        code = pt_duck_write_parquet(lake->duck, rows, order, count, path, file, err);
     }
     if (!code) {
-        code = sync_data(lake, dir, path, &file->bytes, err);
+        code = sync_data(lake, dir, path, &synced_bytes, err);
     }
-    if (!code && file->bytes != sizes.file_bytes) {
+    if (!code && synced_bytes != file->bytes) {
         code = pt_fail(err, PT_IO, "%s has %" PRIu64 " bytes, DuckDB wrote %" PRIu64, path,
-                       file->bytes, sizes.file_bytes);
+                       synced_bytes, file->bytes);
     }
     if (code) {
         (void)!pt_io_unlink(lake->io, path, NULL); /* it may be there in part, on a full disk */
         goto out;
     }
-    for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        file->columns[i].file_bytes = sizes.column_bytes[i];
-    }
-    pt_file_stats_take(file->columns, rows, order, count);
     pt_data_file_write(file, files);
 
 out:

@@ -13,8 +13,6 @@
 #include "base/crypto.h"
 #include "wire/frame.h"
 
-#define STATS_ROWS 512
-
 /* ---- bounds ---- */
 
 static size_t character_bytes(uint8_t lead)
@@ -128,39 +126,85 @@ static int compare_bytes(struct pt_span a, struct pt_span b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-struct extremes {
-    bool has_value;
-    int64_t least;
-    int64_t most;
-    struct pt_span first; /* by bytes, which for UTF-8 is by code point */
-    struct pt_span last;
-    uint8_t top_bits[2]; /* of each half of a UUID: bit 0 where a 0 was seen, bit 1 where a 1 was */
-};
-
-static void take_cell(struct extremes *seen, enum pt_column_kind kind, struct pt_cell cell)
+/* The first eight bytes as a number: less or greater as the bytes are, where not equal. */
+static uint64_t key_of(struct pt_span bytes)
 {
-    bool is_first = !seen->has_value;
+    uint8_t head[8] = {0};
+    uint64_t key = 0;
 
-    seen->has_value = true;
-    if (kind == PT_COLUMN_TIME || kind == PT_COLUMN_LONG || kind == PT_COLUMN_BOOL) {
-        seen->least = is_first || cell.integer < seen->least ? cell.integer : seen->least;
-        seen->most = is_first || cell.integer > seen->most ? cell.integer : seen->most;
+    if (bytes.size >= sizeof(head)) {
+        memcpy(head, bytes.data, sizeof(head));
+    } else if (bytes.size > 0) {
+        memcpy(head, bytes.data, bytes.size);
+    }
+    for (unsigned i = 0; i < sizeof(head); i++) {
+        key = key << 8 | head[i];
+    }
+    return key;
+}
+
+static void take_integers(struct pt_extremes *seen, const struct pt_cell *cells, size_t count)
+{
+    int64_t least = seen->has_value ? seen->least : INT64_MAX;
+    int64_t most = seen->has_value ? seen->most : INT64_MIN;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!cells[i].is_null) {
+            least = cells[i].integer < least ? cells[i].integer : least;
+            most = cells[i].integer > most ? cells[i].integer : most;
+            seen->has_value = true;
+        }
+    }
+    seen->least = least;
+    seen->most = most;
+}
+
+static void take_bytes(struct pt_extremes *seen, struct pt_span bytes)
+{
+    uint64_t key = key_of(bytes);
+
+    if (!seen->has_value) {
+        *seen = (struct pt_extremes){
+            .has_value = true, .first = bytes, .last = bytes, .first_key = key, .last_key = key};
         return;
     }
-    if (is_first || compare_bytes(cell.bytes, seen->first) < 0) {
-        seen->first = cell.bytes;
+    if (key <= seen->first_key &&
+        (key < seen->first_key || compare_bytes(bytes, seen->first) < 0)) {
+        seen->first = bytes;
+        seen->first_key = key;
     }
-    if (is_first || compare_bytes(cell.bytes, seen->last) > 0) {
-        seen->last = cell.bytes;
+    if (key >= seen->last_key && (key > seen->last_key || compare_bytes(bytes, seen->last) > 0)) {
+        seen->last = bytes;
+        seen->last_key = key;
     }
-    if (kind == PT_COLUMN_UUID) {
-        seen->top_bits[0] |= (uint8_t)(1u << (cell.bytes.data[0] >> 7));
-        seen->top_bits[1] |= (uint8_t)(1u << (cell.bytes.data[8] >> 7));
+}
+
+void pt_file_stats_add(struct pt_file_stats *file, unsigned column, const struct pt_cell *cells,
+                       size_t count)
+{
+    enum pt_column_kind kind = pt_columns[column].kind;
+    struct pt_extremes *seen = &file->seen[column];
+
+    for (size_t i = 0; i < count; i++) {
+        file->null_counts[column] += cells[i].is_null;
+    }
+    if (kind == PT_COLUMN_TIME || kind == PT_COLUMN_LONG || kind == PT_COLUMN_BOOL) {
+        take_integers(seen, cells, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!cells[i].is_null) {
+            take_bytes(seen, cells[i].bytes);
+        }
+    }
+    for (size_t i = 0; kind == PT_COLUMN_UUID && i < count; i++) {
+        seen->top_bits[0] |= (uint8_t)(1u << (cells[i].bytes.data[0] >> 7));
+        seen->top_bits[1] |= (uint8_t)(1u << (cells[i].bytes.data[8] >> 7));
     }
 }
 
 static void set_bounds(struct pt_column_stats *stats, enum pt_column_kind kind,
-                       const struct extremes *seen)
+                       const struct pt_extremes *seen)
 {
     char lower_hex[2 * PT_PSEUDONYM_BYTES + 1];
     char upper_hex[2 * PT_PSEUDONYM_BYTES + 1];
@@ -195,44 +239,15 @@ static void set_bounds(struct pt_column_stats *stats, enum pt_column_kind kind,
     }
 }
 
-static void take_column(struct pt_column_stats *stats, struct extremes *seen, unsigned column,
-                        const struct pt_row *rows, const uint32_t *order, size_t count)
+void pt_file_stats_finish(const struct pt_file_stats *file,
+                          struct pt_column_stats stats_out[PT_COLUMN_COUNT])
 {
-    enum pt_column_kind kind = pt_columns[column].kind;
-
-    for (size_t i = 0; i < count; i++) {
-        struct pt_cell cell = pt_row_cell(&rows[order[i]], column);
-
-        if (cell.is_null) {
-            stats->null_count++;
-        } else {
-            take_cell(seen, kind, cell);
-        }
-    }
-}
-
-void pt_file_stats_take(struct pt_column_stats stats[PT_COLUMN_COUNT], const struct pt_row *rows,
-                        const uint32_t *order, size_t count)
-{
-    struct extremes seen[PT_COLUMN_COUNT];
-
-    memset(seen, 0, sizeof(seen));
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        stats[i].null_count = 0;
-        stats[i].lower.is_set = false;
-        stats[i].upper.is_set = false;
-    }
-    /* Some rows at a time, so that all columns find them in the cache: half of the cost. */
-    for (size_t at = 0; at < count; at += STATS_ROWS) {
-        size_t part = count - at < STATS_ROWS ? count - at : STATS_ROWS;
-
-        for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-            take_column(&stats[i], &seen[i], i, rows, order + at, part);
-        }
-    }
-    for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        if (seen[i].has_value) {
-            set_bounds(&stats[i], pt_columns[i].kind, &seen[i]);
+        stats_out[i].null_count = file->null_counts[i];
+        stats_out[i].lower.is_set = false;
+        stats_out[i].upper.is_set = false;
+        if (file->seen[i].has_value) {
+            set_bounds(&stats_out[i], pt_columns[i].kind, &file->seen[i]);
         }
     }
 }

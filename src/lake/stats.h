@@ -33,10 +33,31 @@ struct pt_data_file {
     struct pt_column_stats columns[PT_COLUMN_COUNT];
 };
 
-/* Null counts and bounds of all columns over rows[order[0..count-1]]; file_bytes are left as they
- * are. */
-void pt_file_stats_take(struct pt_column_stats stats[PT_COLUMN_COUNT], const struct pt_row *rows,
-                        const uint32_t *order, size_t count);
+/* What was seen of a column so far. Texts are borrowed from the rows. */
+struct pt_extremes {
+    bool has_value;
+    int64_t least;
+    int64_t most;
+    struct pt_span first; /* by bytes, which for UTF-8 is by code point */
+    struct pt_span last;
+    uint64_t first_key; /* their first eight bytes as a number, which mostly decides */
+    uint64_t last_key;
+    uint8_t top_bits[2]; /* of each half of a UUID: bit 0 where a 0 was seen, bit 1 where a 1 was */
+};
+
+/* Counts and bounds under way; all zero at first. */
+struct pt_file_stats {
+    uint64_t null_counts[PT_COLUMN_COUNT];
+    struct pt_extremes seen[PT_COLUMN_COUNT];
+};
+
+/* Some rows' cells of a column; each row of the file is to be added once to each column. */
+void pt_file_stats_add(struct pt_file_stats *file, unsigned column, const struct pt_cell *cells,
+                       size_t count);
+
+/* Null counts and bounds of all columns; file_bytes are left as they are. */
+void pt_file_stats_finish(const struct pt_file_stats *file,
+                          struct pt_column_stats stats_out[PT_COLUMN_COUNT]);
 
 /* The bounds alone, of a text; `upper` false gives the lower one. */
 struct pt_bound pt_text_bound(struct pt_span text, bool upper);

@@ -1,0 +1,187 @@
+/*
+ * bench_engine.c - from the log to the table, in process
+ *
+ *     bench_engine table DIRECTORY EVENTS ROUNDS
+ *         a round: EVENTS events stand in the log; the engine takes them to the table (dedup,
+ *         Parquet, id runs, checkpoints, snapshots, all synced), and DuckDB copies the same rows
+ * from memory to one file. Which begins alternates. A line of JSON a round, CPU of all threads.
+ */
+#include "stream/records.h"
+#include "stream/rows_duck.h"
+#include "stream/stream.h"
+
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#define FIRST_US INT64_C(1790000000000000)
+
+struct engine {
+    char *log_dir;
+    char *state_dir;
+    char *lake_dir;
+    struct pt_config *config;
+    struct pt_metrics *metrics;
+    struct pt_log *log;
+    struct pt_lake *lake;
+    struct pt_stream *stream;
+};
+
+static void engine_init(struct engine *engine, const char *dir)
+{
+    struct pt_log_options options;
+    struct pt_error err = {0};
+
+    engine->log_dir = pt_strf("%s/log", dir);
+    engine->state_dir = pt_strf("%s/state", dir);
+    engine->lake_dir = pt_strf("%s/lake/events", dir);
+    engine->config = pt_config_create();
+    engine->metrics = pt_metrics_create();
+    bench_must(engine->log_dir && engine->state_dir && engine->lake_dir && engine->config &&
+                   engine->metrics,
+               "memory");
+    pt_log_options_default(&options);
+    options.retention_bytes = 0;
+    bench_must_ok(pt_log_open(&engine->log, pt_io_posix(), pt_clock_system(), engine->log_dir,
+                              &options, &err),
+                  &err);
+    bench_must_ok(pt_io_mkdir(pt_io_posix(), engine->state_dir, &err), &err);
+    /* A checkpoint by size alone, so that a round is the same work on any machine. */
+    bench_must_ok(pt_config_set(engine->config, "stream.checkpoint_ms", "3600000", "bench", &err),
+                  &err);
+}
+
+static void engine_open(struct engine *engine)
+{
+    struct pt_error err = {0};
+    struct pt_stream_parts parts = {
+        .io = pt_io_posix(),
+        .clock = pt_clock_system(),
+        .config = engine->config,
+        .metrics = engine->metrics,
+        .log = engine->log,
+        .log_dir = engine->log_dir,
+        .state_dir = engine->state_dir,
+    };
+
+    bench_must_ok(pt_lake_open(&engine->lake, parts.io, parts.clock, engine->lake_dir, &err), &err);
+    parts.lake = engine->lake;
+    bench_must_ok(pt_stream_open(&engine->stream, &parts, &err), &err);
+}
+
+static void engine_close(struct engine *engine)
+{
+    struct pt_error err = {0};
+
+    bench_must_ok(pt_stream_stop(engine->stream, &err), &err);
+    pt_stream_close(engine->stream);
+    pt_lake_close(engine->lake);
+}
+
+static void engine_release(struct engine *engine)
+{
+    pt_log_close(engine->log);
+    pt_metrics_destroy(engine->metrics);
+    pt_config_destroy(engine->config);
+    pt_free(engine->log_dir);
+    pt_free(engine->state_dir);
+    pt_free(engine->lake_dir);
+}
+
+/* What the log holds becomes rows of the table; CPU seconds of it. */
+static double engine_run(struct engine *engine)
+{
+    struct pt_error err = {0};
+    double start = bench_cpu_seconds();
+
+    bench_must_ok(pt_stream_start(engine->stream, &err), &err);
+    bench_must_ok(pt_stream_checkpoint(engine->stream, &err), &err);
+    return bench_cpu_seconds() - start;
+}
+
+struct table_sums {
+    uint64_t rows;
+    uint64_t bytes;
+    uint64_t files;
+};
+
+static struct table_sums sum_table(const struct engine *engine)
+{
+    struct pt_lake_snapshot snapshot;
+    struct table_sums sums = {0};
+    struct pt_error err = {0};
+
+    bench_must_ok(pt_lake_read(pt_io_posix(), engine->lake_dir, &snapshot, &err), &err);
+    sums.rows = snapshot.row_count;
+    sums.files = snapshot.file_count;
+    for (size_t i = 0; i < snapshot.file_count; i++) {
+        sums.bytes += snapshot.file_bytes[i];
+    }
+    pt_lake_snapshot_release(&snapshot);
+    return sums;
+}
+
+static int run_table(const char *dir, size_t events, int rounds)
+{
+    struct bench_records records;
+    struct bench_duck *duck = bench_duck_open();
+    char *copy = pt_strf("%s/copy.parquet", dir);
+    struct engine engine = {0};
+    struct table_sums before = {0};
+
+    bench_must(copy, "memory");
+    bench_records_init(&records, events);
+    engine_init(&engine, dir);
+    for (int round = -1; round < rounds; round++) { /* the first warms up */
+        int64_t at_us = FIRST_US + (int64_t)(round + 1) * (int64_t)records.count * 50;
+        struct table_sums after = {0};
+        double ours = 0;
+        double theirs = 0;
+        double wall = 0;
+
+        bench_records_renew(&records, false, at_us);
+        bench_duck_take(duck, &records);
+        engine_open(&engine);
+        bench_records_append(&records, engine.log);
+        if (round % 2) {
+            theirs = bench_duck_copy(duck, copy, "");
+        }
+        wall = bench_wall_seconds();
+        ours = engine_run(&engine);
+        wall = bench_wall_seconds() - wall;
+        if (round % 2 == 0) {
+            theirs = bench_duck_copy(duck, copy, "");
+        }
+        after = sum_table(&engine);
+        bench_must(after.rows - before.rows == records.count, "rows are missing");
+        if (round >= 0) {
+            printf("{\"events\":%zu,\"cpu_ns\":%.1f,\"copy_cpu_ns\":%.1f,\"wall_ns\":%.1f,"
+                   "\"bytes\":%.3f,\"copy_bytes\":%.3f,\"files\":%" PRIu64 "}\n",
+                   records.count, ours * 1e9 / (double)records.count,
+                   theirs * 1e9 / (double)records.count, wall * 1e9 / (double)records.count,
+                   (double)(after.bytes - before.bytes) / (double)records.count,
+                   (double)bench_file_bytes(copy) / (double)records.count,
+                   after.files - before.files);
+            fflush(stdout);
+        }
+        before = after;
+        engine_close(&engine);
+    }
+    engine_release(&engine);
+    bench_records_release(&records);
+    bench_duck_close(duck);
+    pt_free(copy);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 5 && strcmp(argv[1], "table") == 0) {
+        struct pt_error err = {0};
+
+        bench_must_ok(pt_io_mkdir(pt_io_posix(), argv[2], &err), &err);
+        return run_table(argv[2], (size_t)strtoull(argv[3], NULL, 10),
+                         (int)strtol(argv[4], NULL, 10));
+    }
+    fprintf(stderr, "usage: bench_engine table DIRECTORY EVENTS ROUNDS\n");
+    return 2;
+}
