@@ -109,6 +109,43 @@ uint64_t pt_checksum64_pair(const void *first, size_t first_bytes, const void *s
     return XXH3_64bits_digest(&state);
 }
 
+struct pt_checksum {
+    XXH3_state_t *state; /* owned by xxHash's allocator: it needs 64-byte alignment */
+};
+
+struct pt_checksum *pt_checksum_create(void)
+{
+    struct pt_checksum *sum = pt_alloc(sizeof(*sum));
+
+    if (sum) {
+        sum->state = XXH3_createState();
+        if (!sum->state) {
+            pt_free(sum);
+            return NULL;
+        }
+        XXH3_64bits_reset(sum->state);
+    }
+    return sum;
+}
+
+void pt_checksum_destroy(struct pt_checksum *sum)
+{
+    if (sum) {
+        XXH3_freeState(sum->state);
+        pt_free(sum);
+    }
+}
+
+void pt_checksum_add(struct pt_checksum *sum, const void *data, size_t bytes)
+{
+    XXH3_64bits_update(sum->state, data, bytes);
+}
+
+uint64_t pt_checksum_value(const struct pt_checksum *sum)
+{
+    return XXH3_64bits_digest(sum->state);
+}
+
 void pt_hex_encode(const void *data, size_t bytes, char *text)
 {
     static const char digits[] = "0123456789abcdef";

@@ -30,6 +30,13 @@ uint64_t pt_checksum64(const void *data, size_t bytes); /* XXH3-64, seed 0 */
 uint64_t pt_checksum64_pair(const void *first, size_t first_bytes, const void *second,
                             size_t second_bytes);
 
+/* The same over bytes that come piece by piece. */
+struct pt_checksum;
+struct pt_checksum *pt_checksum_create(void) PT_MUST_USE; /* NULL without memory */
+void pt_checksum_destroy(struct pt_checksum *sum);
+void pt_checksum_add(struct pt_checksum *sum, const void *data, size_t bytes);
+uint64_t pt_checksum_value(const struct pt_checksum *sum);
+
 /* Lower-case hex with a final NUL: `text` has room for 2 * bytes + 1. */
 void pt_hex_encode(const void *data, size_t bytes, char *text);
 

@@ -12,7 +12,9 @@
 
 struct pt_host_file {
     bool is_dir;
-    unsigned mode; /* permission bits, 0600 */
+    bool is_file;    /* a regular one */
+    uint64_t device; /* which file system it is on */
+    unsigned mode;   /* permission bits, 0600 */
     uint64_t bytes;
     int64_t modified_at_us;
 };
@@ -20,6 +22,13 @@ struct pt_host_file {
 /* PT_NOT_FOUND where there is none; PT_IO with the reason. */
 enum pt_code pt_host_look(const char *path, struct pt_host_file *file_out,
                           struct pt_error *err) PT_MUST_USE;
+
+/*
+ * The absolute path of `path` without links, dots or doubled slashes; its last component need not
+ * be there. NULL, with the reason in `err`, where the directory before it is not. Pair with
+ * pt_free().
+ */
+char *pt_host_real_path(const char *path, struct pt_error *err) PT_MUST_USE;
 
 /* Whether this process may make files in the directory. */
 bool pt_host_may_write(const char *dir);

@@ -3,7 +3,12 @@
  */
 #include "base/host.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,11 +24,55 @@ enum pt_code pt_host_look(const char *path, struct pt_host_file *file_out, struc
     }
     *file_out = (struct pt_host_file){
         .is_dir = S_ISDIR(status.st_mode),
+        .is_file = S_ISREG(status.st_mode),
+        .device = (uint64_t)status.st_dev,
         .mode = status.st_mode & 07777,
         .bytes = (uint64_t)status.st_size,
         .modified_at_us = (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000,
     };
     return PT_OK;
+}
+
+char *pt_host_real_path(const char *path, struct pt_error *err)
+{
+    char real[PATH_MAX];
+    char *trimmed = NULL;
+    char *slash = NULL;
+    char *found = NULL;
+    size_t size = strlen(path);
+
+    while (size > 1 && path[size - 1] == '/') {
+        size--;
+    }
+    trimmed = pt_strndup(path, size);
+    if (!trimmed) {
+        goto out;
+    }
+    if (realpath(trimmed, real)) {
+        found = pt_strdup(real);
+        goto out;
+    }
+    slash = strrchr(trimmed, '/');
+    if (errno == ENOENT && strcmp(slash ? slash + 1 : trimmed, "..") != 0) {
+        if (slash) {
+            *slash = '\0';
+        }
+        if (realpath(slash ? (*trimmed ? trimmed : "/") : ".", real)) {
+            found =
+                pt_strf("%s/%s", strcmp(real, "/") == 0 ? "" : real, slash ? slash + 1 : trimmed);
+            goto out;
+        }
+    }
+    (void)pt_fail_errno(err, errno, "look at %s", path);
+    pt_free(trimmed);
+    return NULL;
+
+out:
+    if (!found) {
+        (void)pt_fail(err, PT_NO_MEMORY, "look at %s", path);
+    }
+    pt_free(trimmed);
+    return found;
 }
 
 bool pt_host_may_write(const char *dir)

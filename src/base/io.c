@@ -93,6 +93,18 @@ enum pt_code pt_io_free_bytes(struct pt_io *io, const char *path, uint64_t *byte
     return io->free_bytes(io->ctx, path, bytes_out, err);
 }
 
+enum pt_code pt_io_link(struct pt_io *io, const char *from, const char *to, struct pt_error *err)
+{
+    return io->link ? io->link(io->ctx, from, to, err)
+                    : pt_fail(err, PT_INVALID, "link %s: there are no hard links", from);
+}
+
+enum pt_code pt_io_rmdir(struct pt_io *io, const char *path, struct pt_error *err)
+{
+    return io->rmdir ? io->rmdir(io->ctx, path, err)
+                     : pt_fail(err, PT_IO, "remove directory %s: not possible here", path);
+}
+
 static enum pt_code sync_parent(struct pt_io *io, const char *path, struct pt_error *err)
 {
     const char *slash = strrchr(path, '/');

@@ -52,6 +52,12 @@ struct pt_io {
                          void *each_ctx, struct pt_error *err);
     enum pt_code (*free_bytes)(void *ctx, const char *path, uint64_t *bytes_out,
                                struct pt_error *err);
+    /*
+     * A second name for the file. PT_INVALID where that cannot be (another file system, one without
+     * hard links, a limit): copy it instead. NULL: never.
+     */
+    enum pt_code (*link)(void *ctx, const char *from, const char *to, struct pt_error *err);
+    enum pt_code (*rmdir)(void *ctx, const char *path, struct pt_error *err); /* an empty one */
 };
 
 /* The real file system; static storage, never freed. */
@@ -84,6 +90,10 @@ enum pt_code pt_io_list(struct pt_io *io, const char *path,
                         struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_io_free_bytes(struct pt_io *io, const char *path, uint64_t *bytes_out,
                               struct pt_error *err) PT_MUST_USE;
+
+enum pt_code pt_io_link(struct pt_io *io, const char *from, const char *to,
+                        struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_io_rmdir(struct pt_io *io, const char *path, struct pt_error *err) PT_MUST_USE;
 
 /*
  * Put `content` at `path` whole or not at all: a file beside it is written and synced,

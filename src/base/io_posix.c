@@ -290,6 +290,26 @@ static enum pt_code posix_free_bytes(void *ctx, const char *path, uint64_t *byte
     return PT_OK;
 }
 
+static enum pt_code posix_link(void *ctx, const char *from, const char *to, struct pt_error *err)
+{
+    (void)ctx;
+    if (link(from, to) == 0) {
+        return PT_OK;
+    }
+    if (errno == EXDEV || errno == EPERM || errno == EMLINK || errno == ENOTSUP ||
+        errno == ENOSYS) {
+        (void)pt_fail_errno(err, errno, "link %s to %s", from, to);
+        return PT_INVALID;
+    }
+    return pt_fail_errno(err, errno, "link %s to %s", from, to);
+}
+
+static enum pt_code posix_rmdir(void *ctx, const char *path, struct pt_error *err)
+{
+    (void)ctx;
+    return rmdir(path) == 0 ? PT_OK : pt_fail_errno(err, errno, "remove directory %s", path);
+}
+
 struct pt_io *pt_io_posix(void)
 {
     static struct pt_io posix = {
@@ -309,6 +329,8 @@ struct pt_io *pt_io_posix(void)
         .sync_dir = posix_sync_dir,
         .list = posix_list,
         .free_bytes = posix_free_bytes,
+        .link = posix_link,
+        .rmdir = posix_rmdir,
     };
 
     return &posix;

@@ -70,6 +70,8 @@ int pt_cmd_schema(int argc, char **argv);
 int pt_cmd_dlq(int argc, char **argv);
 int pt_cmd_keys(int argc, char **argv);
 int pt_cmd_audit(int argc, char **argv);
+int pt_cmd_backup(int argc, char **argv);
+int pt_cmd_restore(int argc, char **argv);
 int pt_cmd_doctor(int argc, char **argv);
 int pt_cmd_config_reference(int argc, char **argv);
 

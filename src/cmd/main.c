@@ -24,6 +24,8 @@ static const struct command commands[] = {
     {"dlq", pt_cmd_dlq, "list the events that were refused, and why"},
     {"keys", pt_cmd_keys, "make, list and revoke API keys"},
     {"audit", pt_cmd_audit, "recount everything from the files; exit 1 on any difference"},
+    {"backup", pt_cmd_backup, "a consistent copy of the data directory, while the server runs"},
+    {"restore", pt_cmd_restore, "make a data directory of a backup"},
     {"doctor", pt_cmd_doctor, "is this installation sound, and if not, what to do"},
     {"config", pt_cmd_config_reference, "print the reference of all settings"},
 };

@@ -78,6 +78,30 @@ enum pt_code pt_lake_read(struct pt_io *io, const char *dir, struct pt_lake_snap
                           struct pt_error *err) PT_MUST_USE;
 void pt_lake_snapshot_release(struct pt_lake_snapshot *snapshot);
 
+/* ---- backup: any process, no lock ---- */
+
+/* The files that a reader of the current snapshot needs; none of them ever changes. */
+struct pt_lake_files {
+    uint64_t version;    /* of the metadata; 0: there is no table, and no file */
+    int64_t snapshot_id; /* 0: none yet */
+    uint64_t checkpoint;
+    uint64_t row_count;
+    char **paths; /* relative to the table, the metadata first, then manifests, then data */
+    size_t count;
+};
+
+enum pt_code pt_lake_list_files(struct pt_io *io, const char *dir, struct pt_lake_files *files_out,
+                                struct pt_error *err) PT_MUST_USE;
+void pt_lake_files_release(struct pt_lake_files *files);
+
+/*
+ * Write to `to`/metadata the metadata of the table in `from`, its current snapshot alone, as it
+ * must be for any reader where the table stands in the absolute directory `place`. Data files are
+ * the caller's business; `from` is not changed. All synced.
+ */
+enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to, const char *place,
+                              struct pt_error *err) PT_MUST_USE;
+
 /*
  * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)", or "(SELECT
  * …)" without rows that has the table's columns and types where there is no file. Appends to `sql`.

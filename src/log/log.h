@@ -121,4 +121,16 @@ enum pt_code pt_log_reader_seek(struct pt_log_reader *reader, uint64_t offset,
 enum pt_code pt_log_reader_next(struct pt_log_reader *reader, uint64_t limit,
                                 struct pt_log_batch *batch_out, struct pt_error *err) PT_MUST_USE;
 
+/* ---- copying ---- */
+
+/*
+ * Copy the log in `from` into the directory `to`, which is there and holds no segment of a greater
+ * number: the segments from the one that holds record `offset` (or the oldest that is there) up to
+ * the newest whole batch, each batch verified, all synced. A writer may go on meanwhile. The
+ * offsets that the copy starts and ends at are given. PT_AGAIN: a segment was recycled meanwhile,
+ * start over. PT_CORRUPT as pt_log_reader_next(); PT_NOT_FOUND: no log there.
+ */
+enum pt_code pt_log_copy(struct pt_io *io, const char *from, const char *to, uint64_t offset,
+                         uint64_t *start_out, uint64_t *end_out, struct pt_error *err) PT_MUST_USE;
+
 #endif

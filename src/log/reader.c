@@ -12,7 +12,7 @@
  */
 #include "log/log.h"
 
-#include "log/cursor.h"
+#include "log/reader.h"
 
 #define RACES_MAX 16 /* a segment was recycled between listing and opening */
 
@@ -374,4 +374,40 @@ enum pt_code pt_log_reader_seek(struct pt_log_reader *reader, uint64_t offset, s
     }
     pt_cursor_release(&cursor);
     return code;
+}
+
+/* ---- for copy.c ---- */
+
+enum pt_code pt_log_reader_to_segment(struct pt_log_reader *reader, uint64_t offset,
+                                      struct pt_error *err)
+{
+    struct pt_cursor cursor;
+    struct range range;
+    enum pt_code code = list_range(reader, &range, err);
+
+    pt_cursor_init(&cursor, reader->io);
+    if (!code && range.is_empty) {
+        code = pt_fail(err, PT_NOT_FOUND, "%s: no log there", reader->dir);
+    }
+    for (uint64_t sequence = range.last; !code; sequence--) {
+        code = pt_cursor_open(&cursor, reader->dir, sequence, PT_OPEN_READ, err);
+        if (code == PT_NOT_FOUND || code == PT_CORRUPT) {
+            bool is_there = code == PT_CORRUPT && sequence != range.first;
+
+            code = is_there ? code : PT_AGAIN; /* the oldest may be recycled at this moment */
+        }
+        if (code || cursor.info.base_offset <= offset || sequence == range.first) {
+            break;
+        }
+    }
+    if (!code) {
+        swap_cursors(&reader->cursor, &cursor);
+    }
+    pt_cursor_release(&cursor);
+    return code;
+}
+
+const struct pt_cursor *pt_log_reader_cursor(const struct pt_log_reader *reader)
+{
+    return &reader->cursor;
 }

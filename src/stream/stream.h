@@ -63,6 +63,22 @@ enum pt_code pt_stream_verify_runs(struct pt_io *io, const char *state_dir,
                                    uint64_t *runs_out, uint64_t *ids_out,
                                    struct pt_error *err) PT_MUST_USE;
 
+/* What the newest whole checkpoint stands on: what a backup must hold. */
+struct pt_state_files {
+    struct pt_checkpoint_summary checkpoint; /* number 0: there is none, and no file */
+    uint64_t lake_before;                    /* the table's number before this checkpoint's files */
+    char **paths; /* relative to the state directory; none ever changes */
+    size_t count;
+    char **pending; /* data files that the checkpoint adds, relative to the table */
+    size_t pending_count;
+};
+
+/* Any process. Pair with pt_state_files_release(), which takes a zeroed struct too. */
+enum pt_code pt_stream_list_files(struct pt_io *io, const char *state_dir,
+                                  struct pt_state_files *files_out,
+                                  struct pt_error *err) PT_MUST_USE;
+void pt_state_files_release(struct pt_state_files *files);
+
 /*
  * Recover: load the newest whole checkpoint, commit its files if the table has not got them, remove
  * what no checkpoint names. PT_CORRUPT, with an explanation, where state and table disagree.

@@ -139,6 +139,22 @@ static enum pt_code fault_free_bytes(void *ctx, const char *path, uint64_t *out,
     return real->free_bytes(real->ctx, path, out, err);
 }
 
+static enum pt_code fault_link(void *ctx, const char *from, const char *to, struct pt_error *err)
+{
+    enum pt_code code = PT_OK;
+
+    (void)ctx;
+    return fails(err, &code) ? code : real->link(real->ctx, from, to, err);
+}
+
+static enum pt_code fault_rmdir(void *ctx, const char *path, struct pt_error *err)
+{
+    enum pt_code code = PT_OK;
+
+    (void)ctx;
+    return fails(err, &code) ? code : real->rmdir(real->ctx, path, err);
+}
+
 struct pt_io *pt_fault_io(unsigned fail_from)
 {
     static struct pt_io io = {
@@ -157,6 +173,8 @@ struct pt_io *pt_fault_io(unsigned fail_from)
         .sync_dir = fault_sync_dir,
         .list = fault_list,
         .free_bytes = fault_free_bytes,
+        .link = fault_link,
+        .rmdir = fault_rmdir,
     };
 
     real = pt_io_posix();
