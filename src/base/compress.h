@@ -1,5 +1,5 @@
 /*
- * compress.h - gzip and zstd bodies, bounded
+ * compress.h - gzip, raw DEFLATE and zstd, bounded
  */
 #ifndef PT_BASE_COMPRESS_H
 #define PT_BASE_COMPRESS_H
@@ -12,6 +12,8 @@
  */
 enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out,
                                 struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_deflate_decompress(struct pt_span data, struct pt_buf *out,
+                                   struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_zstd_decompress(struct pt_span data, struct pt_buf *out,
                                 struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_gzip_compress(struct pt_span data, struct pt_buf *out,

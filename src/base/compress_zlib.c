@@ -1,5 +1,5 @@
 /*
- * compress_zlib.c - gzip (RFC 1952), by zlib
+ * compress_zlib.c - gzip (RFC 1952) and raw DEFLATE (RFC 1951), by zlib
  *
  * One member and nothing behind it: a second one would be a second body. The output is
  * taken in steps that double, so that a small bomb never gets a large buffer at once.
@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #define GZIP_WINDOW (15 + 16) /* largest window, gzip header and trailer */
+#define RAW_WINDOW (-15)      /* largest window, no header and no trailer */
 #define STEP_BYTES_MIN 4096u
 
 /* The next step's room: as much as there is already, within what `out` may still take. */
@@ -63,7 +64,8 @@ static enum pt_code inflate_some(z_stream *stream, struct pt_buf *out, bool *is_
     return PT_OK;
 }
 
-enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out, struct pt_error *err)
+static enum pt_code decompress(struct pt_span data, int window, struct pt_buf *out,
+                               struct pt_error *err)
 {
     z_stream stream = {0};
     size_t size_before = out->size;
@@ -73,7 +75,7 @@ enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out, struct 
     if (data.size > UINT_MAX) {
         return pt_fail(err, PT_TOO_BIG, "gzip: %zu bytes at once", data.size);
     }
-    if (inflateInit2(&stream, GZIP_WINDOW) != Z_OK) {
+    if (inflateInit2(&stream, window) != Z_OK) {
         return pt_fail(err, PT_NO_MEMORY, "gzip");
     }
     stream.next_in = (z_const Bytef *)data.data;
@@ -89,6 +91,16 @@ enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out, struct 
         out->size = size_before;
     }
     return code;
+}
+
+enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out, struct pt_error *err)
+{
+    return decompress(data, GZIP_WINDOW, out, err);
+}
+
+enum pt_code pt_deflate_decompress(struct pt_span data, struct pt_buf *out, struct pt_error *err)
+{
+    return decompress(data, RAW_WINDOW, out, err);
 }
 
 enum pt_code pt_gzip_compress(struct pt_span data, struct pt_buf *out, struct pt_error *err)

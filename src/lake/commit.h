@@ -1,5 +1,5 @@
 /*
- * commit.h - one snapshot more, and files that no snapshot names
+ * commit.h - one snapshot more: files added, files removed
  *
  * Only src/lake includes this.
  */
@@ -12,15 +12,38 @@
 #define PT_MANIFESTS_MERGE_COUNT 100
 #define PT_MANIFEST_SMALL_BYTES (8 << 20)
 
-/*
- * Add `files`, not empty, as one snapshot. As pt_table_publish() for failures; where it
- * is PT_FENCED or nothing was published, the files written on the way are removed.
- */
-enum pt_code pt_table_append(struct pt_table *table, struct pt_json files, uint64_t checkpoint,
-                             int64_t now_ms, struct pt_error *err) PT_MUST_USE;
+enum pt_operation {
+    PT_OPERATION_APPEND,    /* adds rows */
+    PT_OPERATION_REPLACE,   /* the same rows in other files: as many rows go as come */
+    PT_OPERATION_OVERWRITE, /* rows go or change */
+};
 
-/* Remove what no kept snapshot names; `*removed_out` counts data files. */
-enum pt_code pt_table_remove_orphans(struct pt_table *table, uint64_t *removed_out,
-                                     struct pt_error *err) PT_MUST_USE;
+/* What a commit does to the table's current snapshot, whichever that is when it succeeds. */
+struct pt_change {
+    enum pt_operation operation;
+    struct pt_json added;       /* descriptions as of pt_lake_write(); absent or empty: none */
+    const char *const *removed; /* data files by their place now, as pt_lake_read() gives them */
+    size_t removed_count;
+    uint64_t checkpoint;        /* 0: the number that the table has goes on */
+    uint64_t checkpoint_before; /* where `checkpoint` is set: what the table must be at */
+};
+
+/*
+ * Put the change into the table as one snapshot. Where somebody else has changed the table
+ * meanwhile, it is read anew and the change tried again, a bounded number of times:
+ *
+ *   PT_FENCED   a file to be removed is no longer in the table, the table is not at
+ *               `checkpoint_before`, or it is another table: nothing is changed;
+ *   PT_AGAIN    others were faster each time: nothing is changed;
+ *   PT_INVALID  the table is one that this program may not write to, or a replacement
+ *               does not have the rows of what it replaces: nothing is changed;
+ *   PT_CORRUPT  an added file is gone or not of its size: nothing is changed.
+ *
+ * Any other failure leaves open whether the change is in the table: load it again and look. Files
+ * written on the way (manifests) are removed where nothing was published. The removed data files
+ * stay on the disk until their last snapshot expires.
+ */
+enum pt_code pt_table_commit(struct pt_table *table, const struct pt_change *change, int64_t now_ms,
+                             struct pt_error *err) PT_MUST_USE;
 
 #endif

@@ -11,6 +11,10 @@
  */
 #include "lake/container.h"
 
+#include "base/compress.h"
+
+#define BLOCK_BYTES_MAX (256u << 20) /* of one block, decompressed */
+
 static const uint8_t magic[4] = {'O', 'b', 'j', 1};
 
 static void put_long(struct pt_buf *buf, int64_t value)
@@ -126,6 +130,7 @@ enum pt_code pt_container_open(struct pt_container *container, struct pt_span fi
     struct pt_span codec = pt_span_str("null");
 
     memset(container, 0, sizeof(*container));
+    pt_buf_init(&container->block, BLOCK_BYTES_MAX);
     container->rest = file;
     if (!take(&container->rest, sizeof(magic), &part) ||
         memcmp(part.data, magic, sizeof(magic)) != 0 ||
@@ -134,30 +139,52 @@ enum pt_code pt_container_open(struct pt_container *container, struct pt_span fi
         return pt_fail(err, PT_CORRUPT, "not an Avro file, or its header is damaged");
     }
     memcpy(container->sync, part.data, PT_CONTAINER_SYNC_BYTES);
-    if (!pt_span_is(codec, "null")) {
-        return pt_fail(err, PT_INVALID,
-                       "Avro blocks compressed with %.*s, written by another program, are not read",
-                       PT_SPAN_ARG(codec));
+    if (pt_span_is(codec, "deflate")) {
+        container->decompress = pt_deflate_decompress;
+    } else if (pt_span_is(codec, "zstandard")) {
+        container->decompress = pt_zstd_decompress;
+    } else if (!pt_span_is(codec, "null")) {
+        return pt_fail(
+            err, PT_INVALID,
+            "Avro blocks compressed with %.*s, written by another program, are not read: "
+            "have it write deflate, zstandard or null",
+            PT_SPAN_ARG(codec));
     }
     return PT_OK;
+}
+
+void pt_container_release(struct pt_container *container)
+{
+    pt_buf_release(&container->block);
 }
 
 enum pt_code pt_container_next(struct pt_container *container, uint64_t *count_out,
                                struct pt_span *values_out, struct pt_error *err)
 {
     struct pt_span sync = {0};
+    struct pt_span values = {0};
     int64_t count = 0;
+    enum pt_code code = PT_OK;
 
     *count_out = 0;
     if (container->rest.size == 0) {
         return PT_OK;
     }
     if (!take_long(&container->rest, &count) || count <= 0 ||
-        !take_bytes(&container->rest, values_out) ||
+        !take_bytes(&container->rest, &values) ||
         !take(&container->rest, PT_CONTAINER_SYNC_BYTES, &sync) ||
         memcmp(sync.data, container->sync, PT_CONTAINER_SYNC_BYTES) != 0) {
         return pt_fail(err, PT_CORRUPT, "an Avro block is torn or damaged");
     }
-    *count_out = (uint64_t)count;
-    return PT_OK;
+    if (container->decompress) {
+        pt_buf_reset(&container->block);
+        code = container->decompress(values, &container->block, err);
+        if (code == PT_INVALID) {
+            code = pt_fail(err, PT_CORRUPT, "an Avro block is torn or damaged");
+        }
+        values = pt_buf_span(&container->block);
+    }
+    *values_out = values;
+    *count_out = code ? 0 : (uint64_t)count;
+    return code;
 }

@@ -899,7 +899,7 @@ void pt_sql_append_text(struct pt_buf *sql, const char *text)
     pt_buf_append_byte(sql, '\'');
 }
 
-static void copy_sql(struct pt_buf *sql, const char *path)
+static void copy_sql(struct pt_buf *sql, const int32_t field_ids[PT_COLUMN_COUNT], const char *path)
 {
     pt_buf_append_str(sql, "COPY (SELECT * FROM pt_rows()) TO ");
     pt_sql_append_text(sql, path);
@@ -907,7 +907,7 @@ static void copy_sql(struct pt_buf *sql, const char *path)
     pt_buf_append_str(sql, " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, "
                            "RETURN_STATS true, FIELD_IDS {");
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        pt_buf_appendf(sql, "%s%s: %u", i ? ", " : "", pt_columns[i].name, i + 1);
+        pt_buf_appendf(sql, "%s%s: %d", i ? ", " : "", pt_columns[i].name, field_ids[i]);
     }
     pt_buf_append_str(sql, "})");
     pt_buf_append_byte(sql, '\0');
@@ -981,7 +981,8 @@ out:
 }
 
 enum pt_code pt_duck_write_parquet(struct pt_duck *duck, const struct pt_row *rows,
-                                   const uint32_t *order, size_t count, const char *path,
+                                   const uint32_t *order, size_t count,
+                                   const int32_t field_ids[PT_COLUMN_COUNT], const char *path,
                                    struct pt_data_file *file, struct pt_error *err)
 {
     struct pt_file_stats stats = {0};
@@ -1000,7 +1001,7 @@ enum pt_code pt_duck_write_parquet(struct pt_duck *duck, const struct pt_row *ro
     duck->feed.count = count;
     duck->feed.at = 0;
     duck->feed.stats = &stats;
-    copy_sql(&sql, path);
+    copy_sql(&sql, field_ids, path);
     if (sql.has_failed) {
         code = pt_fail(err, PT_NO_MEMORY, "write %s", path);
         goto out;

@@ -6,7 +6,9 @@
  * writes data files first (pt_lake_write), puts their descriptions into its checkpoint,
  * and commits them as one snapshot that carries the checkpoint's number (pt_lake_commit).
  * Committing the same number again changes nothing, which is what recovery relies on.
- * One writer; readers see whole snapshots only.
+ * One stream engine writes rows; beside it other processes of ours (compaction, expiry) and other
+ * Iceberg writers may commit: each commit looks whether the table has changed meanwhile, and then
+ * tries again on what is there. Readers see whole snapshots only.
  */
 #ifndef PT_LAKE_LAKE_H
 #define PT_LAKE_LAKE_H
@@ -24,7 +26,10 @@ struct pt_row {
     bool is_late;          /* behind the watermark when it was read */
 };
 
-/* Open the table in `dir` for writing; create it, with its first metadata file, where absent. */
+/*
+ * Open the table in `dir` for writing; create it, with its first metadata file, where absent. One
+ * of an older program gets the columns it lacks. One thread a handle; any number of handles.
+ */
 enum pt_code pt_lake_open(struct pt_lake **lake_out, struct pt_io *io, struct pt_clock *clock,
                           const char *dir, struct pt_error *err) PT_MUST_USE;
 void pt_lake_close(struct pt_lake *lake);
@@ -51,8 +56,10 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
 /*
  * Add the described files (the JSON array that pt_lake_write() filled; may be empty: then
  * nothing happens) as one snapshot carrying `checkpoint`. PT_OK without change where the current
- * snapshot's number is already >= `checkpoint`. PT_FENCED where somebody else changed the table
- * meanwhile.
+ * snapshot's number is already >= `checkpoint`. What others have committed meanwhile stays.
+ * PT_FENCED where another stream engine has committed a checkpoint meanwhile, or it is another
+ * table; PT_AGAIN where others were faster each time; PT_INVALID where another program made it a
+ * table that this one may not write to (docs/formats/lake.md, "Other writers").
  */
 enum pt_code pt_lake_commit(struct pt_lake *lake, struct pt_json files, uint64_t checkpoint,
                             struct pt_error *err) PT_MUST_USE;
@@ -63,6 +70,14 @@ enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
 
 /* ---- reading: any process, no lock ---- */
 
+/* A column of the table; files that lack it give NULLs. */
+struct pt_lake_column {
+    int32_t field_id; /* Iceberg's; files are read by it */
+    const char *name;
+    const char *sql_type; /* DuckDB's; NULL: a type that is not read here, such as a list */
+    bool is_required;
+};
+
 struct pt_lake_snapshot {
     int64_t snapshot_id; /* 0: the table has no snapshot, or there is no table */
     uint64_t checkpoint; /* the number it carries */
@@ -71,11 +86,30 @@ struct pt_lake_snapshot {
     char **files;         /* absolute paths of its data files, oldest first */
     uint64_t *file_rows;  /* records of each, as the manifests say */
     uint64_t *file_bytes; /* size of each, as the manifests say */
+    struct pt_lake_column *columns;
+    size_t column_count;
+    struct pt_arena names; /* holds the columns */
 };
 
 /* The current snapshot of the table in `dir`; an absent table gives an empty snapshot. */
 enum pt_code pt_lake_read(struct pt_io *io, const char *dir, struct pt_lake_snapshot *snapshot_out,
                           struct pt_error *err) PT_MUST_USE;
+
+/* Which snapshot: the current one, one by its id, or the one that was current at a time. */
+struct pt_lake_at {
+    enum { PT_LAKE_AT_CURRENT, PT_LAKE_AT_SNAPSHOT, PT_LAKE_AT_TIME } kind;
+    int64_t snapshot_id;
+    int64_t time_us;
+};
+
+/*
+ * As pt_lake_read(); PT_INVALID where the table has no such snapshot, or has it no longer, and
+ * where its rows cannot be read right: row-level deletes, or files that are not Parquet, of
+ * another program.
+ */
+enum pt_code pt_lake_read_at(struct pt_io *io, const char *dir, const struct pt_lake_at *at,
+                             struct pt_lake_snapshot *snapshot_out,
+                             struct pt_error *err) PT_MUST_USE;
 void pt_lake_snapshot_release(struct pt_lake_snapshot *snapshot);
 
 /* ---- backup: any process, no lock ---- */
@@ -103,8 +137,9 @@ enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to
                               struct pt_error *err) PT_MUST_USE;
 
 /*
- * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)", or "(SELECT
- * …)" without rows that has the table's columns and types where there is no file. Appends to `sql`.
+ * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)" with the
+ * table's columns by field id, or "(SELECT …)" without rows that has the table's columns and types
+ * where there is no file. Appends to `sql`.
  */
 void pt_lake_scan_sql(const struct pt_lake_snapshot *snapshot, struct pt_buf *sql);
 
@@ -161,6 +196,8 @@ enum pt_code pt_duck_query_with(struct pt_duck *duck, const char *sql,
 void pt_duck_result_close(struct pt_duck_result *result);
 /* Append 'text' as an SQL string literal, quotes doubled. */
 void pt_sql_append_text(struct pt_buf *sql, const char *text);
+/* Append "name" as an SQL name, quotes doubled. */
+void pt_sql_append_name(struct pt_buf *sql, const char *name);
 size_t pt_duck_column_count(const struct pt_duck_result *result);
 const char *pt_duck_column_name(const struct pt_duck_result *result, size_t column);
 bool pt_duck_column_is_number(const struct pt_duck_result *result, size_t column);

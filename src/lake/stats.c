@@ -13,6 +13,8 @@
 #include "base/crypto.h"
 #include "wire/frame.h"
 
+#define COLUMNS_FIRST 16 /* what the first version of this program knew */
+
 /* ---- bounds ---- */
 
 static size_t character_bytes(uint8_t lead)
@@ -353,7 +355,8 @@ static bool parse_columns(struct pt_json array, struct pt_data_file *file)
             return false;
         }
     }
-    return count == PT_COLUMN_COUNT;
+    file->column_count = count;
+    return count >= COLUMNS_FIRST;
 }
 
 enum pt_code pt_data_file_parse(struct pt_json json, struct pt_data_file *file_out,

@@ -30,6 +30,7 @@ struct pt_data_file {
     int64_t day;         /* since 1970-01-01, UTC */
     uint64_t rows;
     uint64_t bytes;
+    unsigned column_count; /* set by the parser: an older program knew the first columns only */
     struct pt_column_stats columns[PT_COLUMN_COUNT];
 };
 
