@@ -499,7 +499,14 @@ static enum pt_code open_directory(struct pt_log *log, struct pt_error *err)
         return code;
     }
     if (log->live_count > 0) {
-        code = read_headers(log, err);
+        /* A name that is visible need not be durable: one killed before its sync left it so. */
+        code = sync_parent(log->io, log->dir, err);
+        if (!code) {
+            code = pt_io_sync_dir(log->io, log->dir, err);
+        }
+        if (!code) {
+            code = read_headers(log, err);
+        }
         return code ? code : recover_last(log, err);
     }
     if (log->options.synced_offset > 0) {
