@@ -31,12 +31,13 @@ void bench_records_release(struct bench_records *records);
  */
 void bench_records_renew(struct bench_records *records, bool is_ordered, int64_t received_at_us);
 
-/* All of them into the log, in batches of 3,200 events, synced. */
+/* All of them into the log, in batches of 3,200 events; not synced. */
 void bench_records_append(const struct bench_records *records, struct pt_log *log);
 
 void bench_must(bool is_right, const char *what);
 void bench_must_ok(enum pt_code code, const struct pt_error *err);
 double bench_cpu_seconds(void); /* of all threads of this process */
+double bench_thread_seconds(void);
 double bench_wall_seconds(void);
 
 #endif

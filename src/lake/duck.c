@@ -16,7 +16,7 @@
 #include <math.h>
 
 #define CHUNK_ROWS 2048 /* DuckDB's vector size */
-#define CELLS 256       /* a column's cells looked at together: they stay in the first cache */
+#define PIECE_ROWS 64   /* of a chunk, taken column by column while they are in the first cache */
 #define HEX_BYTES (2 * PT_PSEUDONYM_BYTES)
 #define SQL_BYTES_MAX (1u << 20)
 #define NESTING_MAX 32 /* lists in lists: deeper ones are shown as "…" */
@@ -749,84 +749,64 @@ static void write_hex(const uint8_t *bytes, char *hex)
     }
 }
 
-/* Cells into places at.. of a vector's data; those that are NULL are left alone. */
-static void put_cells(enum pt_column_kind kind, const struct pt_cell *cells, size_t count,
-                      void *vector_data, size_t at, char *hex)
+/* Where a chunk's cells go, by column. */
+struct places {
+    void *cells[PT_COLUMN_COUNT];
+    uint64_t *validity[PT_COLUMN_COUNT]; /* NULL where the column is required */
+    char *hex[PT_COLUMN_COUNT];          /* of HEX columns: text of the whole chunk */
+};
+
+static inline void put_cell(enum pt_column_kind kind, struct pt_cell cell, void *cells, size_t at,
+                            char *hex)
 {
     switch (kind) {
     case PT_COLUMN_UUID:
-        for (size_t i = 0; i < count; i++) {
-            ((duckdb_hugeint *)vector_data)[at + i] = (duckdb_hugeint){
-                .upper = (int64_t)(big_endian_u64(cells[i].bytes.data) ^ 1ull << 63),
-                .lower = big_endian_u64(cells[i].bytes.data + 8),
-            };
-        }
+        ((duckdb_hugeint *)cells)[at] = (duckdb_hugeint){
+            .upper = (int64_t)(big_endian_u64(cell.bytes.data) ^ 1ull << 63),
+            .lower = big_endian_u64(cell.bytes.data + 8),
+        };
         break;
     case PT_COLUMN_HEX:
-        for (size_t i = 0; i < count; i++) {
-            char *text = hex + (at + i) * HEX_BYTES;
-
-            if (!cells[i].is_null) {
-                write_hex(cells[i].bytes.data, text);
-                point_at((duckdb_string_t *)vector_data + at + i, pt_span_of(text, HEX_BYTES));
-            }
-        }
+        write_hex(cell.bytes.data, hex + at * HEX_BYTES);
+        point_at((duckdb_string_t *)cells + at, pt_span_of(hex + at * HEX_BYTES, HEX_BYTES));
         break;
     case PT_COLUMN_TEXT:
-        for (size_t i = 0; i < count; i++) {
-            if (!cells[i].is_null) {
-                point_at((duckdb_string_t *)vector_data + at + i, cells[i].bytes);
-            }
-        }
+        point_at((duckdb_string_t *)cells + at, cell.bytes);
         break;
     case PT_COLUMN_TIME:
     case PT_COLUMN_LONG:
-        for (size_t i = 0; i < count; i++) {
-            ((int64_t *)vector_data)[at + i] = cells[i].integer;
-        }
+        ((int64_t *)cells)[at] = cell.integer;
         break;
     case PT_COLUMN_BOOL:
-        for (size_t i = 0; i < count; i++) {
-            ((bool *)vector_data)[at + i] = cells[i].integer != 0;
-        }
+        ((bool *)cells)[at] = cell.integer != 0;
         break;
     }
 }
 
-/* `at` is a multiple of 64. */
-static void mark_nulls(const struct pt_cell *cells, size_t count, uint64_t *validity, size_t at)
+/*
+ * `count` rows, at most 64, from place `at` of the chunk on, a multiple of 64. `column` and `kind`
+ * are constants where this is inlined. Counts and bounds are taken on the way.
+ */
+static inline void fill_column(const struct feed *feed, const struct places *places, size_t at,
+                               size_t count, enum pt_column_index column, enum pt_column_kind kind)
 {
-    for (size_t i = 0; i < count; i += 64) {
-        size_t part = count - i < 64 ? count - i : 64;
-        uint64_t nulls = 0;
+    const uint32_t *order = feed->order + feed->at + at;
+    void *cells = places->cells[column];
+    char *hex = places->hex[column];
+    uint64_t nulls = 0;
 
-        for (size_t k = 0; k < part; k++) {
-            nulls |= (uint64_t)cells[i + k].is_null << k;
+    for (size_t i = 0; i < count; i++) {
+        struct pt_cell cell = pt_cell_of(&feed->rows[order[i]], column);
+
+        pt_file_stats_take(feed->stats, column, kind, cell);
+        if (cell.is_null) {
+            nulls |= UINT64_C(1) << i;
+        } else {
+            put_cell(kind, cell, cells, at + i, hex);
         }
-        validity[(at + i) / 64] &= ~nulls;
     }
-}
-
-/* Rows at.. of the chunk, all columns: the rows are read from memory once. */
-static void fill_rows(const struct feed *feed, size_t at, size_t count,
-                      void *const vector_data[PT_COLUMN_COUNT],
-                      uint64_t *const validity[PT_COLUMN_COUNT])
-{
-    struct pt_cell cells[CELLS];
-    char *hex = feed->hex;
-
-    for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-        enum pt_column_kind kind = pt_columns[i].kind;
-
-        pt_cells_gather(i, feed->rows, feed->order + feed->at + at, count, cells);
-        pt_file_stats_add(feed->stats, i, cells, count);
-        put_cells(kind, cells, count, vector_data[i], at, hex);
-        if (validity[i]) {
-            mark_nulls(cells, count, validity[i], at);
-        }
-        if (kind == PT_COLUMN_HEX) {
-            hex += (size_t)CHUNK_ROWS * HEX_BYTES; /* the next such column's own part */
-        }
+    if (nulls) {
+        places->validity[column][at / 64] &= ~nulls;
     }
 }
 
@@ -835,20 +815,30 @@ static void feed_chunk(duckdb_function_info info, duckdb_data_chunk chunk)
     struct feed *feed = duckdb_function_get_extra_info(info);
     size_t left = feed->count - feed->at;
     size_t count = left < CHUNK_ROWS ? left : CHUNK_ROWS;
-    void *vector_data[PT_COLUMN_COUNT];
-    uint64_t *validity[PT_COLUMN_COUNT] = {NULL};
+    struct places places = {0};
+    char *hex = feed->hex;
 
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
         duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, i);
 
-        vector_data[i] = duckdb_vector_get_data(vector);
+        places.cells[i] = duckdb_vector_get_data(vector);
         if (!pt_columns[i].is_required) {
             duckdb_vector_ensure_validity_writable(vector);
-            validity[i] = duckdb_vector_get_validity(vector);
+            places.validity[i] = duckdb_vector_get_validity(vector);
+        }
+        if (pt_columns[i].kind == PT_COLUMN_HEX) {
+            /* Each such column has its own part, which lives until the next chunk is asked for. */
+            places.hex[i] = hex;
+            hex += (size_t)CHUNK_ROWS * HEX_BYTES;
         }
     }
-    for (size_t at = 0; at < count; at += CELLS) {
-        fill_rows(feed, at, count - at < CELLS ? count - at : CELLS, vector_data, validity);
+    for (size_t at = 0; at < count; at += PIECE_ROWS) {
+        size_t piece = count - at < PIECE_ROWS ? count - at : PIECE_ROWS;
+
+#define X(index, name, kind, is_required)                                                          \
+    fill_column(feed, &places, at, piece, PT_COLUMN_##index, PT_COLUMN_##kind);
+        PT_COLUMN_TABLE(X)
+#undef X
     }
     feed->at += count;
     duckdb_data_chunk_set_size(chunk, count);
@@ -903,9 +893,12 @@ static void copy_sql(struct pt_buf *sql, const int32_t field_ids[PT_COLUMN_COUNT
 {
     pt_buf_append_str(sql, "COPY (SELECT * FROM pt_rows()) TO ");
     pt_sql_append_text(sql, path);
-    /* The file has its final name at once: no snapshot knows it yet. */
-    pt_buf_append_str(sql, " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false, "
-                           "RETURN_STATS true, FIELD_IDS {");
+    /*
+     * The file has its final name at once: no snapshot knows it yet. Level 1 takes 12 to 25 % less
+     * CPU than DuckDB's choice (3) for 0.98 to 1.02 of the bytes (bench/stream).
+     */
+    pt_buf_append_str(sql, " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, "
+                           "USE_TMP_FILE false, RETURN_STATS true, FIELD_IDS {");
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
         pt_buf_appendf(sql, "%s%s: %d", i ? ", " : "", pt_columns[i].name, field_ids[i]);
     }

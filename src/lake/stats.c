@@ -128,80 +128,20 @@ static int compare_bytes(struct pt_span a, struct pt_span b)
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 
-/* The first eight bytes as a number: less or greater as the bytes are, where not equal. */
-static uint64_t key_of(struct pt_span bytes)
+void pt_extremes_take_bytes(struct pt_extremes *seen, struct pt_span bytes, uint64_t key)
 {
-    uint8_t head[8] = {0};
-    uint64_t key = 0;
+    bool is_first = !seen->has_value;
 
-    if (bytes.size >= sizeof(head)) {
-        memcpy(head, bytes.data, sizeof(head));
-    } else if (bytes.size > 0) {
-        memcpy(head, bytes.data, bytes.size);
-    }
-    for (unsigned i = 0; i < sizeof(head); i++) {
-        key = key << 8 | head[i];
-    }
-    return key;
-}
-
-static void take_integers(struct pt_extremes *seen, const struct pt_cell *cells, size_t count)
-{
-    int64_t least = seen->has_value ? seen->least : INT64_MAX;
-    int64_t most = seen->has_value ? seen->most : INT64_MIN;
-
-    for (size_t i = 0; i < count; i++) {
-        if (!cells[i].is_null) {
-            least = cells[i].integer < least ? cells[i].integer : least;
-            most = cells[i].integer > most ? cells[i].integer : most;
-            seen->has_value = true;
-        }
-    }
-    seen->least = least;
-    seen->most = most;
-}
-
-static void take_bytes(struct pt_extremes *seen, struct pt_span bytes)
-{
-    uint64_t key = key_of(bytes);
-
-    if (!seen->has_value) {
-        *seen = (struct pt_extremes){
-            .has_value = true, .first = bytes, .last = bytes, .first_key = key, .last_key = key};
-        return;
-    }
-    if (key <= seen->first_key &&
-        (key < seen->first_key || compare_bytes(bytes, seen->first) < 0)) {
+    seen->has_value = true;
+    if (is_first || key < seen->first_key ||
+        (key == seen->first_key && compare_bytes(bytes, seen->first) < 0)) {
         seen->first = bytes;
         seen->first_key = key;
     }
-    if (key >= seen->last_key && (key > seen->last_key || compare_bytes(bytes, seen->last) > 0)) {
+    if (is_first || key > seen->last_key ||
+        (key == seen->last_key && compare_bytes(bytes, seen->last) > 0)) {
         seen->last = bytes;
         seen->last_key = key;
-    }
-}
-
-void pt_file_stats_add(struct pt_file_stats *file, unsigned column, const struct pt_cell *cells,
-                       size_t count)
-{
-    enum pt_column_kind kind = pt_columns[column].kind;
-    struct pt_extremes *seen = &file->seen[column];
-
-    for (size_t i = 0; i < count; i++) {
-        file->null_counts[column] += cells[i].is_null;
-    }
-    if (kind == PT_COLUMN_TIME || kind == PT_COLUMN_LONG || kind == PT_COLUMN_BOOL) {
-        take_integers(seen, cells, count);
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (!cells[i].is_null) {
-            take_bytes(seen, cells[i].bytes);
-        }
-    }
-    for (size_t i = 0; kind == PT_COLUMN_UUID && i < count; i++) {
-        seen->top_bits[0] |= (uint8_t)(1u << (cells[i].bytes.data[0] >> 7));
-        seen->top_bits[1] |= (uint8_t)(1u << (cells[i].bytes.data[8] >> 7));
     }
 }
 

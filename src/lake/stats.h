@@ -52,9 +52,59 @@ struct pt_file_stats {
     struct pt_extremes seen[PT_COLUMN_COUNT];
 };
 
-/* Some rows' cells of a column; each row of the file is to be added once to each column. */
-void pt_file_stats_add(struct pt_file_stats *file, unsigned column, const struct pt_cell *cells,
-                       size_t count);
+/* Slow half of pt_file_stats_take(): a text that may be a new extreme. */
+void pt_extremes_take_bytes(struct pt_extremes *seen, struct pt_span bytes, uint64_t key);
+
+/* The first eight bytes as a number: less or greater as the bytes are, where not equal. */
+static inline uint64_t pt_bytes_key(struct pt_span bytes)
+{
+    uint8_t head[8] = {0};
+    uint64_t key = 0;
+
+    if (bytes.size >= sizeof(head)) {
+        memcpy(head, bytes.data, sizeof(head));
+    } else if (bytes.size > 0) {
+        memcpy(head, bytes.data, bytes.size);
+    }
+    for (unsigned i = 0; i < sizeof(head); i++) {
+        key = key << 8 | head[i];
+    }
+    return key;
+}
+
+/*
+ * One cell of `column`, which is of `kind`; each row of the file is to be added once to each
+ * column. Inlined into the loop that has the cell at hand.
+ */
+static inline void pt_file_stats_take(struct pt_file_stats *file, unsigned column,
+                                      enum pt_column_kind kind, struct pt_cell cell)
+{
+    struct pt_extremes *seen = &file->seen[column];
+    uint64_t key = 0;
+
+    if (cell.is_null) {
+        file->null_counts[column]++;
+        return;
+    }
+    if (kind == PT_COLUMN_TIME || kind == PT_COLUMN_LONG || kind == PT_COLUMN_BOOL) {
+        if (!seen->has_value || cell.integer < seen->least) {
+            seen->least = cell.integer;
+        }
+        if (!seen->has_value || cell.integer > seen->most) {
+            seen->most = cell.integer;
+        }
+        seen->has_value = true;
+        return;
+    }
+    key = pt_bytes_key(cell.bytes);
+    if (!seen->has_value || key <= seen->first_key || key >= seen->last_key) {
+        pt_extremes_take_bytes(seen, cell.bytes, key);
+    }
+    if (kind == PT_COLUMN_UUID) {
+        seen->top_bits[0] |= (uint8_t)(1u << (cell.bytes.data[0] >> 7));
+        seen->top_bits[1] |= (uint8_t)(1u << (cell.bytes.data[8] >> 7));
+    }
+}
 
 /* Null counts and bounds of all columns; file_bytes are left as they are. */
 void pt_file_stats_finish(const struct pt_file_stats *file,

@@ -66,20 +66,14 @@ static struct pt_row row_of(const char *name, int64_t seq, uint8_t id_first, uin
     return row;
 }
 
-/* As the writer does it: some rows' cells of one column after another. */
 static void take_stats(struct pt_column_stats *stats, const struct pt_row *rows,
                        const uint32_t *order, size_t count)
 {
-    enum { PIECE = 100 };
     struct pt_file_stats file = {0};
-    struct pt_cell cells[PIECE];
 
-    for (size_t at = 0; at < count; at += PIECE) {
-        size_t part = count - at < PIECE ? count - at : PIECE;
-
-        for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
-            pt_cells_gather(i, rows, order + at, part, cells);
-            pt_file_stats_add(&file, i, cells, part);
+    for (size_t i = 0; i < count; i++) {
+        for (unsigned k = 0; k < PT_COLUMN_COUNT; k++) {
+            pt_file_stats_take(&file, k, pt_columns[k].kind, pt_cell_of(&rows[order[i]], k));
         }
     }
     pt_file_stats_finish(&file, stats);
