@@ -7,7 +7,8 @@
 // What failed is told a second time after the sum, with the end of its output, so that a log of which
 // only the end was kept still says what and why.
 //
-// ROUNDS=n sets the rounds of kill -9 (200), PT_SEED=n replays a seed that a failure printed.
+// ROUNDS=n sets the rounds of kill -9 (100), PT_SEED=n replays a seed that a failure printed. The step
+// `sweep` runs only when it is named (`make test-crash`): it takes the fault sweeps to every place.
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -165,6 +166,32 @@ async function unit(preset) {
     return count(sum);
 }
 
+// The sweeps by themselves: in a full one each takes longer than CTest lets a program run.
+async function sweeps() {
+    if (!(await build('release'))) {
+        totals.failed++;
+        return false;
+    }
+    const sum = { passed: 0, failed: 0, skipped: 0 };
+    for (const name of ['test_sweep', 'test_syscalls', 'test_log_crash']) {
+        const result = await run(name, path.join(root, 'build', 'tests', name), [], {
+            // What a power cut leaves is worked out, not tried on a disk, so memory will do.
+            env: { PT_SWEEP: 'full', ...(fs.existsSync('/dev/shm') ? { TMPDIR: '/dev/shm' } : {}) },
+            show: true,
+        });
+        const lines = result.text.split('\n');
+        const counts = countProgram(lines, result.isOk);
+        for (const key of Object.keys(sum)) {
+            sum[key] += counts[key];
+        }
+        if (!result.isOk) {
+            remember('sweep', name, lines);
+        }
+    }
+    say(sum);
+    return count(sum);
+}
+
 // ---- node:test ----------------------------------------------------------------
 
 async function nodeTests(name, directory, env = {}) {
@@ -229,7 +256,7 @@ const steps = [
     ['unit', 'Unit tests, fault sweeps, conformance, layering (release build)', () => unit('release')],
     ['e2e', 'End to end: the real program over real sockets', () => nodeTests('e2e', 'tests/e2e')],
     ['interop', "Other people's readers", () => nodeTests('interop', 'tests/interop')],
-    ['crash', 'kill -9 at random moments during load', () => nodeTests('crash', 'tests/crash')],
+    ['crash', 'kill -9 at random moments', () => nodeTests('crash', 'tests/crash')],
     ['asan', 'Unit tests under ASan and UBSan', () => unit('asan')],
     ['asan-e2e', 'End to end under ASan and UBSan',
         () => nodeTests('asan-e2e', 'tests/e2e', programOf('asan'))],
@@ -238,6 +265,7 @@ const steps = [
         () => nodeTests('tsan-e2e', 'tests/e2e', programOf('tsan'))],
     ['clang', "clang builds it, with the conventions' warnings as errors",
         () => buildAsCheck('clang')],
+    ['sweep', 'Every call fails, and the power goes at every call', sweeps, { isOnlyAsked: true }],
 ];
 
 const wanted = process.argv.slice(2);
@@ -250,8 +278,8 @@ if (unknown.length > 0) {
 fs.mkdirSync(logDir, { recursive: true });
 const began = Date.now();
 const broken = [];
-for (const [name, title, action] of steps) {
-    if (wanted.length > 0 && !wanted.includes(name)) {
+for (const [name, title, action, { isOnlyAsked = false } = {}] of steps) {
+    if (wanted.length > 0 ? !wanted.includes(name) : isOnlyAsked) {
         continue;
     }
     const start = Date.now();

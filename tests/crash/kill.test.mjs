@@ -1,20 +1,35 @@
-// kill.test.mjs - kill -9 at random moments during load: what was acknowledged is in the table, once
+// kill.test.mjs - kill -9 at random moments: what was acknowledged is in the table, once
 //
-// Method: several senders keep batches under way, half of them retrying the events of a batch that got no
-// answer, as the SDK does. Each round starts `serve` on the same directory, lets it run for a random
-// time, and kills it; the checkpoints come every few tens of milliseconds, so that kills fall into
-// commits too, and some rounds kill within the recovery itself. In the end every event_id that a 202
-// acknowledged must be in the table exactly once, and the audit must balance.
+// Method: several senders keep batches under way; they retry the events of a batch that got no answer, as
+// the SDK does, and now and then send again what was acknowledged long ago. Each round starts `serve` on
+// the same directory and kills it: under load, while it starts, while it stops, while it compacts and
+// expires, while a backup is taken, and the backup itself. Checkpoints come every few tens of
+// milliseconds, so that kills fall into commits too. After every 200 rounds each event_id that a 202
+// acknowledged must be in the table exactly once, nothing else may be, and the audit must balance;
+// so must some of the backups, restored, with all that was acknowledged before they began.
 //
-// ROUNDS=n (200), PT_SEED=n replays the random choices of a run that failed.
+// ROUNDS=n (100), PT_SEED=n repeats the random choices of a run that failed (docs/testing.md).
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cli, events, freshDir, patience, sleep, sql } from '../e2e/support/server.mjs';
+import {
+    Server, cli, cliOk, environment, events, freshDir, patience, program, sleep, sql,
+} from '../e2e/support/server.mjs';
 
-const rounds = Number(process.env.ROUNDS ?? 200);
+const rounds = Number(process.env.ROUNDS ?? 100);
 const seed = Number(process.env.PT_SEED ?? Date.now() % 2 ** 31);
+const chapterRounds = 200;
 const senderCount = 4;
+const rememberedMax = 100;
+const env = {
+    PLAYTRACE_STREAM_CHECKPOINT_MS: '30',
+    PLAYTRACE_LOG_SEGMENT_BYTES: String(4 << 20),
+    PLAYTRACE_LOG_RETENTION_BYTES: String(16 << 20),
+    PLAYTRACE_OBSERVE_LOG_LEVEL: 'error',
+};
 
 // Mulberry32: small, and the same everywhere.
 function makeRandom(state) {
@@ -26,71 +41,201 @@ function makeRandom(state) {
     };
 }
 
-test(`${rounds} rounds of kill -9, seed ${seed}`, { timeout: (60000 + rounds * 5000) * patience }, async (t) => {
-    const dir = freshDir(t);
-    const killRandom = makeRandom(seed);
-    const acked = new Map(); // event_id -> how often
-    const unanswered = [];
-    const env = {
-        PLAYTRACE_STREAM_CHECKPOINT_MS: '30',
-        PLAYTRACE_LOG_SEGMENT_BYTES: String(4 << 20),
-        PLAYTRACE_LOG_RETENTION_BYTES: String(16 << 20),
-        PLAYTRACE_OBSERVE_LOG_LEVEL: 'error',
-    };
-    let requests = 0;
+// A process of ours that may be killed; `ended` gives { code, signal, stderr }.
+function launch(args) {
+    const child = spawn(program, args, { env: environment(env), stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (chunk) => (stderr += chunk));
+    const ended = new Promise((resolve, reject) => {
+        child.on('error', reject);
+        child.on('close', (code, signal) => resolve({ code, signal, stderr }));
+    });
+    return { child, ended };
+}
 
-    async function sendUntilGone(server, sender, random) {
+class Chapter {
+    constructor(t, number) {
+        this.t = t;
+        this.dir = path.join(freshDir(t), 'data');
+        this.random = makeRandom(seed + number * 7919);
+        this.acked = new Set();
+        this.unanswered = [];
+        this.remembered = [];
+        this.backups = [];
+        this.requests = 0;
+        this.kinds = {};
+    }
+
+    nextBatch(sender, random) {
+        const choice = random();
+        if (this.unanswered.length > 0 && choice < 0.5) {
+            return this.unanswered.pop();
+        }
+        if (this.remembered.length > 0 && choice > 0.9) {
+            return this.remembered[Math.floor(random() * this.remembered.length)];
+        }
+        return events(1 + Math.floor(random() * 30), () => ({ session_id: `sender-${sender}` }));
+    }
+
+    async sendUntilGone(server, sender, random) {
         while (server.exit === undefined) {
-            const batch = unanswered.length > 0 && random() < 0.5
-                ? unanswered.pop()
-                : events(1 + Math.floor(random() * 30), () => ({ session_id: `sender-${sender}` }));
+            const batch = this.nextBatch(sender, random);
             let answer;
             try {
                 answer = await server.send(batch);
             } catch {
-                unanswered.push(batch);
+                this.unanswered.push(batch);
                 return;
             }
-            requests++;
+            this.requests++;
             if (answer.status === 202) {
                 assert.equal(answer.json.accepted, batch.length, answer.text);
-                batch.forEach((one) => acked.set(one.event_id, (acked.get(one.event_id) ?? 0) + 1));
+                batch.forEach((one) => this.acked.add(one.event_id));
+                if (random() < 0.05) {
+                    this.remembered[Math.floor(random() * rememberedMax) % (this.remembered.length + 1)] = batch;
+                }
             } else {
                 assert.ok([429, 503].includes(answer.status), `${answer.status} ${answer.text}`);
-                unanswered.push(batch);
+                this.unanswered.push(batch);
                 await sleep(5);
             }
         }
     }
 
-    for (let round = 0; round < rounds; round++) {
-        const server = await Server.start(dir, { env });
+    // Start, send for a while; `end` ends the server.
+    async underLoad(end) {
+        const server = await Server.start(this.dir, { env });
         const senders = Array.from({ length: senderCount }, (_, sender) =>
-            sendUntilGone(server, sender, makeRandom(seed + round * senderCount + sender + 1)));
-        await sleep(killRandom() ** 2 * 300 * patience);
+            this.sendUntilGone(server, sender, makeRandom(Math.floor(this.random() * 2 ** 31))));
+        await sleep(this.random() ** 2 * 300 * patience);
+        await end(server);
         await server.kill();
         await Promise.all(senders);
     }
 
-    const server = await Server.start(dir, { env });
-    t.after(() => server.kill());
-    for (const batch of unanswered.splice(0)) {
-        const answer = await server.send(batch);
-        assert.equal(answer.status, 202, answer.text);
-        batch.forEach((one) => acked.set(one.event_id, 1));
+    load() {
+        return this.underLoad(async () => {});
     }
-    await server.settle(acked.size);
-    await server.stop();
 
+    stop() {
+        return this.underLoad(async (server) => {
+            server.child.kill('SIGTERM');
+            await Promise.race([server.exited, sleep(this.random() * 60 * patience)]);
+        });
+    }
+
+    async start() {
+        const { child, ended } = launch(['serve', '--data', this.dir, '--listen', '127.0.0.1:0']);
+        await sleep(this.random() * 80 * patience);
+        child.kill('SIGKILL');
+        const { signal, stderr } = await ended;
+        assert.equal(signal, 'SIGKILL', `it ended by itself: ${stderr}`);
+    }
+
+    // A third of the backups is killed, and a third of the servers meanwhile.
+    backup() {
+        return this.underLoad(async (server) => {
+            const place = path.join(path.dirname(this.dir), `backup-${this.backups.length}`);
+            const before = [...this.acked];
+            const { child, ended } = launch(['backup', place, '--data', this.dir]);
+            const choice = this.random();
+            await Promise.race([ended, choice < 2 / 3 ? sleep(this.random() * 60 * patience) : ended]);
+            if (choice < 1 / 3) {
+                child.kill('SIGKILL');
+            } else if (choice < 2 / 3) {
+                await server.kill();
+            }
+            const { code, stderr } = await ended;
+            assert.ok(code === 0 || choice < 2 / 3, `backup: ${stderr}`);
+            if (code === 0) {
+                fs.accessSync(path.join(place, 'BACKUP.json'));
+                this.backups.push({ place, before });
+            } else {
+                assert.equal(fs.existsSync(place), false, 'a backup is there whole or not at all');
+            }
+        });
+    }
+
+    // Kills fall into the restore too; in the end it is whole, and holds what was acknowledged.
+    async restore() {
+        const { place, before } = this.backups[Math.floor(this.random() * this.backups.length)];
+        const to = path.join(path.dirname(this.dir), 'restored');
+        for (let kills = Math.floor(this.random() * 3); kills > 0 && !fs.existsSync(to); kills--) {
+            const { child, ended } = launch(['restore', place, '--data', to]);
+            await Promise.race([ended, sleep(this.random() * 60 * patience)]);
+            child.kill('SIGKILL');
+            await ended;
+        }
+        if (!fs.existsSync(to)) {
+            await cliOk(['restore', place, '--data', to]);
+        }
+        const server = await Server.start(to, { env });
+        await server.checkpoint();
+        await server.stop();
+        const stored = await storedIn(to);
+        const lost = before.filter((id) => !stored.has(id));
+        assert.deepEqual(lost.slice(0, 5), [], `${lost.length} of ${before.length} are not in the backup`);
+        assertOnce(stored);
+        await assertBalances(to);
+        fs.rmSync(to, { recursive: true });
+    }
+
+    async play(count) {
+        for (let round = 0; round < count; round++) {
+            const choice = this.random();
+            const kind = choice < 0.5 ? 'load'
+                : choice < 0.65 ? 'start'
+                    : choice < 0.8 ? 'stop'
+                        : choice < 0.98 || this.backups.length === 0 ? 'backup' : 'restore';
+            this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
+            await this[kind]();
+        }
+    }
+
+    async check() {
+        const server = await Server.start(this.dir, { env });
+        this.t.after(() => server.kill());
+        for (const batch of this.unanswered.splice(0)) {
+            const answer = await server.send(batch);
+            assert.equal(answer.status, 202, answer.text);
+            batch.forEach((one) => this.acked.add(one.event_id));
+        }
+        await server.settle(this.acked.size);
+        await server.stop();
+        const stored = await storedIn(this.dir);
+        const lost = [...this.acked].filter((id) => !stored.has(id));
+        const twice = [...stored].filter(([, n]) => n !== 1);
+        this.t.diagnostic(`${this.requests} answers, ${this.acked.size} events acknowledged, ${lost.length} lost, ` +
+            `${twice.length} stored more than once; ${JSON.stringify(this.kinds)}`);
+        assert.deepEqual(lost.slice(0, 5), [], `${lost.length} acknowledged events are not in the table`);
+        assertOnce(stored);
+        assert.equal(stored.size, this.acked.size, 'every stored event was acknowledged in the end');
+        await assertBalances(this.dir);
+        return { lost: lost.length, twice: twice.length };
+    }
+}
+
+async function storedIn(dir) {
     const rows = await sql(dir, 'select event_id::varchar as id, count(*) as n from events group by all');
-    const stored = new Map(rows.map((row) => [row.id, Number(row.n)]));
-    const lost = [...acked.keys()].filter((id) => !stored.has(id));
+    return new Map(rows.map((row) => [row.id, Number(row.n)]));
+}
+
+function assertOnce(stored) {
     const twice = [...stored].filter(([, n]) => n !== 1);
-    const audit = await cli(['audit', '--data', dir]);
-    t.diagnostic(`seed ${seed}: ${rounds} kills, ${requests} answers, ${acked.size} events acknowledged, ` +
-        `${lost.length} lost, ${twice.length} stored more than once`);
-    assert.deepEqual(lost.slice(0, 5), [], `${lost.length} acknowledged events are not in the table`);
     assert.deepEqual(twice.slice(0, 5), [], `${twice.length} events are in the table more than once`);
-    assert.equal(stored.size, acked.size, 'every stored event was acknowledged in the end');
+}
+
+async function assertBalances(dir) {
+    const audit = await cli(['audit', '--data', dir]);
     assert.equal(audit.code, 0, audit.stdout + audit.stderr);
-});
+}
+
+for (let number = 0; number * chapterRounds < rounds; number++) {
+    const count = Math.min(chapterRounds, rounds - number * chapterRounds);
+    test(`${count} rounds of kill -9, seed ${seed}${number ? `, chapter ${number}` : ''}`,
+        { timeout: (120000 + count * 5000) * patience }, async (t) => {
+            const chapter = new Chapter(t, number);
+            await chapter.play(count);
+            await chapter.check();
+        });
+}
