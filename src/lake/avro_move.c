@@ -2,7 +2,7 @@
  * avro_move.c - an Avro file with the place of its paths changed
  *
  * Walks each value by the schema in the file's own header and copies it, so that fields and
- * metadata that other programs, or later versions, put there stay. The header is copied as it is.
+ * metadata that other programs, or later versions, put there stay.
  */
 #include "lake/avro_move.h"
 
@@ -15,14 +15,30 @@
 struct move {
     struct pt_span in; /* what is left of the block */
     struct pt_buf *out;
-    const char *old;
-    const char *new;
+    const struct pt_avro_move *how;
+    struct pt_span path; /* of the manifest, in a line of a manifest list */
 };
 
-bool pt_text_move(struct pt_span text, const char *old, struct pt_span *rest_out)
+/* What is behind "file://" or "file:"; all of it where it starts otherwise. */
+static struct pt_span without_scheme(struct pt_span text)
 {
-    size_t size = strlen(old);
+    size_t size = 0;
 
+    if (text.size >= 7 && memcmp(text.data, "file://", 7) == 0) {
+        size = 7;
+    } else if (text.size >= 5 && memcmp(text.data, "file:", 5) == 0) {
+        size = 5;
+    }
+    return pt_span_of(text.data + size, text.size - size);
+}
+
+bool pt_text_move(struct pt_span text, const char *whole_old, struct pt_span *rest_out)
+{
+    struct pt_span place = without_scheme(pt_span_str(whole_old));
+    const char *old = (const char *)place.data;
+    size_t size = place.size;
+
+    text = without_scheme(text);
     if (text.size < size || memcmp(text.data, old, size) != 0 ||
         (text.size > size && text.data[size] != '/')) {
         return false;
@@ -85,11 +101,11 @@ static bool copy_text(struct move *move, bool is_string)
     if (!take_long(move, &size) || size < 0 || (uint64_t)size > move->in.size) {
         return false;
     }
-    if (is_string && pt_text_move(pt_span_of(move->in.data, (size_t)size), move->old, &rest)) {
-        size_t head = strlen(move->new);
+    if (is_string && pt_text_move(pt_span_of(move->in.data, (size_t)size), move->how->old, &rest)) {
+        size_t head = strlen(move->how->new);
 
         put_long(move->out, (int64_t)(head + rest.size));
-        pt_buf_append(move->out, move->new, head);
+        pt_buf_append(move->out, move->how->new, head);
         pt_buf_append(move->out, rest.data, rest.size);
         move->in = pt_span_of(move->in.data + size, move->in.size - (size_t)size);
         return true;
@@ -136,6 +152,33 @@ static bool copy_union(struct move *move, struct pt_json branches, unsigned dept
     return pt_json_exists(branch) && copy_value(move, branch, depth + 1);
 }
 
+/* A line of a manifest list has the manifest's path, then its size. */
+static bool copy_field(struct move *move, struct pt_json field, struct pt_json type, unsigned depth)
+{
+    struct pt_span name = {0};
+    int64_t bytes = 0;
+    int64_t old_bytes = 0;
+
+    if (move->how->bytes_of && pt_json_member_string(field, "name", &name)) {
+        if (pt_span_is(name, "manifest_path")) {
+            struct move look = *move;
+
+            if (!take_long(&look, &bytes) || bytes < 0 || (uint64_t)bytes > look.in.size) {
+                return false;
+            }
+            move->path = pt_span_of(look.in.data, (size_t)bytes);
+        } else if (pt_span_is(name, "manifest_length")) {
+            if (!take_long(move, &old_bytes) ||
+                !move->how->bytes_of(move->how->ctx, move->path, &bytes)) {
+                return false;
+            }
+            put_long(move->out, bytes);
+            return true;
+        }
+    }
+    return copy_value(move, type, depth + 1);
+}
+
 static bool copy_record(struct move *move, struct pt_json record, unsigned depth)
 {
     struct pt_json fields = pt_json_member(record, "fields");
@@ -149,7 +192,7 @@ static bool copy_record(struct move *move, struct pt_json record, unsigned depth
                                   ? pt_json_member(it.value, "type")
                                   : (struct pt_json){0};
 
-        if (!pt_json_exists(type) || !copy_value(move, type, depth + 1)) {
+        if (!pt_json_exists(type) || !copy_field(move, it.value, type, depth)) {
             return false;
         }
     }
@@ -251,20 +294,62 @@ static enum pt_code move_blocks(struct pt_container *container, struct pt_json s
     return code;
 }
 
-enum pt_code pt_avro_move(struct pt_span file, const char *old, const char *new, struct pt_buf *out,
+/* The header with the compression changed to none; its end is where the blocks begin. */
+static bool copy_header(struct pt_span header, struct pt_buf *out)
+{
+    static const struct pt_avro_move as_it_is = {.old = "\n", .new = "\n"};
+    struct move move = {.in = header, .out = out, .how = &as_it_is};
+    int64_t count = 1;
+    int64_t bytes = 0;
+
+    if (!copy_bytes(&move, 4)) {
+        return false;
+    }
+    for (;;) {
+        if (!take_long(&move, &count) || count == INT64_MIN ||
+            (count < 0 && !take_long(&move, &bytes))) {
+            return false;
+        }
+        count = count < 0 ? -count : count;
+        put_long(out, count);
+        if (count == 0) {
+            return copy_bytes(&move, move.in.size); /* the sync mark */
+        }
+        for (; count > 0; count--) {
+            size_t at = out->size;
+            bool is_codec = false;
+
+            if (!copy_text(&move, false)) {
+                return false;
+            }
+            is_codec = out->size - at == 11 && memcmp(out->data + at + 1, "avro.codec", 10) == 0;
+            at = out->size;
+            if (!copy_text(&move, false)) {
+                return false;
+            }
+            if (is_codec && !out->has_failed) {
+                out->size = at;
+                put_long(out, 4);
+                pt_buf_append_str(out, "null");
+            }
+        }
+    }
+}
+
+enum pt_code pt_avro_move(struct pt_span file, const struct pt_avro_move *how, struct pt_buf *out,
                           struct pt_error *err)
 {
     struct pt_container container;
-    struct move move = {.old = old, .new = new};
+    struct move move = {.how = how};
     struct pt_json_parser *parser = NULL;
     struct pt_buf text;
     struct pt_json schema = {0};
     enum pt_code code = pt_container_open(&container, file, err);
 
-    if (code) {
-        return code;
-    }
     pt_buf_init(&text, SCHEMA_BYTES_MAX);
+    if (code) {
+        goto out;
+    }
     parser = pt_json_parser_create(SCHEMA_BYTES_MAX);
     pt_buf_append(&text, container.schema.data, container.schema.size);
     if (!parser || !pt_buf_reserve(&text, PT_JSON_PADDING)) {
@@ -277,8 +362,9 @@ enum pt_code pt_avro_move(struct pt_span file, const char *old, const char *new,
         goto out;
     }
     /* The header, sync mark included, is all before the blocks. */
-    pt_buf_append(out, file.data, file.size - container.rest.size);
-    code = move_blocks(&container, schema, &move, out, err);
+    code = copy_header(pt_span_of(file.data, file.size - container.rest.size), out)
+               ? move_blocks(&container, schema, &move, out, err)
+               : pt_fail(err, PT_CORRUPT, "an Avro header is damaged");
     if (!code && out->has_failed) {
         code = pt_fail(err, PT_NO_MEMORY, "rewrite an Avro file");
     }
@@ -286,5 +372,6 @@ enum pt_code pt_avro_move(struct pt_span file, const char *old, const char *new,
 out:
     pt_json_parser_destroy(parser);
     pt_buf_release(&text);
+    pt_container_release(&container);
     return code;
 }

@@ -17,43 +17,20 @@ static enum pt_code no_memory(struct pt_error *err)
     return pt_fail(err, PT_NO_MEMORY, "list the table's files");
 }
 
-/* The current snapshot in the metadata; absent where there is none. */
-static struct pt_json current_snapshot(const struct pt_table *table)
-{
-    struct pt_json snapshots = pt_json_member(table->root, "snapshots");
-    struct pt_json_iter it;
-    int64_t id = 0;
-
-    if (table->snapshot_id && pt_json_exists(snapshots) &&
-        pt_json_type(snapshots) == PT_JSON_ARRAY) {
-        for (it = pt_json_iterate(snapshots); pt_json_next(&it);) {
-            if (pt_json_type(it.value) == PT_JSON_OBJECT &&
-                pt_json_member_int(it.value, "snapshot-id", &id) && id == table->snapshot_id) {
-                return it.value;
-            }
-        }
-    }
-    return (struct pt_json){0};
-}
-
 /* The path below the table's directory of a path that the table wrote; NULL with `*code_out`. */
 static char *relative_path(const struct pt_table *table, struct pt_span written,
                            enum pt_code *code_out, struct pt_error *err)
 {
-    char *path = pt_table_path(table, written);
-    size_t dir_size = strlen(table->dir);
+    struct pt_span rest = {0};
     char *relative = NULL;
 
-    if (!path) {
-        *code_out = no_memory(err);
-    } else if (strncmp(path, table->dir, dir_size) != 0 || path[dir_size] != '/') {
-        *code_out = pt_fail(err, PT_INVALID, "table %s names %s, which lies outside of it",
-                            table->dir, path);
+    if (!pt_text_move(written, table->location, &rest) || rest.size < 2) {
+        *code_out = pt_fail(err, PT_INVALID, "table %s names %.*s, which lies outside of it",
+                            table->dir, PT_SPAN_ARG(written));
     } else {
-        relative = pt_strdup(path + dir_size + 1);
+        relative = pt_strndup((const char *)rest.data + 1, rest.size - 1);
         *code_out = relative ? PT_OK : no_memory(err);
     }
-    pt_free(path);
     return relative;
 }
 
@@ -101,22 +78,10 @@ static enum pt_code add_data_file(void *ctx, const struct pt_manifest_entry *ent
     return entry->is_live ? add_written(ctx, pt_span_str(entry->path), err) : PT_OK;
 }
 
-static enum pt_code read_written(const struct pt_table *table, struct pt_span written,
-                                 uint8_t **data_out, size_t *size_out, struct pt_error *err)
-{
-    char *path = pt_table_path(table, written);
-    enum pt_code code =
-        path ? pt_io_read_all(table->io, path, PT_MANIFEST_BYTES_MAX, 1, data_out, size_out, err)
-             : no_memory(err);
-
-    pt_free(path);
-    return code;
-}
-
 static enum pt_code list_snapshot(struct listing *listing, struct pt_error *err)
 {
     struct pt_table *table = listing->table;
-    struct pt_json snapshot = current_snapshot(table);
+    struct pt_json snapshot = pt_table_find_snapshot(table, table->snapshot_id);
     struct pt_span list = {0};
     enum pt_code code = PT_OK;
 
@@ -130,21 +95,9 @@ static enum pt_code list_snapshot(struct listing *listing, struct pt_error *err)
     for (size_t i = 0; !code && i < table->manifest_count; i++) {
         code = add_written(listing, pt_span_str(table->manifests[i].path), err);
     }
-    for (size_t i = 0; !code && i < table->manifest_count; i++) {
-        const struct pt_manifest *manifest = &table->manifests[i];
-        uint8_t *data = NULL;
-        size_t size = 0;
-
-        code = read_written(table, pt_span_str(manifest->path), &data, &size, err);
-        if (!code) {
-            code = pt_manifest_each(manifest, pt_span_of(data, size), add_data_file, listing, err);
-            if (code) {
-                code = pt_error_prefix(err, code, "%s", manifest->path);
-            }
-        }
-        pt_free(data);
-    }
-    return code;
+    return code ? code
+                : pt_table_each(table, table->manifests, table->manifest_count, add_data_file,
+                                listing, err);
 }
 
 enum pt_code pt_lake_list_files(struct pt_io *io, const char *dir, struct pt_lake_files *files_out,
@@ -200,26 +153,7 @@ struct relocation {
     const char *to;
     char *location;      /* where the table will say it stands */
     struct pt_buf bytes; /* of the file being made */
-    struct pt_arena arena;
 };
-
-/* The path that the table writes for `written` in its new place; in the arena. */
-static char *moved(struct relocation *move, struct pt_span written, struct pt_error *err)
-{
-    struct pt_span rest = {0};
-    char *text = NULL;
-
-    if (!pt_text_move(written, move->table.location, &rest)) {
-        (void)pt_fail(err, PT_INVALID, "table %s names %.*s, which lies outside of it",
-                      move->table.dir, PT_SPAN_ARG(written));
-        return NULL;
-    }
-    text = pt_arena_strf(&move->arena, "%s%.*s", move->location, PT_SPAN_ARG(rest));
-    if (!text) {
-        (void)no_memory(err);
-    }
-    return text;
-}
 
 /* Write `bytes` where the table wrote `written`, below the new directory. */
 static enum pt_code write_moved(struct relocation *move, struct pt_span written,
@@ -241,52 +175,73 @@ static enum pt_code write_moved(struct relocation *move, struct pt_span written,
 static enum pt_code move_manifest(struct relocation *move, struct pt_manifest *manifest,
                                   struct pt_error *err)
 {
-    struct pt_span written = pt_span_str(manifest->path);
+    const struct pt_avro_move how = {.old = move->table.location, .new = move->location};
     uint8_t *data = NULL;
     size_t size = 0;
-    enum pt_code code = read_written(&move->table, written, &data, &size, err);
+    enum pt_code code = pt_table_read_manifest(&move->table, manifest, &data, &size, err);
 
     if (!code) {
         pt_buf_reset(&move->bytes);
-        code = pt_avro_move(pt_span_of(data, size), move->table.location, move->location,
-                            &move->bytes, err);
+        code = pt_avro_move(pt_span_of(data, size), &how, &move->bytes, err);
         if (code) {
             code = pt_error_prefix(err, code, "%s", manifest->path);
         }
     }
     if (!code) {
-        code = write_moved(move, written, err);
+        code = write_moved(move, pt_span_str(manifest->path), err);
     }
-    if (!code) {
-        manifest->path = moved(move, written, err);
-        manifest->bytes = (int64_t)move->bytes.size;
-        code = manifest->path ? PT_OK : PT_INVALID;
-    }
+    manifest->bytes = (int64_t)move->bytes.size;
     pt_free(data);
     return code;
 }
 
-/* Manifests, then their list; those of the table say their new place and size from here on. */
+static bool bytes_of_manifest(void *ctx, struct pt_span path, int64_t *bytes_out)
+{
+    const struct relocation *move = ctx;
+
+    for (size_t i = 0; i < move->table.manifest_count; i++) {
+        if (pt_span_is(path, move->table.manifests[i].path)) {
+            *bytes_out = move->table.manifests[i].bytes;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Manifests, then their list, which says their new sizes. */
 static enum pt_code move_manifests(struct relocation *move, struct pt_json snapshot,
                                    struct pt_error *err)
 {
     struct pt_table *table = &move->table;
+    const struct pt_avro_move how = {
+        .old = table->location, .new = move->location, .bytes_of = bytes_of_manifest, .ctx = move};
     struct pt_span list = {0};
-    int64_t sequence = 0;
+    char *path = NULL;
+    uint8_t *data = NULL;
+    size_t size = 0;
     enum pt_code code = PT_OK;
 
-    if (!pt_json_member_string(snapshot, "manifest-list", &list) ||
-        !pt_json_member_int(snapshot, "sequence-number", &sequence)) {
+    if (!pt_json_member_string(snapshot, "manifest-list", &list)) {
         return pt_fail(err, PT_CORRUPT, "table %s: a snapshot without manifest-list", table->dir);
     }
     for (size_t i = 0; !code && i < table->manifest_count; i++) {
         code = move_manifest(move, &table->manifests[i], err);
     }
+    if (code) {
+        return code;
+    }
+    path = pt_table_path(table, list);
+    code = path ? pt_io_read_all(table->io, path, PT_MANIFEST_BYTES_MAX, 1, &data, &size, err)
+                : no_memory(err);
     if (!code) {
         pt_buf_reset(&move->bytes);
-        code = pt_manifest_list_build(table->manifests, table->manifest_count, table->snapshot_id,
-                                      0, sequence, &move->bytes, err);
+        code = pt_avro_move(pt_span_of(data, size), &how, &move->bytes, err);
+        if (code) {
+            code = pt_error_prefix(err, code, "%s", path);
+        }
     }
+    pt_free(data);
+    pt_free(path);
     return code ? code : write_moved(move, list, err);
 }
 
@@ -465,7 +420,6 @@ enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to
         return code;
     }
     pt_buf_init(&move.bytes, PT_MANIFEST_BYTES_MAX);
-    pt_arena_init(&move.arena, PT_MANIFEST_BYTES_MAX);
     move.location = pt_strf("file://%s", place);
     metadata = pt_strf("%s/metadata", to);
     if (!move.location || !metadata) {
@@ -479,7 +433,7 @@ enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to
     if (code) {
         goto out;
     }
-    snapshot = current_snapshot(&move.table);
+    snapshot = pt_table_find_snapshot(&move.table, move.table.snapshot_id);
     if (pt_json_exists(snapshot)) {
         code = move_manifests(&move, snapshot, err);
     }
@@ -490,7 +444,6 @@ enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to
 out:
     pt_free(metadata);
     pt_free(move.location);
-    pt_arena_release(&move.arena);
     pt_buf_release(&move.bytes);
     pt_table_release(&move.table);
     return code;
