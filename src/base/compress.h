@@ -16,6 +16,9 @@ enum pt_code pt_deflate_decompress(struct pt_span data, struct pt_buf *out,
                                    struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_zstd_decompress(struct pt_span data, struct pt_buf *out,
                                 struct pt_error *err) PT_MUST_USE;
+/* One frame; `level` as zstd has it: 1 is fast. */
+enum pt_code pt_zstd_compress(struct pt_span data, int level, struct pt_buf *out,
+                              struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_gzip_compress(struct pt_span data, struct pt_buf *out,
                               struct pt_error *err) PT_MUST_USE;
 

@@ -91,3 +91,20 @@ enum pt_code pt_zstd_decompress(struct pt_span data, struct pt_buf *out, struct 
     }
     return code;
 }
+
+enum pt_code pt_zstd_compress(struct pt_span data, int level, struct pt_buf *out,
+                              struct pt_error *err)
+{
+    size_t bound = ZSTD_compressBound(data.size);
+    uint8_t *to = pt_buf_reserve(out, bound);
+    size_t result = to ? ZSTD_compress(to, bound, data.data, data.size, level) : 0;
+
+    if (!to) {
+        return pt_fail(err, PT_NO_MEMORY, "zstd");
+    }
+    if (ZSTD_isError(result)) {
+        return zstd_failed(result, 0, err);
+    }
+    out->size += result;
+    return PT_OK;
+}

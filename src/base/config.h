@@ -80,6 +80,12 @@
     X(stream, dedup_hours, INT, "24", 1, 720, "how long an event_id is remembered")                \
     X(stream, watermark_delay_ms, INT, "120000", 0, 86400000,                                      \
       "how far the watermark stays behind the newest event time")                                  \
+    X(stream, live_minutes, INT, "60", 5, 1440, "live windows kept, minutes")                      \
+    X(stream, sessions_max, INT, "131072", 1024, 16777216,                                         \
+      "sessions whose sequence numbers are followed at once; over it the longest silent go")       \
+    X(stream, session_idle_minutes, INT, "30", 1, 1440,                                            \
+      "a session that is silent so long is followed no more")                                      \
+    X(stream, ledger_days, INT, "90", 1, 36500, "how long the ledger keeps its minutes")           \
     X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \
     X(observe, log_level, STRING, "info", 0, 0, "debug, info, warn or error")
 

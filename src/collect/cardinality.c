@@ -8,10 +8,10 @@
 #include "collect/cardinality.h"
 
 #include "base/crypto.h"
+#include "base/hll.h"
 #include "base/json.h"
 #include "base/mem.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -150,23 +150,14 @@ struct pt_sketch *pt_cardinality_key(struct pt_cardinality *cardinality,
     return sketch;
 }
 
-/* Flajolet et al. 2007, figure 3; the small-range correction is linear counting. */
 static double estimate(struct pt_sketch *sketch)
 {
-    const double m = REGISTERS;
-    const double alpha = 0.7213 / (1 + 1.079 / m);
-    double sum = 0;
-    unsigned empty = 0;
+    uint8_t registers[REGISTERS];
 
     for (size_t i = 0; i < REGISTERS; i++) {
-        uint8_t rank = atomic_load_explicit(&sketch->registers[i], memory_order_relaxed);
-
-        sum += ldexp(1, -rank);
-        empty += rank == 0;
+        registers[i] = atomic_load_explicit(&sketch->registers[i], memory_order_relaxed);
     }
-    double raw = alpha * m * m / sum;
-
-    return raw <= 2.5 * m && empty ? m * log(m / empty) : raw;
+    return pt_hll_estimate(registers, REGISTER_BITS);
 }
 
 /* Once a key: a log line and a metric that says how many. */
@@ -206,11 +197,9 @@ void pt_cardinality_value(struct pt_cardinality *cardinality, struct pt_sketch *
                           struct pt_span value)
 {
     uint64_t hash = pt_checksum64(value.data, value.size);
-    uint64_t rest = hash << REGISTER_BITS | (UINT64_C(1) << (REGISTER_BITS - 1));
-    uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1);
-    _Atomic uint8_t *place = NULL;
+    uint8_t rank = 0;
+    _Atomic uint8_t *place = &sketch->registers[pt_hll_place(hash, REGISTER_BITS, &rank)];
 
-    place = &sketch->registers[hash >> (64 - REGISTER_BITS)];
     /* A race of two writers may lose the greater rank: the estimate is off by one register. */
     if (atomic_load_explicit(place, memory_order_relaxed) < rank) {
         atomic_store_explicit(place, rank, memory_order_relaxed);

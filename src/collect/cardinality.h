@@ -3,8 +3,8 @@
  *
  * Bounds of one event (attribute count, depth, key and value length) are checked by decode.c; here
  * is what needs memory across events: the distinct keys an event name, and a HyperLogLog
- * (Flajolet, Fusy, Gandouet, Meunier 2007; 1,024 registers, standard error 3.25 %) a key that warns
- * before a set of text values explodes. Any thread; asking about a known key takes no lock.
+ * (base/hll.h; 1,024 registers, standard error 3.25 %) a key that warns before a set of text values
+ * explodes. Any thread; asking about a known key takes no lock.
  * In memory: a restart begins anew.
  */
 #ifndef PT_COLLECT_CARDINALITY_H

@@ -21,6 +21,7 @@
 #include "base/rng.h"
 #include "log/cursor.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define SEGMENT_BYTES_MIN ((uint64_t)1 << 20)
@@ -66,7 +67,19 @@ struct pt_log {
 
     _Atomic uint64_t synced_end; /* written by the writer's thread, read by any */
     _Atomic uint64_t released;   /* written by any thread, read by the writer's */
+
+    pthread_mutex_t note_lock; /* over synced_note alone */
+    uint8_t synced_note[PT_LOG_NOTE_BYTES];
 };
+
+/* All that was appended is durable. */
+static void publish_synced(struct pt_log *log)
+{
+    pthread_mutex_lock(&log->note_lock);
+    memcpy(log->synced_note, log->last.note, sizeof(log->synced_note));
+    pthread_mutex_unlock(&log->note_lock);
+    atomic_store_explicit(&log->synced_end, log->last.offset, memory_order_release);
+}
 
 void pt_log_options_default(struct pt_log_options *options)
 {
@@ -537,6 +550,7 @@ enum pt_code pt_log_open(struct pt_log **log_out, struct pt_io *io, struct pt_cl
     if (!log) {
         return pt_fail(err, PT_NO_MEMORY, "open log %s", dir);
     }
+    pthread_mutex_init(&log->note_lock, NULL);
     log->io = io;
     log->clock = clock;
     log->options = *options;
@@ -556,8 +570,8 @@ enum pt_code pt_log_open(struct pt_log **log_out, struct pt_io *io, struct pt_cl
     if (code) {
         goto out;
     }
-    atomic_init(&log->synced_end, log->last.offset);
     atomic_init(&log->released, 0);
+    publish_synced(log);
     *log_out = log;
     log = NULL; /* now the caller's */
 
@@ -573,6 +587,7 @@ void pt_log_close(struct pt_log *log)
     }
     pt_cursor_release(&log->last);
     pt_buf_release(&log->batch);
+    pthread_mutex_destroy(&log->note_lock);
     pt_free(log->live);
     pt_free(log->dir);
     pt_free(log);
@@ -798,7 +813,7 @@ enum pt_code pt_log_sync(struct pt_log *log, struct pt_error *err)
             return PT_IO; /* PT_FULL would say that nothing was changed */
         }
         log->synced_bytes = log->last.position;
-        atomic_store_explicit(&log->synced_end, log->last.offset, memory_order_release);
+        publish_synced(log);
     }
     return PT_OK;
 }
@@ -816,6 +831,13 @@ uint64_t pt_log_synced_end(const struct pt_log *log)
 void pt_log_last_note(const struct pt_log *log, uint8_t note_out[PT_LOG_NOTE_BYTES])
 {
     memcpy(note_out, log->last.note, PT_LOG_NOTE_BYTES);
+}
+
+void pt_log_synced_note(struct pt_log *log, uint8_t note_out[PT_LOG_NOTE_BYTES])
+{
+    pthread_mutex_lock(&log->note_lock);
+    memcpy(note_out, log->synced_note, PT_LOG_NOTE_BYTES);
+    pthread_mutex_unlock(&log->note_lock);
 }
 
 /* ---- cut ---- */
@@ -922,7 +944,7 @@ enum pt_code pt_log_cut(struct pt_log *log, uint64_t offset, struct pt_error *er
     pt_cursor_init(&cursor, log->io);
     log->synced_bytes = log->last.position;
     log->filled_bytes = log->last.position;
-    atomic_store_explicit(&log->synced_end, offset, memory_order_release);
+    publish_synced(log);
     log->is_broken = false;
 
 out:

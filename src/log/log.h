@@ -62,6 +62,8 @@ uint64_t pt_log_end(const struct pt_log *log);
 uint64_t pt_log_synced_end(const struct pt_log *log);
 /* The newest batch's note (all zero in an empty log); the writer's thread. */
 void pt_log_last_note(const struct pt_log *log, uint8_t note_out[PT_LOG_NOTE_BYTES]);
+/* The newest synced batch's note; any thread. */
+void pt_log_synced_note(struct pt_log *log, uint8_t note_out[PT_LOG_NOTE_BYTES]);
 
 /*
  * Cut everything from record `offset` on (a batch's first offset, or the end), durably. Before the

@@ -2,7 +2,8 @@
  * checkpoint.c - the file that is the commit point
  *
  * FORMAT (docs/formats/checkpoint.md): state/checkpoint-<20 digits>.json, two lines: a JSON object,
- * then "xxh3:" and 16 hexadecimal digits, the XXH3-64 of the first line without its newline.
+ * then "xxh3:" and 16 hexadecimal digits, the XXH3-64 of the first line without its newline. Later
+ * formats keep to that, so that any version can tell a newer one from damage.
  */
 #include "stream/checkpoint.h"
 
@@ -13,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECKPOINT_FORMAT 1
+#define CHECKPOINT_FORMAT 2
 #define CHECKPOINT_BYTES_MAX (256u << 20)
 #define PREFIX "checkpoint-"
 #define SUFFIX ".json"
@@ -36,23 +37,46 @@ static uint64_t number_of(const char *name)
     return strtoull(name + prefix, NULL, 10);
 }
 
-static void put_checksum(struct pt_buf *text)
+/* "\nxxh3:", 16 digits, a newline */
+#define SEAL_BYTES 23
+
+static void make_seal(struct pt_span body, char text[SEAL_BYTES + 1])
 {
     uint8_t bytes[8];
     char hex[17];
-    uint64_t checksum = pt_checksum64(text->data, text->size);
+    uint64_t checksum = pt_checksum64(body.data, body.size);
 
     for (int i = 0; i < 8; i++) {
         bytes[i] = (uint8_t)(checksum >> (56 - 8 * i));
     }
     pt_hex_encode(bytes, sizeof(bytes), hex);
-    pt_buf_appendf(text, "\nxxh3:%s\n", hex);
+    (void)snprintf(text, SEAL_BYTES + 1, "\nxxh3:%s\n", hex);
+}
+
+void pt_checkpoint_seal(struct pt_buf *text)
+{
+    char seal[SEAL_BYTES + 1];
+
+    make_seal(pt_buf_span(text), seal);
+    pt_buf_append(text, seal, SEAL_BYTES);
+}
+
+bool pt_checkpoint_unseal(struct pt_span file, struct pt_span *body_out)
+{
+    char seal[SEAL_BYTES + 1];
+
+    if (file.size < SEAL_BYTES) {
+        return false;
+    }
+    *body_out = pt_span_of(file.data, file.size - SEAL_BYTES);
+    make_seal(*body_out, seal);
+    return memcmp(seal, file.data + body_out->size, SEAL_BYTES) == 0;
 }
 
 enum pt_code pt_checkpoint_write(struct pt_io *io, const char *state_dir,
                                  const struct pt_checkpoint_summary *summary, uint64_t lake_before,
                                  const struct pt_idset *set, struct pt_span files,
-                                 struct pt_error *err)
+                                 const struct pt_checkpoint_account *account, struct pt_error *err)
 {
     struct pt_buf text;
     struct pt_jsonw w;
@@ -84,8 +108,14 @@ enum pt_code pt_checkpoint_write(struct pt_io *io, const char *state_dir,
     pt_jsonw_raw(&w, files);
     pt_jsonw_key(&w, "runs");
     pt_idset_describe(set, &w);
+    pt_jsonw_key(&w, "sources");
+    pt_jsonw_raw(&w, account->sources);
+    pt_jsonw_key(&w, "ledger");
+    pt_jsonw_raw(&w, account->ledger);
+    pt_jsonw_key(&w, "state");
+    pt_jsonw_raw(&w, account->state);
     pt_jsonw_object_end(&w);
-    put_checksum(&text);
+    pt_checkpoint_seal(&text);
     if (!path || text.has_failed) {
         code = pt_fail(err, PT_NO_MEMORY, "write checkpoint %" PRIu64, summary->number);
     } else {
@@ -150,6 +180,21 @@ static bool take_fields(struct pt_json root, struct pt_checkpoint *out)
     return true;
 }
 
+static bool take_all(struct pt_json root, int64_t format, struct pt_checkpoint *out)
+{
+    if (format < 1 || !take_fields(root, out)) {
+        return false;
+    }
+    if (format == 1) {
+        return true;
+    }
+    out->has_account = true;
+    out->sources = pt_json_member(root, "sources");
+    out->ledger = pt_json_member(root, "ledger");
+    return pt_json_exists(out->sources) && pt_json_exists(out->ledger) &&
+           pt_json_member_string(root, "state", &out->state);
+}
+
 /* PT_CORRUPT: this file is not whole. Any other failure ends the search. */
 static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number,
                              struct pt_json_parser *parser, struct pt_checkpoint *out,
@@ -157,8 +202,7 @@ static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number
 {
     uint8_t *data = NULL;
     size_t size = 0;
-    size_t line = 0;
-    struct pt_buf again;
+    struct pt_span line = {0};
     struct pt_json root;
     int64_t format = 0;
     enum pt_code code =
@@ -167,15 +211,9 @@ static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number
     if (code) {
         return code;
     }
-    pt_buf_init(&again, CHECKPOINT_BYTES_MAX + 64);
-    line = data ? strcspn((const char *)data, "\n") : 0;
-    pt_buf_append(&again, data, line < size ? line : size);
-    put_checksum(&again);
-    if (again.has_failed) {
-        code = pt_fail(err, PT_NO_MEMORY, "read %s", path);
-    } else if (!pt_span_equal(pt_buf_span(&again), pt_span_of(data, size))) {
+    if (!pt_checkpoint_unseal(pt_span_of(data, size), &line)) {
         code = pt_fail(err, PT_CORRUPT, "%s: its checksum is wrong", path);
-    } else if (pt_json_parse(parser, pt_span_of(data, line), &root, NULL, err)) {
+    } else if (pt_json_parse(parser, line, &root, NULL, err)) {
         code = PT_CORRUPT;
     } else if (pt_json_type(root) != PT_JSON_OBJECT ||
                !pt_json_member_int(root, "format", &format)) {
@@ -185,10 +223,9 @@ static enum pt_code read_one(struct pt_io *io, const char *path, uint64_t number
                        "%s has format %" PRId64 ", this version of playtrace knows %d: use the "
                        "version that wrote it, or a newer one",
                        path, format, CHECKPOINT_FORMAT);
-    } else if (!take_fields(root, out) || out->summary.number != number) {
+    } else if (!take_all(root, format, out) || out->summary.number != number) {
         code = pt_fail(err, PT_CORRUPT, "%s: a member is missing or wrong", path);
     }
-    pt_buf_release(&again);
     pt_free(data);
     return code;
 }
@@ -201,8 +238,7 @@ enum pt_code pt_checkpoint_read(struct pt_io *io, const char *state_dir,
     enum pt_code code = PT_OK;
     enum pt_code damage = PT_OK;
 
-    *checkpoint_out = (struct pt_checkpoint){0};
-    checkpoint_out->summary.max_event_time_us = INT64_MIN;
+    *checkpoint_out = (struct pt_checkpoint){.summary.max_event_time_us = INT64_MIN};
     for (;;) {
         char *path = NULL;
 
@@ -227,8 +263,7 @@ enum pt_code pt_checkpoint_read(struct pt_io *io, const char *state_dir,
             return code;
         }
         damage = code;
-        *checkpoint_out = (struct pt_checkpoint){0};
-        checkpoint_out->summary.max_event_time_us = INT64_MIN;
+        *checkpoint_out = (struct pt_checkpoint){.summary.max_event_time_us = INT64_MIN};
         newest.below = newest.number;
     }
 }

@@ -2,6 +2,7 @@
  * files.c - the files that a checkpoint stands on
  */
 #include "stream/checkpoint.h"
+#include "stream/ledger.h"
 
 #include "base/mem.h"
 
@@ -36,6 +37,40 @@ static enum pt_code take_member(struct pt_json array, const char *key, const cha
     return PT_OK;
 }
 
+/* The ledger's files, in the paths. */
+static enum pt_code take_ledger(struct pt_io *io, const char *state_dir, uint64_t number,
+                                struct pt_state_files *files, struct pt_error *err)
+{
+    struct pt_buf list;
+    const struct pt_ledger_file *at = NULL;
+    char **grown = NULL;
+    size_t count = 0;
+    enum pt_code code = pt_ledger_list(io, state_dir, &list, err);
+
+    at = (const struct pt_ledger_file *)(const void *)list.data;
+    count = list.size / sizeof(*at);
+    if (!code) {
+        grown = pt_realloc(files->paths, (files->count + count + 1) * sizeof(*grown));
+        if (!grown) {
+            code = pt_fail(err, PT_NO_MEMORY, "list the files of a checkpoint");
+        } else {
+            files->paths = grown;
+        }
+    }
+    for (size_t i = 0; !code && i < count; i++) {
+        if (at[i].number <= number) {
+            grown[files->count] = pt_ledger_path("ledger", &at[i]);
+            if (!grown[files->count]) {
+                code = pt_fail(err, PT_NO_MEMORY, "list the files of a checkpoint");
+            } else {
+                files->count++;
+            }
+        }
+    }
+    pt_buf_release(&list);
+    return code;
+}
+
 enum pt_code pt_stream_list_files(struct pt_io *io, const char *state_dir,
                                   struct pt_state_files *files_out, struct pt_error *err)
 {
@@ -63,6 +98,9 @@ enum pt_code pt_stream_list_files(struct pt_io *io, const char *state_dir,
     }
     files_out->count = 1;
     code = take_member(found.runs, "file", "ids/", &files_out->paths, &files_out->count, err);
+    if (!code) {
+        code = take_ledger(io, state_dir, found.summary.number, files_out, err);
+    }
     if (!code) {
         code = take_member(found.files, "path", "", &files_out->pending, &files_out->pending_count,
                            err);

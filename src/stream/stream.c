@@ -12,6 +12,7 @@
  */
 #include "stream/stream.h"
 
+#include "stream/account.h"
 #include "stream/checkpoint.h"
 #include "stream/held.h"
 #include "stream/idset.h"
@@ -33,10 +34,10 @@ struct pt_stream {
     struct pt_stream_parts parts;
     int64_t checkpoint_us;
     size_t rows_max;
-    int64_t watermark_delay_us;
 
     /* The engine thread's own. */
     struct pt_idset *set;
+    struct pt_account *account; /* time, live windows, sequence numbers, the ledger */
     struct pt_log_reader *reader;
     struct pt_json_parser *parser; /* for the files of a checkpoint */
     struct pt_held held;           /* rows read since the last checkpoint */
@@ -74,21 +75,6 @@ struct pt_stream {
 
 /* ---- reading the log ---- */
 
-/* A row that was not seen before: late or not, and what the checkpoint says of it. */
-static void settle(struct pt_stream *stream, struct pt_row *row)
-{
-    struct pt_checkpoint_summary *now = &stream->now;
-    int64_t event_time_us = row->event.event_time_us;
-
-    row->is_late = now->max_event_time_us != INT64_MIN &&
-                   event_time_us < now->max_event_time_us - stream->watermark_delay_us;
-    if (event_time_us > now->max_event_time_us) {
-        now->max_event_time_us = event_time_us;
-    }
-    now->stored++;
-    now->late += row->is_late;
-}
-
 /*
  * `count` records from log offset `offset` on become rows behind those that are held, but for
  * duplicates. `records` are copies; there is room for the rows.
@@ -99,6 +85,7 @@ static enum pt_code take_records(struct pt_stream *stream, const uint8_t *record
 {
     struct pt_row *rows = stream->held.rows + stream->held.count;
     size_t kept = 0;
+    enum pt_code code = PT_OK;
 
     /* Decoded where they will stand, and their places in the id set fetched meanwhile. */
     for (uint32_t i = 0; i < count; i++) {
@@ -110,24 +97,33 @@ static enum pt_code take_records(struct pt_stream *stream, const uint8_t *record
         pt_idset_prefetch(stream->set, rows[i].event.event_id);
         records += sizes[i];
     }
+    pt_account_lock(stream->account);
     for (uint32_t i = 0; i < count; i++) {
         bool is_new = false;
-        enum pt_code code = pt_idset_add(stream->set, rows[i].event.event_id,
-                                         rows[i].event.received_at_us, &is_new, err);
 
+        code = pt_idset_add(stream->set, rows[i].event.event_id, rows[i].event.received_at_us,
+                            &is_new, err);
         if (code) {
-            return pt_error_prefix(err, code, "log offset %" PRIu64, offset + i);
+            code = pt_error_prefix(err, code, "log offset %" PRIu64, offset + i);
+            break;
         }
-        if (!is_new) {
-            stream->now.duplicates++;
-            continue;
+        rows[i].is_late = pt_account_event(stream->account, &rows[i].event, is_new);
+        if (is_new) {
+            stream->now.late += rows[i].is_late;
+            if (kept < i) {
+                rows[kept] = rows[i];
+            }
+            kept++;
         }
-        if (kept < i) {
-            rows[kept] = rows[i];
-        }
-        settle(stream, &rows[kept++]);
+    }
+    pt_account_unlock(stream->account);
+    if (code) {
+        return code;
     }
     stream->held.count += kept;
+    stream->now.stored += kept;
+    stream->now.duplicates += count - kept;
+    stream->now.max_event_time_us = pt_account_newest(stream->account);
     stream->now.log_offset = offset + count;
     return PT_OK;
 }
@@ -138,14 +134,16 @@ static enum pt_code take_batch(struct pt_stream *stream, const struct pt_log_bat
     const uint8_t *records = batch->records;
     size_t bytes = batch->records_bytes;
     uint32_t at = 0;
+    enum pt_code code = PT_OK;
 
     /* After a restart the reader stands at the batch that holds the offset. */
     for (; at < batch->count && batch->offset + at < stream->now.log_offset; at++) {
         records += batch->sizes[at];
         bytes -= batch->sizes[at];
     }
-    if (at == batch->count) {
-        return PT_OK;
+    code = pt_account_batch(stream->account, batch, batch->count - at, err);
+    if (code || at == batch->count) {
+        return code;
     }
     records = pt_held_copy(&stream->held, records, bytes, batch->count - at);
     if (!records) {
@@ -154,9 +152,8 @@ static enum pt_code take_batch(struct pt_stream *stream, const struct pt_log_bat
     while (at < batch->count) {
         uint32_t left = batch->count - at;
         uint32_t count = left < PIECE_RECORDS ? left : PIECE_RECORDS;
-        enum pt_code code =
-            take_records(stream, records, batch->sizes + at, count, batch->offset + at, err);
 
+        code = take_records(stream, records, batch->sizes + at, count, batch->offset + at, err);
         if (code) {
             return code;
         }
@@ -243,6 +240,7 @@ static enum pt_code write_checkpoint(struct pt_stream *stream, struct pt_error *
 {
     struct pt_checkpoint_summary next = stream->now;
     uint64_t lake_before = stream->now.lake_checkpoint;
+    struct pt_checkpoint_account account;
     struct pt_jsonw w;
     enum pt_code code = PT_OK;
 
@@ -266,11 +264,16 @@ static enum pt_code write_checkpoint(struct pt_stream *stream, struct pt_error *
     if (code) {
         return code;
     }
-    code = pt_checkpoint_write(stream->parts.io, stream->parts.state_dir, &next, lake_before,
-                               stream->set, pt_buf_span(&stream->files), err);
+    code = pt_account_prepare(stream->account, next.number, &account, err);
     if (code) {
         return code;
     }
+    code = pt_checkpoint_write(stream->parts.io, stream->parts.state_dir, &next, lake_before,
+                               stream->set, pt_buf_span(&stream->files), &account, err);
+    if (code) {
+        return code;
+    }
+    pt_account_committed(stream->account, next.number);
     stream->now = next;
     stream->committed_offset = next.log_offset;
     stream->has_pending = stream->held.count > 0;
@@ -397,6 +400,7 @@ static bool step(struct pt_stream *stream, bool must_commit)
             note_failure(stream, code, &err, true);
             return false;
         }
+        pt_account_read(stream->account, stream->now.log_offset);
         if (stream->now.log_offset != offset) {
             stream->busy_at_us = now_us;
         }
@@ -527,8 +531,10 @@ static void handle_checkpoint(void *ctx, struct pt_http_request *request)
 enum pt_code pt_stream_routes(struct pt_stream *stream, struct pt_http_server *server,
                               struct pt_error *err)
 {
-    return pt_http_route_admin(server, "POST", "/api/v1/checkpoint", 1024, handle_checkpoint,
-                               stream, err);
+    enum pt_code code = pt_http_route_admin(server, "POST", "/api/v1/checkpoint", 1024,
+                                            handle_checkpoint, stream, err);
+
+    return code ? code : pt_account_routes(stream->account, server, err);
 }
 
 /* ---- recovery ---- */
@@ -572,6 +578,10 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
             return code;
         }
     }
+    code = pt_account_load(stream->account, &found, err);
+    if (code) {
+        return code;
+    }
     code = pt_idset_remove_stale(stream->set, err);
     if (code) {
         return code;
@@ -613,8 +623,6 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
     stream->parts = *parts;
     stream->checkpoint_us = pt_config_int(parts->config, PT_CONFIG_stream_checkpoint_ms) * 1000;
     stream->rows_max = (size_t)pt_config_int(parts->config, PT_CONFIG_stream_checkpoint_rows);
-    stream->watermark_delay_us =
-        pt_config_int(parts->config, PT_CONFIG_stream_watermark_delay_ms) * 1000;
     stream->last_checkpoint_us = pt_clock_mono_us(parts->clock);
     pt_held_init(&stream->held);
     pt_buf_init(&stream->files, FILES_BYTES_MAX);
@@ -650,6 +658,9 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
         code = pt_idset_open(&stream->set, parts->io, ids_dir,
                              (unsigned)pt_config_int(parts->config, PT_CONFIG_stream_dedup_hours),
                              err);
+    }
+    if (!code) {
+        code = pt_account_open(&stream->account, parts, err);
     }
     if (!code) {
         code = pt_io_sync_dir(parts->io, parts->state_dir, err);
@@ -700,6 +711,7 @@ void pt_stream_close(struct pt_stream *stream)
         pt_assert(!stream->has_thread);
         pt_log_reader_close(stream->reader);
         pt_idset_close(stream->set);
+        pt_account_close(stream->account);
         pt_json_parser_destroy(stream->parser);
         pt_held_release(&stream->held);
         pt_buf_release(&stream->files);
