@@ -1,313 +1,261 @@
 /*
- * run.c - one immutable sorted run of ids
- *
- * The filter is a blocked Bloom filter (Putze, Sanders, Singler 2007): one 64-byte line an id, 8
- * bits in it, about 16 bits an id, so that an id that is not there costs one cache miss.
+ * run.c - one immutable sorted run of ids: opening and looking up
  */
 #include "stream/run.h"
 
 #include "base/crypto.h"
-#include "base/mem.h"
 #include "wire/frame.h"
 
-#define HEADER_BYTES 64u
-#define FILTER_LINE 64u
-#define IDS_PER_LINE 32u /* 512 bits / 16 */
-#define BLOCK_IDS 256u
-#define BLOCK_BYTES (BLOCK_IDS * PT_UUID_BYTES)
+#define INDEX_ENTRY_BYTES 24u
+#define INDEX_BYTES_MAX (UINT64_C(1) << 40)
 
-static const uint8_t magic[8] = {'P', 'T', 'I', 'D', 'R', 'U', 'N', '1'};
+static const uint8_t magic[8] = {'P', 'T', 'I', 'D', 'R', 'U', 'N', '2'};
 
-static uint32_t filter_blocks_for(uint64_t count)
+void pt_run_header_put(const struct pt_run_header *header, uint8_t out[PT_RUN_HEADER_BYTES])
 {
-    uint32_t blocks = 1;
-
-    while (blocks < (1u << 30) && (uint64_t)blocks * IDS_PER_LINE < count) {
-        blocks *= 2;
-    }
-    return blocks;
+    memset(out, 0, PT_RUN_HEADER_BYTES);
+    memcpy(out, magic, sizeof(magic));
+    pt_put_u32(out + 8, header->bucket);
+    pt_put_u32(out + 12, header->has_ids ? 1 : 0);
+    pt_put_u32(out + 16, header->level);
+    pt_put_u32(out + 20, header->block_count);
+    pt_put_u64(out + 24, header->count);
+    pt_put_u64(out + 32, header->hashes_at);
+    pt_put_u64(out + 40, header->index_at);
+    pt_put_u64(out + 48, header->file_bytes);
+    pt_put_u64(out + 56, header->seed);
+    pt_id_put(header->least, out + 64);
+    pt_id_put(header->greatest, out + 80);
+    pt_put_u64(out + 96, header->index_checksum);
+    pt_put_u64(out + 120, pt_checksum64(out, 120));
 }
 
-/* Line by the high half of the hash, eight bits of it by a multiplied low half. */
-static uint8_t *filter_line(uint8_t *filter, uint32_t blocks, uint64_t hash)
+static enum pt_code take_header(struct pt_run *run, const uint8_t *data, size_t bytes,
+                                uint64_t file_bytes, struct pt_error *err)
 {
-    return filter + (size_t)((hash >> 32) & (blocks - 1)) * FILTER_LINE;
+    struct pt_run_header *h = &run->header;
+
+    if (bytes < 8 || memcmp(data, magic, 7) != 0) {
+        return pt_fail(err, PT_CORRUPT, "id run %s: not a run of ids", run->path);
+    }
+    if (data[7] != magic[7] && data[7] >= '0' && data[7] <= '9') {
+        return pt_fail(err, PT_INVALID,
+                       "id run %s has format %c, this version of playtrace knows %c: use the "
+                       "version that wrote it%s",
+                       run->path, data[7], magic[7], data[7] > magic[7] ? ", or a newer one" : "");
+    }
+    if (bytes < PT_RUN_HEADER_BYTES || data[7] != magic[7] ||
+        pt_get_u64(data + 120) != pt_checksum64(data, 120)) {
+        return pt_fail(err, PT_CORRUPT, "id run %s: the checksum of its header is wrong",
+                       run->path);
+    }
+    h->bucket = pt_get_u32(data + 8);
+    h->has_ids = pt_get_u32(data + 12) & 1;
+    h->level = pt_get_u32(data + 16);
+    h->block_count = pt_get_u32(data + 20);
+    h->count = pt_get_u64(data + 24);
+    h->hashes_at = pt_get_u64(data + 32);
+    h->index_at = pt_get_u64(data + 40);
+    h->file_bytes = pt_get_u64(data + 48);
+    h->seed = pt_get_u64(data + 56);
+    h->least = pt_id_of(data + 64);
+    h->greatest = pt_id_of(data + 80);
+    h->index_checksum = pt_get_u64(data + 96);
+    if (h->file_bytes != file_bytes) {
+        return pt_fail(err, PT_CORRUPT, "id run %s: it has %llu bytes and says %llu", run->path,
+                       (unsigned long long)file_bytes, (unsigned long long)h->file_bytes);
+    }
+    if (h->count == 0 || h->hashes_at < PT_RUN_HEADER_BYTES || h->index_at < h->hashes_at ||
+        h->file_bytes < h->index_at ||
+        h->file_bytes - h->index_at != (uint64_t)h->block_count * INDEX_ENTRY_BYTES ||
+        h->has_ids != (h->block_count > 0)) {
+        return pt_fail(err, PT_CORRUPT, "id run %s: its header contradicts itself", run->path);
+    }
+    return PT_OK;
 }
 
-static void filter_set(uint8_t *filter, uint32_t blocks, uint64_t hash)
+static enum pt_code read_exactly(struct pt_run *run, uint64_t at, void *data, size_t bytes,
+                                 struct pt_error *err)
 {
-    uint8_t *line = filter_line(filter, blocks, hash);
-    uint64_t bits = (hash | 1) * UINT64_C(0x9e3779b97f4a7c15);
+    size_t got = 0;
+    enum pt_code code = pt_io_read(run->io, run->file, at, data, bytes, &got, err);
 
-    for (int i = 0; i < 7; i++) {
-        unsigned bit = (unsigned)(bits >> (9 * i)) & 511;
-
-        line[bit >> 3] = (uint8_t)(line[bit >> 3] | 1u << (bit & 7));
+    if (!code && got != bytes) {
+        code = pt_fail(err, PT_CORRUPT, "id run %s: it was cut", run->path);
     }
-}
-
-static bool filter_test(const uint8_t *filter, uint32_t blocks, uint64_t hash)
-{
-    const uint8_t *line = filter + (size_t)((hash >> 32) & (blocks - 1)) * FILTER_LINE;
-    uint64_t bits = (hash | 1) * UINT64_C(0x9e3779b97f4a7c15);
-
-    for (int i = 0; i < 7; i++) {
-        unsigned bit = (unsigned)(bits >> (9 * i)) & 511;
-
-        if (!(line[bit >> 3] & 1u << (bit & 7))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-enum pt_code pt_run_write(struct pt_io *io, const char *dir, const char *name, uint32_t bucket,
-                          const uint8_t *ids, uint64_t count, struct pt_error *err)
-{
-    uint32_t blocks = filter_blocks_for(count);
-    size_t filter_bytes = (size_t)blocks * FILTER_LINE;
-    char *path = pt_strf("%s/%s", dir, name);
-    uint8_t header[HEADER_BYTES];
-    struct pt_file *file = NULL;
-    uint8_t *head = pt_alloc_zero(HEADER_BYTES + filter_bytes);
-    enum pt_code code = PT_OK;
-
-    pt_assert(count > 0);
-    if (!path || !head) {
-        code = pt_fail(err, PT_NO_MEMORY, "write a run of %llu ids", (unsigned long long)count);
-        goto out;
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        filter_set(head + HEADER_BYTES, blocks,
-                   pt_checksum64(ids + i * PT_UUID_BYTES, PT_UUID_BYTES));
-    }
-    memcpy(header, magic, sizeof(magic));
-    pt_put_u32(header + 8, bucket);
-    pt_put_u32(header + 12, blocks);
-    pt_put_u64(header + 16, count);
-    memcpy(header + 24, ids, PT_UUID_BYTES);
-    memcpy(header + 40, ids + (count - 1) * PT_UUID_BYTES, PT_UUID_BYTES);
-    memcpy(head, header, 56);
-    /* The checksum's own field is left out: header up to it, then filter, then ids. */
-    memmove(head + 8, head, 56);
-    pt_put_u64(header + 56,
-               pt_checksum64_pair(head + 8, 56 + filter_bytes, ids, count * PT_UUID_BYTES));
-    memcpy(head, header, HEADER_BYTES);
-    code = pt_io_open(io, path, PT_OPEN_WRITE | PT_OPEN_CREATE, &file, err);
-    if (code) {
-        goto out;
-    }
-    code = pt_io_truncate(io, file, 0, err);
-    if (code) {
-        goto out;
-    }
-    code = pt_io_write(io, file, 0, head, HEADER_BYTES + filter_bytes, err);
-    if (code) {
-        goto out;
-    }
-    code = pt_io_write(io, file, HEADER_BYTES + filter_bytes, ids, count * PT_UUID_BYTES, err);
-    if (code) {
-        goto out;
-    }
-    code = pt_io_sync(io, file, err);
-
-out:
-    pt_io_close(io, file);
-    pt_free(head);
-    pt_free(path);
     return code;
 }
 
-/* Checks what the header says against the file; fills the run's fields. */
-static enum pt_code take_header(struct pt_run *run, const uint8_t *data, size_t size,
-                                struct pt_error *err)
+static enum pt_code load(struct pt_run *run, struct pt_error *err)
 {
-    size_t filter_bytes = 0;
+    uint8_t header[PT_RUN_HEADER_BYTES];
+    uint64_t file_bytes = 0;
+    size_t index_bytes = 0;
+    size_t got = 0;
+    enum pt_code code = pt_io_open(run->io, run->path, PT_OPEN_READ, &run->file, err);
 
-    if (size < HEADER_BYTES || memcmp(data, magic, sizeof(magic)) != 0) {
-        return pt_fail(err, PT_CORRUPT, "id run %s: not a run of ids", run->name);
+    if (code) {
+        return code;
     }
-    run->bucket = pt_get_u32(data + 8);
-    run->filter_blocks = pt_get_u32(data + 12);
-    run->count = pt_get_u64(data + 16);
-    memcpy(run->least, data + 24, PT_UUID_BYTES);
-    memcpy(run->greatest, data + 40, PT_UUID_BYTES);
-    filter_bytes = (size_t)run->filter_blocks * FILTER_LINE;
-    if (run->count == 0 || run->filter_blocks == 0 ||
-        (run->filter_blocks & (run->filter_blocks - 1)) != 0 ||
-        run->count > (SIZE_MAX - HEADER_BYTES - filter_bytes) / PT_UUID_BYTES ||
-        size != HEADER_BYTES + filter_bytes + run->count * PT_UUID_BYTES) {
-        return pt_fail(err, PT_CORRUPT, "id run %s: it has %zu bytes, which is not what it says",
-                       run->name, size);
+    code = pt_io_size(run->io, run->file, &file_bytes, err);
+    if (code) {
+        return code;
     }
-    return PT_OK;
-}
-
-static enum pt_code check_content(const struct pt_run *run, uint8_t *data, size_t size,
-                                  struct pt_error *err)
-{
-    uint64_t checksum = pt_get_u64(data + 56);
-    const uint8_t *ids = data + HEADER_BYTES + (size_t)run->filter_blocks * FILTER_LINE;
-
-    memmove(data + 8, data, 56);
-    if (pt_checksum64(data + 8, size - 8) != checksum) {
-        return pt_fail(err, PT_CORRUPT, "id run %s: its checksum is wrong", run->name);
+    code = pt_io_read(run->io, run->file, 0, header, sizeof(header), &got, err);
+    if (code) {
+        return code;
     }
-    for (uint64_t i = 1; i < run->count; i++) {
-        if (memcmp(ids + (i - 1) * PT_UUID_BYTES, ids + i * PT_UUID_BYTES, PT_UUID_BYTES) >= 0) {
-            return pt_fail(err, PT_CORRUPT, "id run %s: ids %llu and the next are not in order",
-                           run->name, (unsigned long long)(i - 1));
-        }
+    code = take_header(run, header, got, file_bytes, err);
+    if (code) {
+        return code;
     }
-    return PT_OK;
+    index_bytes = (size_t)(run->header.file_bytes - run->header.index_at);
+    run->index = pt_alloc(index_bytes);
+    if (!run->index) {
+        return pt_fail(err, PT_NO_MEMORY, "open id run %s", run->path);
+    }
+    code = read_exactly(run, run->header.index_at, run->index, index_bytes, err);
+    if (!code && pt_checksum64(run->index, index_bytes) != run->header.index_checksum) {
+        code = pt_fail(err, PT_CORRUPT, "id run %s: the checksum of its index is wrong", run->path);
+    }
+    return code;
 }
 
 enum pt_code pt_run_open(struct pt_run **run_out, struct pt_io *io, const char *dir,
                          const char *name, struct pt_error *err)
 {
     struct pt_run *run = pt_alloc_zero(sizeof(*run));
-    char *path = pt_strf("%s/%s", dir, name);
-    uint8_t *data = NULL;
-    size_t size = 0;
-    size_t filter_bytes = 0;
-    size_t index_count = 0;
     enum pt_code code = PT_OK;
 
     *run_out = NULL;
-    if (!run || !path || !(run->name = pt_strdup(name))) {
-        code = pt_fail(err, PT_NO_MEMORY, "open id run %s", name);
-        goto out;
+    if (!run || !(run->path = pt_strf("%s/%s", dir, name))) {
+        pt_free(run);
+        return pt_fail(err, PT_NO_MEMORY, "open id run %s", name);
     }
     run->io = io;
+    run->name = run->path + strlen(dir) + 1;
     run->cached_block = UINT64_MAX;
-    code = pt_io_read_all(io, path, SIZE_MAX / 2, 1, &data, &size, err);
+    code = load(run, err);
+    pt_run_rest(run);
     if (code) {
-        goto out;
-    }
-    code = take_header(run, data, size, err);
-    if (code) {
-        goto out;
-    }
-    code = check_content(run, data, size, err);
-    if (code) {
-        goto out;
-    }
-    filter_bytes = (size_t)run->filter_blocks * FILTER_LINE;
-    index_count = (size_t)((run->count + BLOCK_IDS - 1) / BLOCK_IDS);
-    run->filter_memory = pt_alloc(filter_bytes + FILTER_LINE);
-    run->index = pt_alloc(index_count * PT_UUID_BYTES);
-    run->cache = pt_alloc(BLOCK_BYTES);
-    if (!run->filter_memory || !run->index || !run->cache) {
-        code = pt_fail(err, PT_NO_MEMORY, "open id run %s", name);
-        goto out;
-    }
-    run->filter = (uint8_t *)(((uintptr_t)run->filter_memory + FILTER_LINE - 1) &
-                              ~(uintptr_t)(FILTER_LINE - 1));
-    memcpy(run->filter, data + HEADER_BYTES, filter_bytes);
-    for (size_t i = 0; i < index_count; i++) {
-        memcpy(run->index + i * PT_UUID_BYTES, data + HEADER_BYTES + filter_bytes + i * BLOCK_BYTES,
-               PT_UUID_BYTES);
-    }
-    code = pt_io_open(io, path, PT_OPEN_READ, &run->file, err);
-    if (code) {
-        goto out;
+        pt_run_close(run);
+        return code;
     }
     *run_out = run;
-    run = NULL;
+    return PT_OK;
+}
 
-out:
-    pt_run_close(run);
-    pt_free(data);
-    pt_free(path);
-    return code;
+void pt_run_rest(struct pt_run *run)
+{
+    if (run->file) {
+        pt_io_close(run->io, run->file);
+        run->file = NULL;
+    }
+    pt_free(run->cached);
+    run->cached = NULL;
+    run->cached_block = UINT64_MAX;
 }
 
 void pt_run_close(struct pt_run *run)
 {
     if (run) {
-        if (run->file) {
-            pt_io_close(run->io, run->file);
-        }
-        pt_free(run->name);
-        pt_free(run->filter_memory);
+        pt_run_rest(run);
         pt_free(run->index);
-        pt_free(run->cache);
+        pt_free(run->path);
         pt_free(run);
     }
 }
 
-bool pt_run_may_hold(const struct pt_run *run, const uint8_t id[PT_UUID_BYTES], uint64_t hash)
+static struct pt_id first_of(const struct pt_run *run, uint64_t block)
 {
-    return memcmp(id, run->least, PT_UUID_BYTES) >= 0 &&
-           memcmp(id, run->greatest, PT_UUID_BYTES) <= 0 &&
-           filter_test(run->filter, run->filter_blocks, hash);
+    return pt_id_of(run->index + block * INDEX_ENTRY_BYTES);
 }
 
-/* Index of the last of `count` sorted ids that is <= id, or UINT64_MAX where all are greater. */
-static uint64_t last_not_above(const uint8_t *ids, uint64_t count, const uint8_t *id)
+static uint64_t start_of(const struct pt_run *run, uint64_t block)
 {
-    uint64_t low = 0;
-    uint64_t high = count;
+    return block == run->header.block_count
+               ? run->header.hashes_at
+               : pt_get_u64(run->index + block * INDEX_ENTRY_BYTES + 16);
+}
 
-    while (low < high) {
-        uint64_t middle = low + (high - low) / 2;
+static enum pt_code read_block(struct pt_run *run, uint64_t block, struct pt_error *err)
+{
+    uint8_t data[PT_RUN_BLOCK_BYTES_MAX];
+    uint64_t at = start_of(run, block);
+    uint64_t bytes = start_of(run, block + 1) - at; /* of a damaged index: out of bounds */
+    enum pt_code code = PT_OK;
 
-        if (memcmp(ids + middle * PT_UUID_BYTES, id, PT_UUID_BYTES) <= 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
+    run->cached_block = UINT64_MAX;
+    if (!run->cached) {
+        run->cached = pt_alloc(sizeof(*run->cached));
+        if (!run->cached) {
+            return pt_fail(err, PT_NO_MEMORY, "read id run %s", run->path);
         }
     }
-    return low - 1;
-}
-
-enum pt_code pt_run_holds(struct pt_run *run, const uint8_t id[PT_UUID_BYTES], bool *holds_out,
-                          uint64_t *reads, struct pt_error *err)
-{
-    uint64_t index_count = (run->count + BLOCK_IDS - 1) / BLOCK_IDS;
-    uint64_t block = last_not_above(run->index, index_count, id);
-    uint64_t in_block = 0;
-    uint64_t at = 0;
-
-    *holds_out = false;
-    if (block == UINT64_MAX) {
-        return PT_OK;
-    }
-    in_block = run->count - block * BLOCK_IDS;
-    in_block = in_block < BLOCK_IDS ? in_block : BLOCK_IDS;
-    if (run->cached_block != block) {
-        uint64_t ids_at = HEADER_BYTES + (uint64_t)run->filter_blocks * FILTER_LINE;
-        size_t got = 0;
-        enum pt_code code = PT_OK;
-
-        run->cached_block = UINT64_MAX;
-        code = pt_io_read(run->io, run->file, ids_at + block * BLOCK_BYTES, run->cache,
-                          (size_t)in_block * PT_UUID_BYTES, &got, err);
+    if (!run->file) {
+        code = pt_io_open(run->io, run->path, PT_OPEN_READ, &run->file, err);
+        if (code == PT_NOT_FOUND) {
+            code = pt_fail(err, PT_CORRUPT, "id run %s, which is in use, was removed", run->path);
+        }
         if (code) {
             return code;
         }
-        if (got != in_block * PT_UUID_BYTES) {
-            return pt_fail(err, PT_CORRUPT, "id run %s: it was cut", run->name);
-        }
-        run->cached_block = block;
-        ++*reads;
     }
-    at = last_not_above(run->cache, in_block, id);
-    *holds_out =
-        at != UINT64_MAX && memcmp(run->cache + at * PT_UUID_BYTES, id, PT_UUID_BYTES) == 0;
-    return PT_OK;
+    if (bytes >= PT_RUN_BLOCK_HEADER_BYTES && bytes <= sizeof(data) - 8) {
+        code = read_exactly(run, at, data, (size_t)bytes, err);
+        if (code) {
+            return code;
+        }
+        memset(data + bytes, 0, 8);
+        if (pt_run_block_unpack(data, (size_t)bytes, (uint32_t)block, false, run->cached) &&
+            pt_id_equal(run->cached->ids[0], first_of(run, block))) {
+            run->cached_block = block;
+            return PT_OK;
+        }
+    }
+    return pt_fail(err, PT_CORRUPT, "id run %s: block %llu of its ids, at byte %llu, is damaged",
+                   run->path, (unsigned long long)block, (unsigned long long)at);
 }
 
-enum pt_code pt_run_read_all(struct pt_run *run, uint8_t *ids_out, struct pt_error *err)
+enum pt_code pt_run_holds(struct pt_run *run, struct pt_id id, bool *holds_out, uint64_t *reads,
+                          struct pt_error *err)
 {
-    size_t bytes = (size_t)run->count * PT_UUID_BYTES;
-    size_t got = 0;
-    enum pt_code code =
-        pt_io_read(run->io, run->file, HEADER_BYTES + (uint64_t)run->filter_blocks * FILTER_LINE,
-                   ids_out, bytes, &got, err);
+    uint64_t low = 0;
+    uint64_t high = run->header.block_count;
 
-    if (!code && got != bytes) {
-        code = pt_fail(err, PT_CORRUPT, "id run %s: it was cut", run->name);
+    *holds_out = false;
+    if (!pt_run_spans(run, id)) {
+        return PT_OK;
     }
-    return code;
+    /* The last block whose first id is not above; the least id is the first of block 0. */
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (pt_id_less(id, first_of(run, middle))) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    if (run->cached_block != low) {
+        enum pt_code code = read_block(run, low, err);
+
+        if (code) {
+            return code;
+        }
+        ++*reads;
+    }
+    low = 0;
+    high = run->cached->count;
+    while (high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (pt_id_less(id, run->cached->ids[middle])) {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    *holds_out = pt_id_equal(run->cached->ids[low], id);
+    return PT_OK;
 }
