@@ -9,7 +9,7 @@
  * a healthy disk: all that was acknowledged is in the table, nothing twice, the ledger balances,
  * and sending all of it again adds what is missing and nothing else.
  */
-#include "world.h"
+#include "script.h"
 
 /* Play the script with trouble at its `nth` call. False: it has not as many. */
 static bool play_once(enum pt_trouble trouble, enum pt_code failure, enum pt_loss loss,

@@ -4,10 +4,10 @@
  * Method: this program defines open, write, pwrite, fsync and their like itself, so that our own
  * code and DuckDB's call these; on files below the test's directory they are counted, and one of
  * them meets with trouble: an error, an interruption, a short write, a disk that is full for a
- * while. The script of world.h runs once for each. What fails is tried again by the parts
+ * while. The script of script.h runs once for each. What fails is tried again by the parts
  * themselves or after a restart; the end is what test_sweep.c asks for.
  */
-#include "world.h"
+#include "script.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -27,36 +27,6 @@
 #define EVENTS_MAX 256
 #define SEGMENT_BYTES ((uint64_t)1 << 20)
 
-/* ---- the script ---- */
-
-enum step_kind {
-    SEND,       /* events first … first + count - 1, and `bad` that are refused */
-    CHECKPOINT, /* commit */
-    WAIT,       /* `count` minutes pass */
-    RESTART,    /* stop and start, as SIGTERM does */
-    COMPACT,
-    EXPIRE
-};
-
-struct step {
-    enum step_kind kind;
-    unsigned first;
-    unsigned count;
-    unsigned bad;
-};
-
-static const struct step script[] = {
-    {SEND, 0, 4, 1},       {CHECKPOINT, 0, 0, 0}, {SEND, 0, 4, 0}, /* the same again */
-    {SEND, 4, 3, 0},       {CHECKPOINT, 0, 0, 0}, {SEND, 2, 6, 0},    {CHECKPOINT, 0, 0, 0},
-    {SEND, 8, 2, 1},       {CHECKPOINT, 0, 0, 0}, {SEND, 10, 2, 0},   {SEND, 10, 2, 0},
-    {CHECKPOINT, 0, 0, 0}, {WAIT, 0, 50, 0}, /* over the hour's edge */
-    {SEND, 9, 6, 0},       {CHECKPOINT, 0, 0, 0}, {RESTART, 0, 0, 0}, {SEND, 0, 16, 0},
-    {CHECKPOINT, 0, 0, 0}, {COMPACT, 0, 0, 0},    {SEND, 14, 4, 0},   {CHECKPOINT, 0, 0, 0},
-    {EXPIRE, 0, 0, 0},     {WAIT, 0, 70, 0},      {SEND, 18, 2, 1},   {CHECKPOINT, 0, 0, 0},
-    {SEND, 20, 2, 0}, /* left for the restart to find */
-    {RESTART, 0, 0, 0},    {SEND, 0, 24, 0},
-};
-
 /* ---- the world ---- */
 
 struct world {
@@ -99,7 +69,7 @@ static int64_t world_mono_us(void *ctx)
 }
 
 /* With a file system whose power can go, or the real one. */
-static void world_init(struct world *w, bool has_powercut)
+static inline void world_init(struct world *w, bool has_powercut)
 {
     char *top = pt_test_dir_create();
 
@@ -117,7 +87,7 @@ static void world_init(struct world *w, bool has_powercut)
     w->now_us = INT64_C(1790000000000000) / 3600000000 * 3600000000 + 20 * INT64_C(60000000);
 }
 
-static void world_release(struct world *w)
+static inline void world_release(struct world *w)
 {
     char *top = pt_strf("%.*s", (int)(strrchr(w->root, '/') - w->root), w->root);
 
@@ -131,7 +101,7 @@ static void world_release(struct world *w)
     pt_free(w->keys_dir);
 }
 
-static enum pt_code open_logs(struct world *w, struct pt_error *err)
+static inline enum pt_code open_logs(struct world *w, struct pt_error *err)
 {
     struct pt_checkpoint_summary checkpoint;
     struct pt_log_options options;
@@ -156,7 +126,7 @@ static enum pt_code open_logs(struct world *w, struct pt_error *err)
 }
 
 /* In the order of `serve`. */
-static enum pt_code open_parts(struct world *w, struct pt_error *err)
+static inline enum pt_code open_parts(struct world *w, struct pt_error *err)
 {
     struct pt_file *probe = NULL;
     bool is_fresh = pt_io_open(w->io, w->log_dir, PT_OPEN_READ, &probe, NULL) == PT_NOT_FOUND;
@@ -193,7 +163,7 @@ static enum pt_code open_parts(struct world *w, struct pt_error *err)
     return code;
 }
 
-static enum pt_code open_door(struct world *w, struct pt_error *err)
+static inline enum pt_code open_door(struct world *w, struct pt_error *err)
 {
     struct pt_http_limits limits;
     struct pt_collect_parts parts = {
@@ -225,7 +195,7 @@ static enum pt_code open_door(struct world *w, struct pt_error *err)
     return code ? code : pt_http_server_start(w->server, err);
 }
 
-static void world_down(struct world *w)
+static inline void world_down(struct world *w)
 {
     struct pt_error err = {0};
 
@@ -260,7 +230,7 @@ static void world_down(struct world *w)
     w->is_up = false;
 }
 
-static enum pt_code world_up(struct world *w, struct pt_error *err)
+static inline enum pt_code world_up(struct world *w, struct pt_error *err)
 {
     enum pt_code code = PT_OK;
 
@@ -283,7 +253,19 @@ static enum pt_code world_up(struct world *w, struct pt_error *err)
 
 /* ---- sending ---- */
 
-static void put_events(struct pt_buf *body, unsigned first, unsigned count, unsigned bad)
+/* Half of the ids are of version 7, and near each other; half of version 4, and anywhere. */
+static inline void put_id(struct pt_buf *body, unsigned n)
+{
+    if (n % 2) {
+        pt_buf_appendf(body, "%08x-1c2d-4e5f-8a9b-%012x", n * 2654435761U, n);
+    } else {
+        pt_buf_appendf(body, "01998ab0-0000-7cc3-98c4-%012x", n);
+    }
+}
+
+/* Every third of another day, so that a checkpoint has several files. */
+static inline void put_events(struct pt_buf *body, const unsigned *numbers, unsigned count,
+                              unsigned bad)
 {
     pt_buf_append_str(body, "{\"events\":[");
     for (unsigned i = 0; i < count + bad; i++) {
@@ -292,18 +274,18 @@ static void put_events(struct pt_buf *body, unsigned first, unsigned count, unsi
             pt_buf_append_str(body, "{\"event_name\":\"nobody\"}");
             continue;
         }
-        /* Every third of another day, so that a checkpoint has several files. */
+        pt_buf_append_str(body, "{\"event_id\":\"");
+        put_id(body, numbers[i]);
         pt_buf_appendf(body,
-                       "{\"event_id\":\"01998ab0-0000-7cc3-98c4-%012x\",\"event_name\":\"tick\","
-                       "\"occurred_at\":\"2026-09-%02uT10:00:00Z\",\"user_id\":\"u%u\","
-                       "\"session_id\":\"s\",\"attributes\":{\"n\":%u}}",
-                       first + i, 20 + (first + i) % 3 / 2, (first + i) % 5, first + i);
+                       "\",\"event_name\":\"tick\",\"occurred_at\":\"2026-09-%02uT10:00:00Z\","
+                       "\"user_id\":\"u%u\",\"session_id\":\"s\",\"attributes\":{\"n\":%u}}",
+                       20 + numbers[i] % 3 / 2, numbers[i] % 5, numbers[i]);
     }
     pt_buf_append_str(body, "]}");
 }
 
 /* The status, or 0 where there was no answer. */
-static int post(struct world *w, struct pt_span body)
+static inline int post(struct world *w, struct pt_span body)
 {
     uint16_t port = (uint16_t)strtoul(strrchr(pt_http_server_url(w->server), ':') + 1, NULL, 10);
     struct sockaddr_in address = {
@@ -333,22 +315,22 @@ static int post(struct world *w, struct pt_span body)
     return strncmp(answer, "HTTP/1.1 ", 9) == 0 ? (int)strtol(answer + 9, NULL, 10) : 0;
 }
 
-static bool send_events(struct world *w, unsigned first, unsigned count, unsigned bad)
+static inline bool send_list(struct world *w, const unsigned *numbers, unsigned count, unsigned bad)
 {
     struct pt_buf body;
     int status = 0;
 
-    PT_CHECK(first + count <= EVENTS_MAX);
     pt_buf_init(&body, 1 << 20);
-    put_events(&body, first, count, bad);
-    for (unsigned i = first; i < first + count; i++) {
-        w->is_sent[i] = true;
+    put_events(&body, numbers, count, bad);
+    for (unsigned i = 0; i < count; i++) {
+        PT_CHECK(numbers[i] < EVENTS_MAX);
+        w->is_sent[numbers[i]] = true;
     }
     status = post(w, pt_buf_span(&body));
     PT_CHECK(status == 202 || status == 503 || status == 507);
     if (status == 202) {
-        for (unsigned i = first; i < first + count; i++) {
-            w->is_acked[i] = true;
+        for (unsigned i = 0; i < count; i++) {
+            w->is_acked[numbers[i]] = true;
         }
         w->acked_bad += bad;
     }
@@ -356,10 +338,22 @@ static bool send_events(struct world *w, unsigned first, unsigned count, unsigne
     return status == 202;
 }
 
+/* Events first … first + count - 1, and `bad` that are refused. Whether they were acknowledged. */
+static inline bool send_events(struct world *w, unsigned first, unsigned count, unsigned bad)
+{
+    unsigned numbers[EVENTS_MAX];
+
+    PT_CHECK(first + count <= EVENTS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        numbers[i] = first + i;
+    }
+    return send_list(w, numbers, count, bad);
+}
+
 /* ---- the promise ---- */
 
 /* How often each event is in the table. */
-static void count_rows(struct world *w, unsigned times[EVENTS_MAX])
+static inline void count_rows(struct world *w, unsigned times[EVENTS_MAX])
 {
     static struct pt_duck *duck; /* for all runs: opening one takes 20 ms */
     struct pt_lake_snapshot snapshot;
@@ -393,7 +387,7 @@ static void count_rows(struct world *w, unsigned times[EVENTS_MAX])
     pt_buf_release(&sql);
 }
 
-static void check_ledger(struct world *w, uint64_t rows)
+static inline void check_ledger(struct world *w, uint64_t rows)
 {
     struct pt_checkpoint_summary now;
     struct pt_ledger_note note;
@@ -412,7 +406,7 @@ static void check_ledger(struct world *w, uint64_t rows)
     PT_CHECK(pt_log_end(w->dead) >= w->acked_bad);
 }
 
-static void check_promise(struct world *w)
+static inline void check_promise(struct world *w)
 {
     unsigned times[EVENTS_MAX];
     struct pt_error err = {0};
@@ -451,73 +445,6 @@ static void check_promise(struct world *w)
     }
     check_ledger(w, rows);
     world_down(w);
-}
-
-/* ---- playing ---- */
-
-static void play_step(struct world *w, const struct step *step, bool restarts_on_trouble)
-{
-    struct pt_error err = {0};
-
-    if (step->kind == RESTART || (!w->is_up && restarts_on_trouble)) {
-        world_down(w);
-        (void)!world_up(w, &err);
-    }
-    if (!w->is_up) {
-        return;
-    }
-    switch (step->kind) {
-    case SEND:
-        (void)send_events(w, step->first, step->count, step->bad);
-        break;
-    case CHECKPOINT:
-        (void)!pt_stream_checkpoint(w->stream, &err);
-        break;
-    case WAIT:
-        w->now_us += step->count * INT64_C(60000000);
-        break;
-    case COMPACT:
-    case EXPIRE:
-    case RESTART:
-        break;
-    }
-}
-
-/* From step `from` to the end, or until trouble has come where nobody restarts; the next step. */
-static size_t play(struct world *w, size_t from, bool restarts_on_trouble)
-{
-    size_t count = sizeof(script) / sizeof(script[0]);
-    struct pt_error err = {0};
-
-    (void)!world_up(w, &err);
-    while (from < count && (restarts_on_trouble || !w->cut || !pt_powercut_fired(w->cut))) {
-        play_step(w, &script[from++], restarts_on_trouble);
-    }
-    world_down(w);
-    return from;
-}
-
-/* ---- sweeping ---- */
-
-/* Where the last run met with trouble, told when its test is over. */
-static char place[512];
-
-static int tell_place(void **state)
-{
-    (void)state;
-    print_message("seed %" PRIu64 ", last: %s\n", pt_test_seed(), place);
-    return 0;
-}
-
-/* Every place in a full sweep, else every `stride`th from one that the seed chooses. */
-static unsigned step_of(unsigned stride)
-{
-#ifdef __SANITIZE_THREAD__
-    stride *= 8;
-#elif defined(__SANITIZE_ADDRESS__)
-    stride *= 3;
-#endif
-    return pt_test_is_full() ? 1 : stride;
 }
 
 #endif

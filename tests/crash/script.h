@@ -1,0 +1,104 @@
+/*
+ * script.h - what the sweeps play in the world of world.h, and from where to where
+ */
+#ifndef PT_TEST_CRASH_SCRIPT_H
+#define PT_TEST_CRASH_SCRIPT_H
+
+#include "world.h"
+
+enum step_kind {
+    SEND,       /* events first … first + count - 1, and `bad` that are refused */
+    CHECKPOINT, /* commit */
+    WAIT,       /* `count` minutes pass */
+    RESTART,    /* stop and start, as SIGTERM does */
+    COMPACT,
+    EXPIRE
+};
+
+struct step {
+    enum step_kind kind;
+    unsigned first;
+    unsigned count;
+    unsigned bad;
+};
+
+static const struct step script[] = {
+    {SEND, 0, 4, 1},       {CHECKPOINT, 0, 0, 0}, {SEND, 0, 4, 0}, /* the same again */
+    {SEND, 4, 3, 0},       {CHECKPOINT, 0, 0, 0}, {SEND, 2, 6, 0},    {CHECKPOINT, 0, 0, 0},
+    {SEND, 8, 2, 1},       {CHECKPOINT, 0, 0, 0}, {SEND, 10, 2, 0},   {SEND, 10, 2, 0},
+    {CHECKPOINT, 0, 0, 0}, {WAIT, 0, 50, 0}, /* over the hour's edge */
+    {SEND, 9, 6, 0},       {CHECKPOINT, 0, 0, 0}, {RESTART, 0, 0, 0}, {SEND, 0, 16, 0},
+    {CHECKPOINT, 0, 0, 0}, {COMPACT, 0, 0, 0},    {SEND, 14, 4, 0},   {CHECKPOINT, 0, 0, 0},
+    {EXPIRE, 0, 0, 0},     {WAIT, 0, 70, 0},      {SEND, 18, 2, 1},   {CHECKPOINT, 0, 0, 0},
+    {SEND, 20, 2, 0}, /* left for the restart to find */
+    {RESTART, 0, 0, 0},    {SEND, 0, 24, 0},
+};
+
+/* ---- playing it ---- */
+
+static void play_step(struct world *w, const struct step *step, bool restarts_on_trouble)
+{
+    struct pt_error err = {0};
+
+    if (step->kind == RESTART || (!w->is_up && restarts_on_trouble)) {
+        world_down(w);
+        (void)!world_up(w, &err);
+    }
+    if (!w->is_up) {
+        return;
+    }
+    switch (step->kind) {
+    case SEND:
+        (void)send_events(w, step->first, step->count, step->bad);
+        break;
+    case CHECKPOINT:
+        (void)!pt_stream_checkpoint(w->stream, &err);
+        break;
+    case WAIT:
+        w->now_us += step->count * INT64_C(60000000);
+        break;
+    case COMPACT:
+    case EXPIRE:
+    case RESTART:
+        break;
+    }
+}
+
+/* From step `from` to the end, or until trouble has come where nobody restarts; the next step. */
+static size_t play(struct world *w, size_t from, bool restarts_on_trouble)
+{
+    size_t count = sizeof(script) / sizeof(script[0]);
+    struct pt_error err = {0};
+
+    (void)!world_up(w, &err);
+    while (from < count && (restarts_on_trouble || !w->cut || !pt_powercut_fired(w->cut))) {
+        play_step(w, &script[from++], restarts_on_trouble);
+    }
+    world_down(w);
+    return from;
+}
+
+/* ---- sweeping ---- */
+
+/* Where the last run met with trouble, told when its test is over. */
+static char place[512];
+
+static int tell_place(void **state)
+{
+    (void)state;
+    print_message("seed %" PRIu64 ", last: %s\n", pt_test_seed(), place);
+    return 0;
+}
+
+/* Every place in a full sweep, else every `stride`th from one that the seed chooses. */
+static unsigned step_of(unsigned stride)
+{
+#ifdef __SANITIZE_THREAD__
+    stride *= 8;
+#elif defined(__SANITIZE_ADDRESS__)
+    stride *= 3;
+#endif
+    return pt_test_is_full() ? 1 : stride;
+}
+
+#endif
