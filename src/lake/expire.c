@@ -1,8 +1,10 @@
 /*
  * expire.c - files that no snapshot names
  */
+#include "base/lock.h"
 #include "lake/lake_inside.h"
 #include "lake/path_set.h"
+#include "lake/user_index.h"
 
 #include <inttypes.h>
 
@@ -127,6 +129,17 @@ static bool ends_with(const char *text, const char *end)
     return text_size >= end_size && strcmp(text + text_size - end_size, end) == 0;
 }
 
+/* Of an index of users: whether the data file beside it is named. Without memory it stays. */
+static bool has_data_file(const struct orphans *orphans, const char *path)
+{
+    size_t size = strlen(path) - strlen(PT_USER_INDEX_ENDING);
+    char *data = pt_strf("%.*s.parquet", (int)size, path);
+    bool has = !data || pt_path_set_has(&orphans->data, data);
+
+    pt_free(data);
+    return has;
+}
+
 static enum pt_code remove_data(struct orphans *orphans, uint64_t *removed_out,
                                 struct pt_error *err)
 {
@@ -144,10 +157,13 @@ static enum pt_code remove_data(struct orphans *orphans, uint64_t *removed_out,
         code = list_files(io, dirs.items[i], &files, NULL, err);
     }
     for (size_t i = 0; !code && i < files.count; i++) {
-        if (ends_with(files.items[i], ".parquet") &&
-            !pt_path_set_has(&orphans->data, files.items[i])) {
+        bool is_data = ends_with(files.items[i], ".parquet");
+        bool is_index = ends_with(files.items[i], PT_USER_INDEX_ENDING);
+
+        if ((is_data && !pt_path_set_has(&orphans->data, files.items[i])) ||
+            (is_index && !has_data_file(orphans, files.items[i]))) {
             code = pt_io_unlink(io, files.items[i], err);
-            *removed_out += code == PT_OK;
+            *removed_out += code == PT_OK && is_data;
         }
     }
     pt_path_set_release(&dirs);
@@ -195,13 +211,12 @@ out:
     return code;
 }
 
-enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
-                                    struct pt_error *err)
+static enum pt_code remove_unnamed(struct pt_lake *lake, uint64_t *removed_out,
+                                   struct pt_error *err)
 {
     struct orphans orphans = {.table = &lake->table};
     enum pt_code code = pt_lake_refresh(lake, err);
 
-    *removed_out = 0;
     pt_path_set_init(&orphans.lists);
     pt_path_set_init(&orphans.manifests);
     pt_path_set_init(&orphans.data);
@@ -219,5 +234,24 @@ enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
     pt_path_set_release(&orphans.data);
     pt_path_set_release(&orphans.manifests);
     pt_path_set_release(&orphans.lists);
+    return code;
+}
+
+enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
+                                    struct pt_error *err)
+{
+    struct pt_lock *lock = NULL;
+    char *path = pt_table_local(&lake->table, PT_COMPACT_LOCK);
+    enum pt_code code =
+        path ? pt_lock_take(&lock, path, err) : pt_fail(err, PT_NO_MEMORY, "look for orphans");
+
+    *removed_out = 0;
+    if (code == PT_FENCED) {
+        code = PT_OK; /* what no snapshot names may be what a compaction is about to commit */
+    } else if (!code) {
+        code = remove_unnamed(lake, removed_out, err);
+    }
+    pt_lock_release(lock);
+    pt_free(path);
     return code;
 }

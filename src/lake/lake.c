@@ -5,6 +5,7 @@
  * so a torn one is only an orphan, and repeating a write replaces it.
  */
 #include "lake/lake_inside.h"
+#include "lake/user_index.h"
 
 #include "wire/rfc3339.h"
 
@@ -234,6 +235,18 @@ static enum pt_code sync_data(struct pt_lake *lake, const char *dir, const char 
     return code;
 }
 
+/* Without an index the file itself is asked for its users: slower, and nobody's failure. */
+static void index_users(struct pt_lake *lake, const struct pt_row *rows, const uint32_t *order,
+                        size_t count, const char *path, uint64_t bytes)
+{
+    struct pt_user_set users;
+
+    if (!pt_user_set_take(&users, rows, order, count, NULL)) {
+        (void)!pt_user_index_write(lake->io, path, bytes, &users, NULL);
+    }
+    pt_user_set_release(&users);
+}
+
 /* One day's rows as one file, described in `files`. */
 static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
                               const uint32_t *order, size_t count, uint64_t checkpoint,
@@ -260,6 +273,9 @@ static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
         code = pt_io_mkdir(lake->io, dir, err);
     }
     if (!code) {
+        code = pt_user_index_remove(lake->io, path, err);
+    }
+    if (!code) {
         code = pt_duck_write_parquet(duck, rows, order, count, lake->table.schema.field_ids, path,
                                      file, err);
     }
@@ -275,6 +291,7 @@ static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
         goto out;
     }
     pt_data_file_write(file, files);
+    index_users(lake, rows, order, count, path, file->bytes);
 
 out:
     pt_free(file);

@@ -137,6 +137,16 @@ enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to
                               struct pt_error *err) PT_MUST_USE;
 
 /*
+ * As pt_lake_read(), but only the files that may hold the user: never one too few, now and then one
+ * too many (docs/formats/lake.md). `files_out` counts the files of the whole snapshot. An index that
+ * is missing is made.
+ */
+enum pt_code pt_lake_files_of_user(struct pt_io *io, const char *dir,
+                                   const uint8_t user[PT_PSEUDONYM_BYTES],
+                                   struct pt_lake_snapshot *snapshot_out, uint64_t *files_out,
+                                   struct pt_error *err) PT_MUST_USE;
+
+/*
  * SQL that gives the snapshot's rows and may follow FROM: "read_parquet(['…','…'], …)" with the
  * table's columns by field id, or "(SELECT …)" without rows that has the table's columns and types
  * where there is no file. Appends to `sql`.

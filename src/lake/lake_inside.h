@@ -9,6 +9,12 @@
 #include "lake/commit.h"
 #include "lake/duck.h"
 
+/*
+ * In the table's directory: held by a compaction while it makes files that no snapshot names yet,
+ * and by whoever removes such files.
+ */
+#define PT_COMPACT_LOCK "compact.lock"
+
 struct pt_lake {
     struct pt_io *io;
     struct pt_clock *clock;
