@@ -178,6 +178,11 @@ enum pt_code pt_duck_run(struct pt_duck *duck, const char *sql, struct pt_error 
     return code;
 }
 
+void pt_duck_interrupt(struct pt_duck *duck)
+{
+    duckdb_interrupt(duck->connection);
+}
+
 /* ---- results ---- */
 
 static enum pt_code bind_params(duckdb_prepared_statement statement,
