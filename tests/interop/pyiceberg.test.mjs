@@ -11,7 +11,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { Server, event, freshDir, root, sql } from '../e2e/support/server.mjs';
+import { Server, cliOk, event, freshDir, root, sql } from '../e2e/support/server.mjs';
 
 const python = path.join(root, '.venv', 'bin', 'python');
 const script = path.join(root, 'tests', 'interop', 'pyiceberg_check.py');
@@ -70,4 +70,35 @@ test('PyIceberg reads the same rows as playtrace query', async (t) => {
     assert.ok(theirs.filters > 20 && theirs.filters_that_skip_files > 0,
         `${theirs.filters} filters, of which ${theirs.filters_that_skip_files} skipped files`);
     t.diagnostic(`${rows} rows; ${theirs.filters} filtered scans, ${theirs.filters_that_skip_files} skipped files`);
+});
+
+test('what a simulated game played, row for row: PyIceberg against its books, and against DuckDB', async (t) => {
+    if (!fs.existsSync(python)) {
+        t.skip('there is no .venv: run tools/setup.sh test');
+        return;
+    }
+    const dir = freshDir(t);
+    const data = path.join(dir, 'data');
+    const truth = path.join(dir, 'truth');
+    const server = await Server.forTest(t, data, { env: { PLAYTRACE_STREAM_CHECKPOINT_MS: '200' } });
+    await cliOk(['simulate', '--url', server.url, '--players', '200', '--seed', '11', '--truth', truth, '--checkpoint']);
+    await server.stop();
+    await cliOk(['simulate', 'verify', '--truth', truth, '--data', data]);
+
+    const books = path.join(truth, 'events.csv');
+    const said = JSON.parse(await runScript('--data', data, '--truth', books));
+    assert.equal(said.wrong, 0, said.first.join('\n'));
+    const theirs = (await runScript('--data', data, '--rows')).trimEnd().split('\n').map((line) => JSON.parse(line));
+    const ours = (await sql(data, (await runScript('--rows-sql')).trim())).map((row) => row.line);
+    assert.equal(ours.length, said.rows);
+    for (let i = 0; i < Math.max(ours.length, theirs.length); i++) {
+        assert.equal(theirs[i], ours[i]);
+    }
+    t.diagnostic(`${said.rows} rows, each equal in the books, in PyIceberg and in DuckDB`);
+
+    // Books that say something else must be noticed, each line by itself.
+    const lines = fs.readFileSync(books, 'utf8').trimEnd().split('\n');
+    lines[5] = lines[5].replace(/^([^,]*),[a-z_]+,/, '$1,other,');
+    fs.writeFileSync(books, `${[...lines.slice(0, 20), ...lines.slice(21)].join('\n')}\n`);
+    await assert.rejects(runScript('--data', data, '--truth', books), /"wrong": 2.*event_name is .*nobody played it/s);
 });

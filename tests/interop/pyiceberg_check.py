@@ -4,6 +4,10 @@
     pyiceberg_check.py TABLE_DIR_OR_METADATA_FILE
     pyiceberg_check.py --data DATA_DIR          the table DATA_DIR/lake/events
     pyiceberg_check.py --sql                    print the SQL that gives the same numbers
+    pyiceberg_check.py --data DATA_DIR --rows   every row as one line of text, ordered by event_id
+    pyiceberg_check.py --rows-sql               print the SQL that gives the same lines
+    pyiceberg_check.py --data DATA_DIR --truth FILE
+                                                hold every row to events.csv of `playtrace simulate`
 
 The object under "table" equals the one row that `playtrace query --format json --sql "$(… --sql)"`
 gives for the same snapshot: counts and bounds a column, and a digest over every value of every row.
@@ -51,9 +55,16 @@ def comparison_sql():
             parts.append(f"min({column})::VARCHAR AS {column}_min")
             parts.append(f"max({column})::VARCHAR AS {column}_max")
             parts.append(f"count(DISTINCT {column}) AS {column}_distinct")
-    row = "concat_ws('|', " + ", ".join(sql_text(column) for column in COLUMNS) + ")"
-    parts.append(f"sum(('0x' || substr(md5({row}), 1, 8))::BIGINT) AS digest")
+    parts.append(f"sum(('0x' || substr(md5({row_sql()}), 1, 8))::BIGINT) AS digest")
     return "SELECT " + ", ".join(parts) + " FROM events"
+
+
+def row_sql():
+    return "concat_ws('|', " + ", ".join(sql_text(column) for column in COLUMNS) + ")"
+
+
+def rows_sql():
+    return f"SELECT {row_sql()} AS line FROM events ORDER BY event_id::VARCHAR"
 
 
 def newest_metadata(table):
@@ -91,6 +102,51 @@ def as_text(value):
     return str(value)
 
 
+def row_texts(columns):
+    for row in zip(*(columns[column] for column in COLUMNS)):
+        yield "|".join(as_text(value) for value in row)
+
+
+def differences_from_truth(columns, path):
+    """What is wrong, as text: each event of the truth is one row, equal in all that the truth knows."""
+    import csv
+    wrong = []
+    place_of = {}
+    for place, event_id in enumerate(columns["event_id"]):
+        if event_id in place_of:
+            wrong.append(f"{event_id}: twice in the table")
+        place_of[event_id] = place
+    pseudonyms, players, seen = {}, {}, set()
+    with open(path, newline="", encoding="utf-8") as file:
+        for truth in csv.DictReader(file):
+            event_id = truth["event_id"]
+            if event_id not in place_of:
+                wrong.append(f"{event_id}: not in the table")
+                continue
+            seen.add(event_id)
+            row = {column: columns[column][place_of[event_id]] for column in COLUMNS}
+            expected = {
+                "event_name": truth["event_name"],
+                "session_id": truth["session_id"],
+                "seq": int(truth["seq"]) if truth["seq"] else None,
+                "occurred_at": int(truth["occurred_at_us"]),
+            }
+            # As the client wrote them: the table keeps the text.
+            expected["attributes"] = truth["attributes"] or None
+            for column, value in expected.items():
+                if row[column] != value:
+                    wrong.append(f"{event_id}: {column} is {row[column]!r}, not {value!r}")
+            true_us, claimed_us = int(truth["true_time_us"]), int(truth["occurred_at_us"])
+            room_us = 0 if true_us == claimed_us else 10_000_000
+            if abs(row["event_time"] - true_us) > room_us:
+                wrong.append(f"{event_id}: event_time is {row['event_time']}, not {true_us}")
+            if pseudonyms.setdefault(truth["user_id"], row["user_id"]) != row["user_id"] or \
+                    players.setdefault(row["user_id"], truth["user_id"]) != truth["user_id"]:
+                wrong.append(f"{event_id}: player {truth['user_id']} has two pseudonyms or shares one")
+    wrong += [f"{event_id}: nobody played it" for event_id in place_of if event_id not in seen]
+    return wrong
+
+
 def summary(columns):
     rows = len(columns["event_id"])
     out = {"rows": rows}
@@ -111,8 +167,7 @@ def summary(columns):
             out[f"{column}_max"] = order[-1] if order else None
             out[f"{column}_distinct"] = len(order)
     digest = 0
-    for row in zip(*(columns[column] for column in COLUMNS)):
-        text = "|".join(as_text(value) for value in row)
+    for text in row_texts(columns):
         digest += int(hashlib.md5(text.encode()).hexdigest()[:8], 16)
     out["digest"] = digest if rows else None
     return out
@@ -188,10 +243,16 @@ def main():
     parser.add_argument("table", nargs="?", help="the table's directory or a metadata file")
     parser.add_argument("--data", help="a data directory of `playtrace serve`")
     parser.add_argument("--sql", action="store_true", help="print the SQL to compare with")
+    parser.add_argument("--rows", action="store_true", help="print every row")
+    parser.add_argument("--rows-sql", action="store_true", help="print the SQL that does the same")
+    parser.add_argument("--truth", help="events.csv of `playtrace simulate --truth`")
     parser.add_argument("--verbose", action="store_true", help="list every filter")
     arguments = parser.parse_args()
     if arguments.sql:
         print(comparison_sql())
+        return 0
+    if arguments.rows_sql:
+        print(rows_sql())
         return 0
     if not arguments.table and not arguments.data:
         parser.error("a table or --data is needed")
@@ -207,6 +268,14 @@ def main():
         sys.exit(f"pyiceberg_check: other field ids than 1..{len(COLUMNS)}: {types}")
     arrow = table.scan().to_arrow()
     columns = {column: values_of(arrow, column) for column in COLUMNS}
+    if arguments.rows:
+        order = sorted(zip(columns["event_id"], row_texts(columns)))
+        sys.stdout.writelines(json.dumps(text, ensure_ascii=False) + "\n" for _, text in order)
+        return 0
+    if arguments.truth:
+        wrong = differences_from_truth(columns, arguments.truth)
+        print(json.dumps({"rows": len(columns["event_id"]), "wrong": len(wrong), "first": wrong[:5]}))
+        return 1 if wrong else 0
     out = {"snapshot_id": snapshot.snapshot_id if snapshot else None, "table": summary(columns)}
     failed = []
     if snapshot:
