@@ -74,5 +74,6 @@ int pt_cmd_backup(int argc, char **argv);
 int pt_cmd_restore(int argc, char **argv);
 int pt_cmd_doctor(int argc, char **argv);
 int pt_cmd_config_reference(int argc, char **argv);
+int pt_cmd_stats(int argc, char **argv);
 
 #endif

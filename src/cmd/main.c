@@ -19,6 +19,7 @@ static const struct command commands[] = {
     {"import", pt_cmd_import, "send NDJSON, CSV or TSV files through the collector's checks"},
     {"query", pt_cmd_query, "a metric (retention, funnel, revenue, sessions) or any SQL"},
     {"experiment", pt_cmd_experiment, "read an experiment out: sizes, rates, tests, decision"},
+    {"stats", pt_cmd_stats, "power, tests, looks, posteriors: a line of JSON each"},
     {"flags", pt_cmd_flags, "evaluate and check flag definitions"},
     {"schema", pt_cmd_schema, "hold JSON to a JSON Schema"},
     {"dlq", pt_cmd_dlq, "list the events that were refused, and why"},

@@ -12,7 +12,7 @@
  * first, the ends are put where the integrand has fallen by e^-50, and adaptive quadrature works
  * between.
  */
-#include "stats/stats.h"
+#include "stats/bayes.h"
 
 #include "stats/special.h"
 

@@ -1,7 +1,7 @@
 /*
- * proportions.c - tests and intervals for proportions, and the sample-ratio check
+ * proportions.c - tests and intervals for proportions
  */
-#include "stats/stats.h"
+#include "stats/proportions.h"
 
 #include "stats/special.h"
 
@@ -93,6 +93,56 @@ struct pt_interval pt_prop_wilson(struct pt_proportion arm, double level)
     return interval;
 }
 
+struct pt_interval pt_prop_wald(struct pt_proportion arm, double level)
+{
+    if (!is_proportion(arm) || !is_level(level)) {
+        return undefined_interval();
+    }
+    double half = two_sided_z(level) * sqrt(rate_variance(arm));
+
+    return (struct pt_interval){rate(arm) - half, rate(arm) + half};
+}
+
+struct pt_interval pt_prop_agresti_coull(struct pt_proportion arm, double level)
+{
+    if (!is_proportion(arm) || !is_level(level)) {
+        return undefined_interval();
+    }
+    double z2 = two_sided_z(level) * two_sided_z(level);
+
+    return pt_prop_wald((struct pt_proportion){arm.successes + z2 / 2, arm.size + z2}, level);
+}
+
+struct pt_interval pt_prop_clopper_pearson(struct pt_proportion arm, double level)
+{
+    if (!is_proportion(arm) || !is_level(level)) {
+        return undefined_interval();
+    }
+    double tail = (1 - level) / 2;
+    double x = arm.successes;
+    double rest = arm.size - arm.successes;
+
+    return (struct pt_interval){
+        x == 0 ? 0 : pt_beta_quantile(tail, x, rest + 1),
+        rest == 0 ? 1 : pt_beta_quantile_upper(tail, x + 1, rest),
+    };
+}
+
+struct pt_interval pt_prop_jeffreys(struct pt_proportion arm, double level)
+{
+    if (!is_proportion(arm) || !is_level(level)) {
+        return undefined_interval();
+    }
+    double tail = (1 - level) / 2;
+    double x = arm.successes;
+    double rest = arm.size - arm.successes;
+
+    return (struct pt_interval){
+        x == 0 ? 0 : pt_beta_quantile(tail, x + 0.5, rest + 0.5),
+        rest == 0 ? 1 : pt_beta_quantile_upper(tail, x + 0.5, rest + 0.5),
+    };
+}
+
 static struct pt_interval wald_interval(struct pt_proportion a, struct pt_proportion b, double z)
 {
     double difference = rate(b) - rate(a);
@@ -158,69 +208,5 @@ struct pt_uplift pt_prop_uplift(struct pt_proportion a, struct pt_proportion b, 
         result.log_interval.low = expm1(log_ratio - z * result.se_log_ratio);
         result.log_interval.high = expm1(log_ratio + z * result.se_log_ratio);
     }
-    return result;
-}
-
-/*
- * 2 sum O ln(O/E) cancels badly near the null, where the summands are large and of both signs. As
- * sum (O - E) = 0, it equals 2 sum [O ln(O/E) - (O - E)], whose summands are all >= 0; for d =
- * (O - E)/E each is E ((1 + d) log1p(d) - d), and near d = 0 that is its series.
- */
-static double g_summand(double observed, double expected)
-{
-    double d = (observed - expected) / expected;
-
-    if (observed == 0) {
-        return 2 * expected;
-    }
-    if (fabs(d) < 0.01) {
-        /* (1 + d) ln(1 + d) - d = sum over k >= 2 of (-1)^k d^k / (k (k - 1)) */
-        double sum = 0;
-        double power = -d;
-
-        for (int k = 2; k <= 9; k++) {
-            power *= -d;
-            sum += power / (k * (k - 1));
-        }
-        return 2 * expected * sum;
-    }
-    return 2 * expected * ((1 + d) * log1p(d) - d);
-}
-
-struct pt_srm pt_srm_test(const double *sizes, const double *weights, size_t count,
-                          double *expected_out)
-{
-    struct pt_srm result = {NAN, NAN, NAN, NAN, NAN};
-    double size_sum = 0;
-    double weight_sum = 0;
-    double chi2 = 0;
-    double g = 0;
-    bool is_sound = count >= 2;
-
-    for (size_t i = 0; i < count; i++) {
-        is_sound = is_sound && isfinite(sizes[i]) && sizes[i] >= 0 && isfinite(weights[i]) &&
-                   weights[i] > 0;
-        size_sum += sizes[i];
-        weight_sum += weights[i];
-    }
-    is_sound = is_sound && size_sum > 0;
-    for (size_t i = 0; i < count; i++) {
-        double expected = is_sound ? size_sum * weights[i] / weight_sum : NAN;
-        double off = sizes[i] - expected;
-
-        if (expected_out) {
-            expected_out[i] = expected;
-        }
-        chi2 += off * off / expected;
-        g += is_sound ? g_summand(sizes[i], expected) : NAN;
-    }
-    if (!is_sound) {
-        return result;
-    }
-    result.df = (double)(count - 1);
-    result.chi2 = chi2;
-    result.p_value = pt_chi2_sf(chi2, result.df);
-    result.g = g;
-    result.g_p_value = pt_chi2_sf(g, result.df);
     return result;
 }
