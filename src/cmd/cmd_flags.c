@@ -1,5 +1,5 @@
 /*
- * cmd_flags.c - playtrace flags eval, lint
+ * cmd_flags.c - playtrace flags eval, lint, logic
  */
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
@@ -23,7 +23,7 @@ struct desk {
 
 static bool desk_open(struct desk *desk)
 {
-    desk->flags = pt_flags_create(pt_io_posix());
+    desk->flags = pt_flags_create(pt_io_posix(), pt_clock_system());
     desk->context_parser = pt_json_parser_create(LINE_BYTES_MAX);
     desk->default_parser = pt_json_parser_create(LINE_BYTES_MAX);
     pt_buf_init(&desk->scratch, ANSWER_BYTES_MAX);
@@ -232,6 +232,41 @@ out:
     return status;
 }
 
+/* ---- rules ---- */
+
+static bool answer_rule(void *ctx, struct pt_span line)
+{
+    struct desk *desk = ctx;
+    struct pt_error err = {0};
+    struct pt_json root;
+    struct pt_jsonw w;
+
+    pt_buf_reset(&desk->answer);
+    pt_jsonw_init(&w, &desk->answer);
+    if (pt_json_parse(desk->context_parser, line, &root, NULL, &err) ||
+        pt_flag_logic(root, &w, &err)) {
+        pt_jsonw_object(&w);
+        pt_jsonw_key(&w, "error");
+        pt_jsonw_str(&w, err.text);
+        pt_jsonw_object_end(&w);
+    }
+    return print_answer(desk);
+}
+
+static int logic(void)
+{
+    struct desk desk = {0};
+    int status = PT_EXIT_FAILED;
+
+    if (desk_open(&desk)) {
+        status = pt_cmd_each_line("flags logic", LINE_BYTES_MAX, answer_rule, &desk);
+    } else {
+        pt_cmd_say("flags: no memory");
+    }
+    desk_close(&desk);
+    return status;
+}
+
 static enum pt_code read_file(const char *path, struct pt_buf *text, struct pt_error *err)
 {
     struct pt_io *io = pt_io_posix();
@@ -300,11 +335,14 @@ int pt_cmd_flags(int argc, char **argv)
     };
     struct pt_command_line line = {
         .usage = "playtrace flags eval [--flags FILE] [--context JSON] [--type TYPE] "
-                 "[--default JSON] [KEY] | playtrace flags lint FILE",
-        .about = "eval prints a flag's {\"key\",\"value\",\"variant\",\"reason\",\"metadata\"}; "
-                 "without KEY it reads lines {\"key\",\"context\",\"type\",\"default\"} from "
-                 "standard input and prints a line for each. lint checks a file of definitions, "
-                 "prints every mistake as JSON, and exits 1 where there is one.",
+                 "[--default JSON] [KEY] | playtrace flags lint FILE | playtrace flags logic",
+        .about =
+            "eval prints a flag's {\"key\",\"value\",\"variant\",\"reason\",\"metadata\"}; "
+            "without KEY it reads lines {\"key\",\"context\",\"type\",\"default\"} from "
+            "standard input and prints a line for each. lint checks a file of definitions, "
+            "prints every mistake as JSON, and exits 1 where there is one. logic reads lines "
+            "{\"rule\",\"data\"} from standard input, runs each JSONLogic rule over its data, and "
+            "prints {\"result\"} or {\"error\"}.",
         .options = options,
         .positional = words,
         .positional_max = 2,
@@ -325,6 +363,9 @@ int pt_cmd_flags(int argc, char **argv)
     if (words[0] && strcmp(words[0], "lint") == 0 && words[1]) {
         return lint(words[1]);
     }
-    pt_cmd_say("flags: say `eval`, or `lint` and a file; usage: %s", line.usage);
+    if (words[0] && strcmp(words[0], "logic") == 0 && !words[1]) {
+        return logic();
+    }
+    pt_cmd_say("flags: say `eval`, `logic`, or `lint` and a file; usage: %s", line.usage);
     return PT_EXIT_USAGE;
 }

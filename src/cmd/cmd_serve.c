@@ -282,7 +282,7 @@ static enum pt_code open_flags(struct node *node, struct pt_error *err)
     const char *path = *named ? named : node->dir.flags;
     enum pt_code code = PT_OK;
 
-    node->flags = pt_flags_create(pt_io_posix());
+    node->flags = pt_flags_create(pt_io_posix(), pt_clock_system());
     if (!node->flags) {
         return pt_fail(err, PT_NO_MEMORY, "make the flag set");
     }

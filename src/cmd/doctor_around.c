@@ -67,7 +67,7 @@ static void check_flags(struct pt_doctor *doctor)
 {
     const char *named = pt_config_string(doctor->config, PT_CONFIG_flag_file);
     const char *path = *named ? named : doctor->dir.flags;
-    struct pt_flags *flags = pt_flags_create(doctor->io);
+    struct pt_flags *flags = pt_flags_create(doctor->io, pt_clock_system());
     struct pt_error err = {0};
     enum pt_code code = PT_OK;
 

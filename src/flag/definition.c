@@ -142,6 +142,14 @@ struct pt_span pt_flag_copy(struct pt_flag_compiler *c, struct pt_span text)
     return pt_span_of(room, text.size);
 }
 
+void pt_flag_note_broken(struct pt_flag_compiler *c, const char *detail)
+{
+    if (c->broken_count++ == 0) {
+        snprintf(c->first_broken, sizeof(c->first_broken), "flag \"%.*s\": %s",
+                 (int)(c->flag.size < 80 ? c->flag.size : 80), (const char *)c->flag.data, detail);
+    }
+}
+
 /* ---- the parts of a flag ---- */
 
 static struct pt_span copy_json(struct pt_flag_compiler *c, struct pt_json value)
@@ -381,6 +389,67 @@ static void check_members(struct pt_flag_compiler *c, struct pt_json object,
     }
 }
 
+/* Names in the places that a rule's result comes from: they must be variants. */
+static void lint_result(struct pt_flag_compiler *c, const struct pt_flag_definition *flag,
+                        struct pt_json rule)
+{
+    struct pt_json_iter it;
+    uint32_t count = 0;
+
+    if (pt_json_type(rule) == PT_JSON_STRING || pt_json_type(rule) == PT_JSON_BOOL) {
+        struct pt_span name = pt_json_type(rule) == PT_JSON_STRING ? pt_json_string(rule)
+                              : pt_json_bool(rule)                 ? pt_span_str("true")
+                                                                   : pt_span_str("false");
+
+        if (find_variant(flag, name) == PT_FLAG_NO_VARIANT) {
+            pt_flag_report_strict(c, "there is no variant \"%.*s\"", PT_SPAN_ARG(name));
+        }
+        return;
+    }
+    if (pt_json_type(rule) != PT_JSON_OBJECT || pt_json_count(rule) != 1) {
+        return;
+    }
+    it = pt_json_iterate(rule);
+    if (!pt_json_next(&it) || pt_json_type(it.value) != PT_JSON_ARRAY) {
+        return;
+    }
+    count = pt_json_count(it.value);
+    size_t mark = pt_flag_down(c, it.key);
+    bool is_if = pt_span_is(it.key, "if") || pt_span_is(it.key, "?:");
+
+    for (uint32_t i = 0; i < count && (is_if || pt_span_is(it.key, "fractional")); i++) {
+        struct pt_json part = pt_json_element(it.value, i);
+        size_t inner = pt_flag_down_index(c, i);
+
+        /* Of an `if` with one argument that is the condition itself. */
+        if (is_if && (i % 2 == 1 || (i == count - 1 && count > 1))) {
+            lint_result(c, flag, part);
+        } else if (!is_if && pt_json_type(part) == PT_JSON_ARRAY && pt_json_count(part) > 0) {
+            (void)pt_flag_down_index(c, 0);
+            lint_result(c, flag, pt_json_element(part, 0));
+        }
+        pt_flag_up(c, inner);
+    }
+    pt_flag_up(c, mark);
+}
+
+static void compile_targeting(struct pt_flag_compiler *c, struct pt_flag_definition *flag,
+                              struct pt_json targeting)
+{
+    if (pt_json_type(targeting) != PT_JSON_OBJECT) {
+        pt_flag_report(c, "targeting must be an object, this is %s",
+                       pt_json_type_name(pt_json_type(targeting)));
+        return;
+    }
+    if (pt_json_count(targeting) == 0) {
+        return; /* {} is no targeting */
+    }
+    flag->targeting = pt_logic_compile(c, targeting);
+    if (flag->variant_count > 0 && c->errors) {
+        lint_result(c, flag, targeting);
+    }
+}
+
 static void compile_flag(struct pt_flag_compiler *c, struct pt_flag_definition *flag,
                          struct pt_span key, struct pt_json json, struct pt_json set_metadata)
 {
@@ -407,7 +476,7 @@ static void compile_flag(struct pt_flag_compiler *c, struct pt_flag_definition *
     if (pt_json_exists(targeting)) {
         size_t mark = pt_flag_down_str(c, "targeting");
 
-        flag->fractional = pt_flag_compile_targeting(c, flag, targeting);
+        compile_targeting(c, flag, targeting);
         pt_flag_up(c, mark);
     }
     metadata = pt_json_member(json, "metadata");
@@ -477,6 +546,36 @@ static void compile_flags(struct pt_flag_compiler *c, struct pt_json flags, stru
     }
 }
 
+/* The shared rules. They are compiled where flags refer to them; here they are looked at. */
+static void compile_evaluators(struct pt_flag_compiler *c, struct pt_json evaluators)
+{
+    size_t mark = pt_flag_down_str(c, "$evaluators");
+
+    if (pt_json_type(evaluators) != PT_JSON_OBJECT) {
+        pt_flag_report(c, "\"$evaluators\" must be an object of rules by name, this is %s",
+                       pt_json_type_name(pt_json_type(evaluators)));
+        pt_flag_up(c, mark);
+        return;
+    }
+    c->evaluators = evaluators;
+    for (struct pt_json_iter it = pt_json_iterate(evaluators); c->errors && pt_json_next(&it);) {
+        size_t inner = pt_flag_down(c, it.key);
+
+        (void)pt_logic_compile(c, it.value);
+        pt_flag_up(c, inner);
+    }
+    pt_flag_up(c, mark);
+}
+
+/* One member, and none that a flag file has. */
+static bool is_rule(struct pt_json root)
+{
+    return pt_json_count(root) == 1 && !pt_json_exists(pt_json_member(root, "flags")) &&
+           !pt_json_exists(pt_json_member(root, "metadata")) &&
+           !pt_json_exists(pt_json_member(root, "$schema")) &&
+           !pt_json_exists(pt_json_member(root, "$evaluators"));
+}
+
 static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
 {
     static const char *const known[] = {"$schema", "$evaluators", "flags", "metadata"};
@@ -489,6 +588,11 @@ static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
                        pt_json_type_name(pt_json_type(root)));
         return;
     }
+    if (c->errors && is_rule(root)) {
+        c->is_rule_alone = true;
+        (void)pt_logic_compile(c, root); /* lint takes a targeting rule alone, too */
+        return;
+    }
     check_members(c, root, known, sizeof(known) / sizeof(known[0]));
     metadata = pt_json_member(root, "metadata");
     if (pt_json_exists(metadata)) {
@@ -497,6 +601,9 @@ static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
         pt_flag_up(c, mark);
     }
     c->set->metadata = merge_metadata(c, metadata, (struct pt_json){0});
+    if (pt_json_exists(pt_json_member(root, "$evaluators"))) {
+        compile_evaluators(c, pt_json_member(root, "$evaluators"));
+    }
     flags = pt_json_member(root, "flags");
     mark = pt_flag_down_str(c, "flags");
     if (!pt_json_exists(flags) ||
@@ -587,6 +694,8 @@ enum pt_code pt_flag_set_compile(struct pt_span json, struct pt_flag_set **set_o
         code = PT_INVALID; /* `err` has held the first one since */
     }
     if (c.error_count == 0) {
+        c.set->broken_count = c.broken_count;
+        memcpy(c.set->first_broken, c.first_broken, sizeof(c.first_broken));
         *set_out = c.set;
         c.set = NULL;
     }

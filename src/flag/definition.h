@@ -9,38 +9,9 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "flag/logic.h"
 
 #define PT_FLAG_NO_VARIANT UINT32_MAX
-
-enum pt_flag_expr_kind {
-    PT_FLAG_EXPR_TEXT,     /* a literal */
-    PT_FLAG_EXPR_VAR,      /* a member of the context, by path */
-    PT_FLAG_EXPR_FLAG_KEY, /* {"var":"$flagd.flagKey"} */
-    PT_FLAG_EXPR_CAT,      /* children, one after the other */
-};
-
-/* A bucketing expression. */
-struct pt_flag_expr {
-    enum pt_flag_expr_kind kind;
-    bool is_string;                /* TEXT: a JSON string, not a number or boolean written out */
-    struct pt_span text;           /* TEXT: the literal; VAR: the whole path, for messages */
-    struct pt_span *path;          /* VAR: the path's parts */
-    struct pt_flag_expr *children; /* CAT: the arguments; VAR: the default, if any */
-    uint32_t path_count;
-    uint32_t child_count;
-};
-
-struct pt_flag_bucket {
-    uint32_t variant;
-    uint32_t weight;
-};
-
-struct pt_flag_fractional {
-    struct pt_flag_expr *key; /* NULL: flag key and targetingKey */
-    struct pt_flag_bucket *buckets;
-    uint32_t bucket_count;
-    uint32_t total_weight; /* <= INT32_MAX, the specification's limit */
-};
 
 enum pt_flag_value_kind {
     PT_FLAG_VALUE_BOOLEAN,
@@ -61,9 +32,9 @@ struct pt_flag_definition {
     enum pt_flag_value_kind kind;
     struct pt_flag_variant *variants;
     uint32_t variant_count;
-    uint32_t default_variant;              /* PT_FLAG_NO_VARIANT: the caller's default */
-    struct pt_flag_fractional *fractional; /* NULL: no targeting */
-    struct pt_span metadata;               /* a JSON object */
+    uint32_t default_variant;         /* PT_FLAG_NO_VARIANT: the caller's default */
+    const struct pt_logic *targeting; /* NULL: none */
+    struct pt_span metadata;          /* a JSON object */
 };
 
 struct pt_flag_set {
@@ -71,6 +42,8 @@ struct pt_flag_set {
     struct pt_flag_definition *flags; /* by key, ascending */
     size_t count;
     struct pt_span metadata; /* the set's own */
+    unsigned broken_count;   /* flags' rules that fail where they are reached … */
+    char first_broken[256];  /* … and the first one's flag and reason */
 };
 
 /*
@@ -87,7 +60,7 @@ void pt_flag_set_destroy(struct pt_flag_set *set); /* NULL is fine */
 const struct pt_flag_definition *pt_flag_set_find(const struct pt_flag_set *set,
                                                   struct pt_span key);
 
-/* ---- between definition.c and fractional.c ---- */
+/* ---- between definition.c and logic_compile.c ---- */
 
 struct pt_flag_compiler {
     struct pt_flag_set *set;
@@ -99,6 +72,15 @@ struct pt_flag_compiler {
     struct pt_jsonw *errors;   /* NULL unless linting */
     struct pt_jsonw *warnings; /* NULL unless linting */
     bool has_no_memory;
+    /* Of the rule being compiled. */
+    struct pt_json evaluators; /* "$evaluators"; absent: none */
+    bool is_rule_alone;        /* lint of a file that is one targeting rule */
+    unsigned ref_depth;
+    unsigned logic_depth;
+    uint32_t logic_nodes;
+    /* Rules that will fail where they are reached. */
+    unsigned broken_count;
+    char first_broken[256]; /* the first one's flag and reason */
 };
 
 /* Go down to a member or element; returns what to give pt_flag_up() to come back. */
@@ -116,17 +98,7 @@ void pt_flag_report_strict(struct pt_flag_compiler *c, const char *format, ...) 
 void *pt_flag_room(struct pt_flag_compiler *c, size_t bytes);
 struct pt_span pt_flag_copy(struct pt_flag_compiler *c, struct pt_span text);
 
-/* The whole "targeting" of `flag`, whose variants are compiled; NULL for none or after a report. */
-struct pt_flag_fractional *pt_flag_compile_targeting(struct pt_flag_compiler *c,
-                                                     const struct pt_flag_definition *flag,
-                                                     struct pt_json targeting);
-
-/*
- * Pick the variant. `key_buf` is scratch for the bucketing key. False: the context cannot be
- * used, and `err` says why. PT_FLAG_NO_VARIANT where the rule gives none.
- */
-bool pt_flag_pick(const struct pt_flag_definition *flag, struct pt_json context,
-                  struct pt_buf *key_buf, uint32_t *variant_out, bool *is_key_missing_out,
-                  struct pt_error *err);
+/* A rule is wrong, but the file loads: remember it for the server's log. */
+void pt_flag_note_broken(struct pt_flag_compiler *c, const char *detail);
 
 #endif

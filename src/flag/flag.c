@@ -8,8 +8,12 @@
 
 #include <pthread.h>
 
+/* What the values of one evaluation may take. */
+#define RULE_BYTES_MAX ((size_t)16 << 20)
+
 struct pt_flags {
     struct pt_io *io;
+    struct pt_clock *clock;
     pthread_rwlock_t lock;   /* guards `set`; held for reading while a flag is evaluated */
     struct pt_flag_set *set; /* never NULL */
     char *path;              /* of the file, or NULL */
@@ -64,7 +68,7 @@ bool pt_flag_type_parse(struct pt_span text, enum pt_flag_type *type_out)
     return false;
 }
 
-struct pt_flags *pt_flags_create(struct pt_io *io)
+struct pt_flags *pt_flags_create(struct pt_io *io, struct pt_clock *clock)
 {
     struct pt_flags *flags = pt_alloc_zero(sizeof(*flags));
 
@@ -72,6 +76,7 @@ struct pt_flags *pt_flags_create(struct pt_io *io)
         return NULL;
     }
     flags->io = io;
+    flags->clock = clock;
     if (pthread_rwlock_init(&flags->lock, NULL)) {
         pt_free(flags);
         return NULL;
@@ -107,6 +112,11 @@ enum pt_code pt_flags_load(struct pt_flags *flags, struct pt_span json, struct p
     old = flags->set;
     flags->set = set;
     pthread_rwlock_unlock(&flags->lock);
+    if (set->broken_count) {
+        pt_log_line(PT_LOG_WARN, "flag", NULL,
+                    "%u targeting rules cannot work and will answer PARSE_ERROR; %s",
+                    set->broken_count, set->first_broken);
+    }
     pt_flag_set_destroy(old);
     return PT_OK;
 }
@@ -249,11 +259,61 @@ static bool fits(const struct pt_flag_definition *flag, const struct pt_flag_var
     return false;
 }
 
-/* Which variant, and why. False: an error was set. Spans of `out` still point into the set. */
-static bool choose(const struct pt_flag_definition *flag, struct pt_json context,
-                   enum pt_flag_type type, struct pt_buf *scratch, struct pt_flag_evaluation *out)
+/* The variant that a rule's result names; PT_FLAG_NO_VARIANT for null. False: no variant's name. */
+static bool variant_of(const struct pt_flag_definition *flag, const struct pt_logic_value *result,
+                       uint32_t *index_out)
 {
-    struct pt_error err;
+    struct pt_buf name;
+
+    *index_out = PT_FLAG_NO_VARIANT;
+    if (result->kind == PT_LOGIC_NULL) {
+        return true;
+    }
+    pt_buf_init(&name, 4096);
+    pt_logic_append_text(&name, result, true);
+    for (uint32_t i = flag->variant_count; i > 0 && *index_out == PT_FLAG_NO_VARIANT; i--) {
+        if (!name.has_failed && pt_span_equal(flag->variants[i - 1].name, pt_buf_span(&name))) {
+            *index_out = i - 1;
+        }
+    }
+    pt_buf_release(&name);
+    return *index_out != PT_FLAG_NO_VARIANT;
+}
+
+/* What the targeting says. False: an error was set. */
+static bool target(struct pt_flags *flags, const struct pt_flag_definition *flag,
+                   struct pt_json context, uint32_t *index_out, struct pt_flag_evaluation *out)
+{
+    struct pt_arena arena;
+    struct pt_logic_value result;
+    struct pt_logic_run run = {
+        .arena = &arena,
+        .data = pt_logic_of_json(context),
+        .flag_key = flag->key,
+        .now_s = pt_clock_wall_us(flags->clock) / 1000000,
+    };
+    bool is_ok = false;
+
+    pt_arena_init(&arena, RULE_BYTES_MAX);
+    if (!pt_logic_eval(&run, flag->targeting, &result)) {
+        fail_with(out,
+                  run.err.code == PT_INVALID ? PT_FLAG_ERROR_PARSE_ERROR : PT_FLAG_ERROR_GENERAL,
+                  run.err.text);
+    } else if (!variant_of(flag, &result, index_out)) {
+        fail_with(out, PT_FLAG_ERROR_PARSE_ERROR,
+                  "the targeting rule names no variant of the flag");
+    } else {
+        is_ok = true;
+    }
+    out->is_targeting_key_missing = is_ok && run.is_key_missing;
+    pt_arena_release(&arena);
+    return is_ok;
+}
+
+/* Which variant, and why. False: an error was set. Spans of `out` still point into the set. */
+static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag,
+                   struct pt_json context, enum pt_flag_type type, struct pt_flag_evaluation *out)
+{
     uint32_t index = PT_FLAG_NO_VARIANT;
 
     out->reason = PT_FLAG_REASON_STATIC;
@@ -261,9 +321,8 @@ static bool choose(const struct pt_flag_definition *flag, struct pt_json context
         out->reason = PT_FLAG_REASON_DISABLED;
         return true;
     }
-    if (flag->fractional) {
-        if (!pt_flag_pick(flag, context, scratch, &index, &out->is_targeting_key_missing, &err)) {
-            fail_with(out, PT_FLAG_ERROR_INVALID_CONTEXT, err.text);
+    if (flag->targeting) {
+        if (!target(flags, flag, context, &index, out)) {
             return false;
         }
         out->reason =
@@ -323,7 +382,7 @@ void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_jso
     } else if (pt_json_exists(context) && pt_json_type(context) != PT_JSON_OBJECT) {
         fail_with(out, PT_FLAG_ERROR_INVALID_CONTEXT, "the context must be a JSON object");
     } else {
-        (void)choose(flag, context, type, scratch, out);
+        (void)choose(flags, flag, context, type, out);
     }
     keep(scratch, out);
     pthread_rwlock_unlock(&flags->lock);
@@ -336,5 +395,42 @@ enum pt_code pt_flags_lint(struct pt_span json, struct pt_jsonw *report, bool *i
     enum pt_code code = pt_flag_set_compile(json, &set, report, is_valid_out, err);
 
     pt_flag_set_destroy(set);
+    return code;
+}
+
+enum pt_code pt_flag_logic(struct pt_json line, struct pt_jsonw *w, struct pt_error *err)
+{
+    struct pt_flag_set set = {0};
+    struct pt_flag_compiler c = {.set = &set};
+    struct pt_arena arena;
+    struct pt_logic_value result;
+    struct pt_logic_run run = {.arena = &arena};
+    const struct pt_logic *rule = NULL;
+    enum pt_code code = PT_OK;
+
+    if (pt_json_type(line) != PT_JSON_OBJECT || !pt_json_exists(pt_json_member(line, "rule"))) {
+        return pt_fail(err, PT_INVALID, "a line is an object with \"rule\", and \"data\"");
+    }
+    pt_arena_init(&set.arena, RULE_BYTES_MAX);
+    pt_arena_init(&arena, RULE_BYTES_MAX);
+    run.data = pt_logic_of_json(pt_json_member(line, "data"));
+    rule = pt_logic_compile(&c, pt_json_member(line, "rule"));
+    if (!rule) {
+        code = pt_fail(err, PT_NO_MEMORY, "the rule needs too much memory");
+        goto out;
+    }
+    pt_jsonw_object(w);
+    if (pt_logic_eval(&run, rule, &result)) {
+        pt_jsonw_key(w, "result");
+        pt_logic_write(w, &result);
+    } else {
+        pt_jsonw_key(w, "error");
+        pt_jsonw_str(w, run.err.text);
+    }
+    pt_jsonw_object_end(w);
+
+out:
+    pt_arena_release(&arena);
+    pt_arena_release(&set.arena);
     return code;
 }

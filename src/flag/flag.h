@@ -2,17 +2,18 @@
  * flag.h - feature flags in flagd's format: load, evaluate, serve over OFREP
  *
  * A flag set comes from one JSON file, {"flags":{KEY:{state,variants,defaultVariant,targeting,
- * metadata}},"metadata":{…}}, and is compiled when it is loaded: evaluating parses nothing but the
- * context. Targeting is absent, {} or one {"fractional":[…]}, bucketed exactly as flagd's current
- * specification says (MurmurHash3 x86 32-bit, integer buckets); any other rule is an error
- * of the whole file that names flag, JSON pointer and what is supported, so that no
- * rule is ever silently left out. A file that does not load leaves the set as it was.
+ * metadata}},"$evaluators":{…},"metadata":{…}}, and is compiled when it is loaded: evaluating
+ * parses nothing but the context. Targeting is JSONLogic with flagd's operators (logic.h). What no
+ * flag file may look like leaves the set as it was. A single rule that cannot work (an operator
+ * that there is not, a $ref to nothing) does not take the other flags with it: its flag answers
+ * PARSE_ERROR where the rule is reached, as in flagd, and `flags lint` tells it beforehand.
  *
  * Any number of threads evaluate while one loads.
  */
 #ifndef PT_FLAG_FLAG_H
 #define PT_FLAG_FLAG_H
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -74,8 +75,11 @@ struct pt_flag_evaluation {
 
 struct pt_flags;
 
-/* An empty set. `io` is borrowed. NULL without memory. Pair with pt_flags_destroy(). */
-struct pt_flags *pt_flags_create(struct pt_io *io) PT_MUST_USE;
+/*
+ * An empty set. `io` and `clock` ($flagd.timestamp) are borrowed. NULL without memory. Pair with
+ * pt_flags_destroy().
+ */
+struct pt_flags *pt_flags_create(struct pt_io *io, struct pt_clock *clock) PT_MUST_USE;
 void pt_flags_destroy(struct pt_flags *flags);
 
 /* Replace the set by that of a file's bytes (copied). PT_INVALID tells the first mistake. */
@@ -108,6 +112,13 @@ void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_jso
  * `report`. False in `is_valid_out` where there is an error.
  */
 enum pt_code pt_flags_lint(struct pt_span json, struct pt_jsonw *report, bool *is_valid_out,
+                           struct pt_error *err) PT_MUST_USE;
+
+/*
+ * One JSONLogic rule over data, as scripts and suites want it: {"rule":…,"data":…} gives
+ * {"result":…} or {"error":…}, appended to `w`. `line` is parsed JSON.
+ */
+enum pt_code pt_flag_logic(struct pt_json line, struct pt_jsonw *w,
                            struct pt_error *err) PT_MUST_USE;
 
 /* ---- OFREP ---- */

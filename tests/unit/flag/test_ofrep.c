@@ -48,7 +48,7 @@ static void setup(struct fixture *f)
 
     pt_http_limits_default(&limits);
     limits.threads = 2;
-    f->flags = pt_flags_create(pt_io_posix());
+    f->flags = pt_flags_create(pt_io_posix(), pt_clock_system());
     f->metrics = pt_metrics_create();
     assert_non_null(f->flags);
     assert_non_null(f->metrics);
@@ -138,8 +138,8 @@ static void answers(void **state)
         {"on", "{\"context\":3}", 400, "{\"key\":\"on\",\"errorCode\":\"INVALID_CONTEXT\""},
         {"on", "{\"context\":{\"targetingKey\":3}}", 400,
          FAILURE("on", "INVALID_CONTEXT", "targetingKey must be a string")},
-        {"mail", "{\"context\":{\"targetingKey\":\"u\",\"email\":[]}}", 400,
-         "{\"key\":\"mail\",\"errorCode\":\"INVALID_CONTEXT\""},
+        {"mail", "{\"context\":{\"targetingKey\":\"u\",\"email\":[]}}", 200,
+         "{\"key\":\"mail\",\"reason\":\"TARGETING_MATCH\""},
         {"ab", "{\"context\":{}}", 400, "{\"key\":\"ab\",\"errorCode\":\"TARGETING_KEY_MISSING\""},
         {"mail", "{\"context\":{}}", 400,
          "{\"key\":\"mail\",\"errorCode\":\"TARGETING_KEY_MISSING\""},
