@@ -4,14 +4,18 @@
 #ifndef PT_TEST_CRASH_SCRIPT_H
 #define PT_TEST_CRASH_SCRIPT_H
 
+#include "lake/compact.h"
 #include "world.h"
 
+#include <pthread.h>
+
 enum step_kind {
-    SEND,       /* events first … first + count - 1, and `bad` that are refused */
-    CHECKPOINT, /* commit */
-    WAIT,       /* `count` minutes pass */
-    RESTART,    /* stop and start, as SIGTERM does */
-    COMPACT,
+    SEND,           /* events first … first + count - 1, and `bad` that are refused */
+    CHECKPOINT,     /* commit */
+    WAIT,           /* `count` minutes pass */
+    RESTART,        /* stop and start, as SIGTERM does */
+    COMPACT,        /* all small files of each day into one */
+    COMPACT_BESIDE, /* the same in a thread, while events `first` … are sent and committed */
     EXPIRE
 };
 
@@ -23,18 +27,49 @@ struct step {
 };
 
 static const struct step script[] = {
-    {SEND, 0, 4, 1},       {CHECKPOINT, 0, 0, 0}, {SEND, 0, 4, 0}, /* the same again */
-    {SEND, 4, 3, 0},       {CHECKPOINT, 0, 0, 0}, {SEND, 2, 6, 0},    {CHECKPOINT, 0, 0, 0},
-    {SEND, 8, 2, 1},       {CHECKPOINT, 0, 0, 0}, {SEND, 10, 2, 0},   {SEND, 10, 2, 0},
+    {SEND, 0, 4, 1},       {CHECKPOINT, 0, 0, 0},      {SEND, 0, 4, 0}, /* the same again */
+    {SEND, 4, 3, 0},       {CHECKPOINT, 0, 0, 0},      {SEND, 2, 6, 0},    {CHECKPOINT, 0, 0, 0},
+    {SEND, 8, 2, 1},       {CHECKPOINT, 0, 0, 0},      {SEND, 10, 2, 0},   {SEND, 10, 2, 0},
     {CHECKPOINT, 0, 0, 0}, {WAIT, 0, 50, 0}, /* over the hour's edge */
-    {SEND, 9, 6, 0},       {CHECKPOINT, 0, 0, 0}, {RESTART, 0, 0, 0}, {SEND, 0, 16, 0},
-    {CHECKPOINT, 0, 0, 0}, {COMPACT, 0, 0, 0},    {SEND, 14, 4, 0},   {CHECKPOINT, 0, 0, 0},
-    {EXPIRE, 0, 0, 0},     {WAIT, 0, 70, 0},      {SEND, 18, 2, 1},   {CHECKPOINT, 0, 0, 0},
-    {SEND, 20, 2, 0}, /* left for the restart to find */
+    {SEND, 9, 6, 0},       {CHECKPOINT, 0, 0, 0},      {RESTART, 0, 0, 0}, {SEND, 0, 16, 0},
+    {CHECKPOINT, 0, 0, 0}, {COMPACT, 0, 0, 0},         {SEND, 14, 4, 0},   {CHECKPOINT, 0, 0, 0},
+    {EXPIRE, 0, 0, 0},     {COMPACT_BESIDE, 16, 3, 0}, {WAIT, 0, 70, 0},   {SEND, 18, 2, 1},
+    {CHECKPOINT, 0, 0, 0}, {SEND, 20, 2, 0}, /* left for the restart to find */
     {RESTART, 0, 0, 0},    {SEND, 0, 24, 0},
 };
 
 /* ---- playing it ---- */
+
+static void *compact(void *arg)
+{
+    struct world *w = arg;
+    const struct pt_compact_options options = {
+        .files_min = 2, .files_min_today = 2, .is_thorough = true};
+    struct pt_compactor *compactor = NULL;
+    struct pt_compact_result result;
+    struct pt_error err = {0};
+    enum pt_code code = pt_compactor_open(&compactor, w->io, &w->clock, w->lake_dir, &err);
+
+    if (!code) {
+        code = pt_compactor_run(compactor, &options, &result, &err);
+    }
+    pt_compactor_close(compactor);
+    w->compactions += code == PT_OK;
+    return NULL;
+}
+
+static void compact_beside(struct world *w, const struct step *step)
+{
+    pthread_t thread;
+    struct pt_error err = {0};
+
+    PT_CHECK(pthread_create(&thread, NULL, compact, w) == 0);
+    for (unsigned i = 0; i < step->count; i++) {
+        (void)send_events(w, step->first + i, 1, 0);
+        (void)!pt_stream_checkpoint(w->stream, &err);
+    }
+    PT_CHECK(pthread_join(thread, NULL) == 0);
+}
 
 static void play_step(struct world *w, const struct step *step, bool restarts_on_trouble)
 {
@@ -58,6 +93,11 @@ static void play_step(struct world *w, const struct step *step, bool restarts_on
         w->now_us += step->count * INT64_C(60000000);
         break;
     case COMPACT:
+        (void)compact(w);
+        break;
+    case COMPACT_BESIDE:
+        compact_beside(w, step);
+        break;
     case EXPIRE:
     case RESTART:
         break;

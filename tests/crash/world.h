@@ -43,6 +43,7 @@ struct world {
     bool is_acked[EVENTS_MAX];
     bool is_sent[EVENTS_MAX];
     unsigned acked_bad;
+    unsigned compactions; /* that went well */
     /* What runs; NULL where it does not. */
     struct pt_config *config;
     struct pt_metrics *metrics;
