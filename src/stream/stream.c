@@ -40,6 +40,7 @@ struct pt_stream {
     struct pt_account *account; /* time, live windows, sequence numbers, the ledger */
     struct pt_log_reader *reader;
     struct pt_json_parser *parser; /* for the files of a checkpoint */
+    struct pt_json runs_found;     /* of the checkpoint that was found; borrowed from the parser */
     struct pt_held held;           /* rows read since the last checkpoint */
     struct pt_checkpoint_summary
         now;                    /* as if a checkpoint were made now; number: the last one made */
@@ -442,12 +443,40 @@ static void wait_for_work(struct pt_stream *stream)
     }
 }
 
+/* The rest of recovery, which takes the longer the more there is: the front door is open already.
+ */
+static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
+{
+    uint64_t removed = 0;
+    enum pt_code code = PT_OK;
+
+    if (stream->now.number) {
+        code = pt_idset_load(stream->set, stream->runs_found, err);
+    }
+    if (!code) {
+        code = pt_idset_remove_stale(stream->set, err);
+    }
+    if (!code) {
+        code = pt_lake_remove_orphans(stream->parts.lake, &removed, err);
+    }
+    if (!code) {
+        pt_log_release(stream->parts.log, stream->committed_offset);
+        code = pt_log_reader_open(&stream->reader, stream->parts.io, stream->parts.log_dir, err);
+    }
+    return code ? code : pt_log_reader_seek(stream->reader, stream->committed_offset, err);
+}
+
 static void *run(void *arg)
 {
     struct pt_stream *stream = arg;
-    bool goes_on = true;
+    struct pt_error err = {0};
+    enum pt_code code = recover(stream, &err);
+    bool goes_on = code == PT_OK;
     bool is_last = false;
 
+    if (code) {
+        note_failure(stream, code, &err, true);
+    }
     while (goes_on && !is_last) {
         uint64_t ticket = 0;
         bool is_asked = false;
@@ -558,10 +587,13 @@ static enum pt_code roll_forward(struct pt_stream *stream, const struct pt_check
                    s->number, s->lake_checkpoint, in_table, stream->parts.state_dir);
 }
 
-static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
+/*
+ * What must be known before anything is accepted: that checkpoint, table and log agree. None of it
+ * grows with log, table or state.
+ */
+static enum pt_code read_checkpoint(struct pt_stream *stream, struct pt_error *err)
 {
     struct pt_checkpoint found;
-    uint64_t removed = 0;
     enum pt_code code =
         pt_checkpoint_read(stream->parts.io, stream->parts.state_dir, stream->parser, &found, err);
 
@@ -572,25 +604,12 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
     if (code) {
         return code;
     }
-    if (found.summary.number) {
-        code = pt_idset_load(stream->set, found.runs, err);
-        if (code) {
-            return code;
-        }
-    }
     code = pt_account_load(stream->account, &found, err);
     if (code) {
         return code;
     }
-    code = pt_idset_remove_stale(stream->set, err);
-    if (code) {
-        return code;
-    }
-    code = pt_lake_remove_orphans(stream->parts.lake, &removed, err);
-    if (code) {
-        return code;
-    }
     stream->now = found.summary;
+    stream->runs_found = found.runs;
     stream->committed_offset = found.summary.log_offset;
     if (pt_log_synced_end(stream->parts.log) < stream->committed_offset) {
         return pt_fail(err, PT_CORRUPT,
@@ -598,12 +617,7 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
                        ": the log was put back or cut; restore log and state from one backup",
                        pt_log_synced_end(stream->parts.log), stream->committed_offset);
     }
-    pt_log_release(stream->parts.log, stream->committed_offset);
-    code = pt_log_reader_open(&stream->reader, stream->parts.io, stream->parts.log_dir, err);
-    if (code) {
-        return code;
-    }
-    return pt_log_reader_seek(stream->reader, stream->committed_offset, err);
+    return PT_OK;
 }
 
 enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_stream_parts *parts,
@@ -666,7 +680,7 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
         code = pt_io_sync_dir(parts->io, parts->state_dir, err);
     }
     if (!code) {
-        code = recover(stream, err);
+        code = read_checkpoint(stream, err);
     }
     pt_free(ids_dir);
     if (code) {

@@ -114,13 +114,17 @@ enum pt_code pt_stream_list_files(struct pt_io *io, const char *state_dir,
 void pt_state_files_release(struct pt_state_files *files);
 
 /*
- * Recover: load the newest whole checkpoint, commit its files if the table has not got them, remove
- * what no checkpoint names. PT_CORRUPT, with an explanation, where state and table disagree.
+ * Read the newest whole checkpoint and commit its files if the table has not got them. PT_CORRUPT,
+ * with an explanation, where checkpoint, table and log disagree. It takes no longer with more
+ * log, table or state.
  */
 enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_stream_parts *parts,
                             struct pt_error *err) PT_MUST_USE;
 
-/* Start the thread. */
+/*
+ * Start the thread. It loads the ids, removes what no checkpoint names, and then reads on; damage
+ * that it meets stops the engine as damage in the log does: it is logged, and the log keeps all.
+ */
 enum pt_code pt_stream_start(struct pt_stream *stream, struct pt_error *err) PT_MUST_USE;
 
 /* There is more in the log. Any thread. */
