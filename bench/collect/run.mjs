@@ -9,153 +9,13 @@
 // source in ../shared/bench) is said, and the section left out.
 import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { cpuSeconds, finish, freePort, has, median, printHeader, program, report, residentBytes, rounds, run, running,
+    runSections, shared, skip, start, stop, work } from '../support/measure.mjs';
 
-const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const bin = path.join(root, 'build', 'bench');
-const work = path.join(root, 'build', 'bench', 'work');
-const shared = process.env.BENCH_SHARED ?? path.resolve(root, '..', 'shared', 'bench');
-const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 2);
 const connections = 64;
 const sizes = [{ events: 5, players: 1, text: '2.2 KB' }, { events: 100, players: 20, text: '45 KB' }];
-
-const rows = [];
-const skipped = [];
-const running = new Set();
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const has = (command) => spawnSync('sh', ['-c', `command -v ${command}`]).status === 0;
-const program = (name) => path.join(bin, name);
-
-function median(values) {
-    const sorted = [...values].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)];
-}
-
-// `pairs` are [figure, yardstick] of each round. atMost: the goal is a ceiling, else a floor.
-function report(section, name, unit, pairs, yardstick, goal, atMost) {
-    const ratio = median(pairs.map(([figure, stick]) => figure / stick));
-    rows.push({
-        section, name, unit, yardstick, goal, atMost, ratio, pairs,
-        figure: median(pairs.map((pair) => pair[0])),
-        yardstickFigure: median(pairs.map((pair) => pair[1])),
-        isMet: goal === null || (atMost ? ratio <= goal : ratio >= goal),
-    });
-    printRow(rows.at(-1));
-}
-
-function skip(section, why) {
-    skipped.push(`${section}: ${why}`);
-    console.log(`-- ${section}: left out: ${why}`);
-}
-
-const short = (value) => (value >= 1000 ? value.toFixed(0) : value.toPrecision(3));
-
-function printRow(row) {
-    const sign = row.atMost ? '<=' : '>=';
-    const goal = row.goal === null ? '-' : `${sign} ${row.goal}`;
-    const verdict = row.goal === null ? '' : row.isMet ? 'pass' : 'SHORT';
-    console.log(`${row.name.padEnd(52)} ${short(row.figure).padStart(8)} ${short(row.yardstickFigure).padStart(8)} `
-        + `${row.unit.padEnd(14)} ${row.ratio.toFixed(2).padStart(6)} ${goal.padStart(8)}  ${verdict}`);
-}
-
-// ---- processes ---------------------------------------------------------------
-
-// Runs to its end; the text that it printed.
-function run(command, args, options = {}) {
-    return new Promise((resolve, reject) => {
-        const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
-        let text = '';
-        let errors = '';
-        running.add(child);
-        child.stdout.on('data', (chunk) => (text += chunk));
-        child.stderr.on('data', (chunk) => (errors += chunk));
-        child.on('error', reject);
-        child.on('close', (code) => {
-            running.delete(child);
-            if (code === 0) {
-                resolve(text);
-            } else {
-                reject(new Error(`${path.basename(command)} ${args.join(' ')}: exit ${code}: ${errors}${text}`));
-            }
-        });
-    });
-}
-
-// A server that listens on `port`, or on the one that its first line names.
-async function start(command, args, port) {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    running.add(child);
-    child.gone = new Promise((resolve) => child.on('close', resolve));
-    child.gone.then(() => running.delete(child));
-    child.port = port ?? await new Promise((resolve, reject) => {
-        let text = '';
-        child.stdout.on('data', (chunk) => {
-            text += chunk;
-            const found = /listening on \S*:(\d+)/.exec(text);
-            if (found) {
-                resolve(Number(found[1]));
-            }
-        });
-        child.on('close', () => reject(new Error(`${path.basename(command)} did not start`)));
-    });
-    for (let i = 0; !await canConnect(child.port); i++) {
-        if (i === 600 || child.exitCode !== null) {
-            throw new Error(`${path.basename(command)} does not listen`);
-        }
-        await sleep(100);
-    }
-    return child;
-}
-
-function canConnect(port) {
-    return new Promise((resolve) => {
-        const socket = net.connect(port, '127.0.0.1');
-        socket.on('connect', () => { socket.destroy(); resolve(true); });
-        socket.on('error', () => resolve(false));
-    });
-}
-
-async function stop(child) {
-    child.kill('SIGTERM');
-    await child.gone;
-}
-
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
-
-function freePort() {
-    return new Promise((resolve) => {
-        const server = net.createServer();
-        server.listen(0, '127.0.0.1', () => {
-            const { port } = server.address();
-            server.close(() => resolve(port));
-        });
-    });
-}
-
-// The process and its children.
-function family(pid) {
-    const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return [pid, ...(children ? children.split(' ').flatMap((child) => family(Number(child))) : [])];
-}
-
-// CPU seconds of all threads, to the nanosecond.
-function cpuSeconds(pid) {
-    let ns = 0;
-    for (const member of family(pid)) {
-        for (const task of fs.readdirSync(`/proc/${member}/task`)) {
-            ns += Number(fs.readFileSync(`/proc/${member}/task/${task}/schedstat`, 'utf8').split(' ')[0]);
-        }
-    }
-    return ns / 1e9;
-}
-
-function residentBytes(pid) {
-    return Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
-}
 
 async function metrics(port) {
     const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
@@ -464,28 +324,8 @@ async function h2() {
 // ------------------------------------------------------------------------------
 
 const sections = { inprocess, http, durable, latency, memory, h2 };
-const wanted = process.argv.slice(2);
 fs.mkdirSync(work, { recursive: true });
-for (const name of wanted) {
-    if (!sections[name]) {
-        console.error(`run.mjs: no section ${name} (there are ${Object.keys(sections).join(', ')})`);
-        process.exit(2);
-    }
-}
-console.log(`${'figure'.padEnd(52)} ${'ours'.padStart(8)} ${'yardst.'.padStart(8)} ${'unit'.padEnd(14)} `
-    + `${'ratio'.padStart(6)} ${'goal'.padStart(8)}`);
+printHeader();
 await prepareBodies();
-for (const [name, section] of Object.entries(sections)) {
-    if (wanted.length === 0 || wanted.includes(name)) {
-        await section();
-    }
-}
-const stem = path.join(bin, 'collect');
-fs.writeFileSync(`${stem}.json`, `${JSON.stringify({ rounds, seconds, rows, skipped }, null, 1)}\n`);
-fs.writeFileSync(`${stem}.csv`, ['section,name,unit,figure,yardstick,yardstick_figure,ratio,goal,is_met',
-    ...rows.map((row) => [row.section, `"${row.name.trim()}"`, row.unit, row.figure, `"${row.yardstick}"`,
-        row.yardstickFigure, row.ratio, row.goal ?? '', row.isMet].join(','))].join('\n') + '\n');
-fs.rmSync(work, { recursive: true, force: true });
-const missed = rows.filter((row) => !row.isMet);
-console.log(`${rows.length} figures, ${missed.length} short of their goal, ${skipped.length} sections left out; `
-    + 'all values in build/bench/collect.json');
+await runSections(sections, process.argv.slice(2));
+finish('collect', { seconds });

@@ -14,6 +14,12 @@
 #include <sys/stat.h>
 
 #define FIRST_US INT64_C(1790000000000000)
+#define GAP_US 50 /* 20,000 events a second */
+/* A new segment would sync what is appended, and the engine would begin before it is measured. */
+#define TABLE_SEGMENT_BYTES ((uint64_t)1 << 30)
+#define FILL_EVENTS 1000000
+#define GROWTH_EVENTS 1000000
+#define GROWTH_SPAN_US (INT64_C(23) * 3600 * 1000000)
 
 struct engine {
     char *log_dir;
@@ -26,7 +32,7 @@ struct engine {
     struct pt_stream *stream;
 };
 
-static void engine_init(struct engine *engine, const char *dir)
+static void engine_init(struct engine *engine, const char *dir, uint64_t segment_bytes)
 {
     struct pt_log_options options;
     struct pt_error err = {0};
@@ -41,7 +47,7 @@ static void engine_init(struct engine *engine, const char *dir)
                "memory");
     pt_log_options_default(&options);
     options.retention_bytes = 0;
-    options.segment_bytes = (uint64_t)1 << 30; /* a new segment would sync what is appended */
+    options.segment_bytes = segment_bytes;
     bench_must_ok(pt_log_open(&engine->log, pt_io_posix(), pt_clock_system(), engine->log_dir,
                               &options, &err),
                   &err);
@@ -132,16 +138,16 @@ static int run_table(const char *dir, size_t events, int rounds)
 
     bench_must(copy, "memory");
     bench_records_init(&records, events);
-    engine_init(&engine, dir);
+    engine_init(&engine, dir, TABLE_SEGMENT_BYTES);
     engine_open(&engine);
     for (int round = -1; round < rounds; round++) { /* the first warms up */
-        int64_t at_us = FIRST_US + (int64_t)(round + 1) * (int64_t)records.count * 50;
+        int64_t at_us = FIRST_US + (int64_t)(round + 1) * (int64_t)records.count * GAP_US;
         struct table_sums after = {0};
         double ours = 0;
         double theirs = 0;
         double wall = 0;
 
-        bench_records_renew(&records, false, at_us);
+        bench_records_renew(&records, false, at_us, GAP_US);
         bench_duck_take(duck, &records);
         bench_records_append(&records, engine.log);
         if (round % 2) {
@@ -175,15 +181,134 @@ static int run_table(const char *dir, size_t events, int rounds)
     return 0;
 }
 
+static int run_fill(const char *dir, size_t events)
+{
+    struct bench_records records;
+    struct pt_log_options options;
+    struct pt_log *log = NULL;
+    struct pt_error err = {0};
+    char *log_dir = pt_strf("%s/log", dir);
+
+    bench_must(log_dir, "memory");
+    pt_log_options_default(&options);
+    bench_must_ok(pt_log_open(&log, pt_io_posix(), pt_clock_system(), log_dir, &options, &err),
+                  &err);
+    bench_records_init(&records, events < FILL_EVENTS ? events : FILL_EVENTS);
+    for (size_t done = 0; done < events; done += records.count) {
+        bench_records_renew(&records, false, pt_clock_wall_us(pt_clock_system()), 1);
+        bench_records_append(&records, log);
+    }
+    bench_must_ok(pt_log_sync(log, &err), &err);
+    pt_log_close(log);
+    bench_records_release(&records);
+    pt_free(log_dir);
+    return 0;
+}
+
+/* ---- growth ---- */
+
+static uint64_t folder_bytes(const char *path);
+
+struct folder {
+    const char *path;
+    uint64_t bytes;
+};
+
+static void add_entry(void *ctx, const char *name, bool is_dir)
+{
+    struct folder *folder = ctx;
+    char *path = pt_strf("%s/%s", folder->path, name);
+
+    bench_must(path, "memory");
+    folder->bytes += is_dir ? folder_bytes(path) : bench_file_bytes(path);
+    pt_free(path);
+}
+
+static uint64_t folder_bytes(const char *path)
+{
+    struct folder folder = {.path = path};
+    struct pt_error err = {0};
+
+    bench_must_ok(pt_io_list(pt_io_posix(), path, add_entry, &folder, &err), &err);
+    return folder.bytes;
+}
+
+static uint64_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    bench_must(file && fscanf(file, "%*u %lu", &pages) == 1, "/proc/self/statm");
+    fclose(file);
+    return (uint64_t)pages * 4096;
+}
+
+static void print_growth(const struct engine *engine, uint64_t events, uint64_t step_events,
+                         double cpu_seconds, uint64_t own_bytes)
+{
+    printf("{\"events\":%" PRIu64 ",\"cpu_ns\":%.1f,\"resident_bytes\":%" PRIu64
+           ",\"state_bytes\":%" PRIu64 ",\"lake_bytes\":%" PRIu64 ",\"log_bytes\":%" PRIu64 "}\n",
+           events, cpu_seconds * 1e9 / (double)step_events, resident_bytes() - own_bytes,
+           folder_bytes(engine->state_dir), folder_bytes(engine->lake_dir),
+           folder_bytes(engine->log_dir));
+    fflush(stdout);
+}
+
+/* What the benchmark itself holds is not counted as resident. */
+static int run_growth(const char *dir, uint64_t events)
+{
+    int64_t gap_us = GROWTH_SPAN_US / (int64_t)events;
+    struct bench_records records;
+    struct engine engine = {0};
+    uint64_t own_bytes = 0;
+    uint64_t next = 1000000;
+    bool is_three = false;
+    uint64_t step_events = 0;
+    double cpu_seconds = 0;
+
+    bench_records_init(&records, GROWTH_EVENTS);
+    own_bytes = records.bytes + records.count * sizeof(uint32_t);
+    engine_init(&engine, dir, (uint64_t)64 << 20);
+    engine_open(&engine);
+    for (uint64_t done = 0; done < events;) {
+        bench_records_renew(&records, true, FIRST_US + (int64_t)done * gap_us, gap_us);
+        bench_records_append(&records, engine.log);
+        cpu_seconds += engine_run(&engine);
+        done += records.count;
+        step_events += records.count;
+        if (done >= next || done >= events) {
+            print_growth(&engine, done, step_events, cpu_seconds, own_bytes);
+            is_three = !is_three; /* 1, 3, 10, 30, 100 millions */
+            next = is_three ? next * 3 : next / 3 * 10;
+            cpu_seconds = 0;
+            step_events = 0;
+        }
+    }
+    bench_must(sum_table(&engine).rows >= events, "rows are missing");
+    engine_close(&engine);
+    engine_release(&engine);
+    bench_records_release(&records);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 5 && strcmp(argv[1], "table") == 0) {
-        struct pt_error err = {0};
+    struct pt_error err = {0};
 
+    if (argc >= 4) {
         bench_must_ok(pt_io_mkdir(pt_io_posix(), argv[2], &err), &err);
+    }
+    if (argc == 4 && strcmp(argv[1], "fill") == 0) {
+        return run_fill(argv[2], (size_t)strtoull(argv[3], NULL, 10));
+    }
+    if (argc == 4 && strcmp(argv[1], "growth") == 0) {
+        return run_growth(argv[2], strtoull(argv[3], NULL, 10));
+    }
+    if (argc == 5 && strcmp(argv[1], "table") == 0) {
         return run_table(argv[2], (size_t)strtoull(argv[3], NULL, 10),
                          (int)strtol(argv[4], NULL, 10));
     }
-    fprintf(stderr, "usage: bench_engine table DIRECTORY EVENTS ROUNDS\n");
+    fprintf(stderr, "usage: bench_engine table DIRECTORY EVENTS ROUNDS\n"
+                    "       bench_engine fill|growth DIRECTORY EVENTS\n");
     return 2;
 }

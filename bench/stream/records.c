@@ -12,7 +12,6 @@
 
 #define PLAYERS 20
 #define GROUP_BATCHES 32 /* requests that one sync of the log covers */
-#define EVENT_GAP_US 50
 
 void bench_must(bool is_right, const char *what)
 {
@@ -118,14 +117,15 @@ void bench_records_release(struct bench_records *records)
 }
 
 /* Offsets of a record's id and times: wire/event.c. */
-void bench_records_renew(struct bench_records *records, bool is_ordered, int64_t received_at_us)
+void bench_records_renew(struct bench_records *records, bool is_ordered, int64_t received_at_us,
+                         int64_t gap_us)
 {
     struct bench_events random = {.state = records->state};
     uint8_t *at = records->data;
 
     for (size_t i = 0; i < records->count; i++) {
         size_t batch = i / BENCH_BATCH_EVENTS;
-        int64_t received = received_at_us + (int64_t)(batch * BENCH_BATCH_EVENTS * EVENT_GAP_US);
+        int64_t received = received_at_us + (int64_t)(batch * BENCH_BATCH_EVENTS) * gap_us;
         /* As long before its receipt as it was in its body. */
         int64_t happened = received - (int64_t)(pt_get_u64(at + 64) - pt_get_u64(at + 48));
         uint64_t high = bench_random(&random);

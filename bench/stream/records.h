@@ -1,8 +1,8 @@
 /*
  * records.h - the log's records of the benchmarks' events, and the same rows for the yardstick
  *
- * The events of bench/collect, taken through the collector's own decoder as if requests of 100
- * events arrived at 20,000 events a second. Ids can be given anew, so that one set of records
+ * The events of bench/collect, taken through the collector's own decoder as requests of 100
+ * events. Ids can be given anew, so that one set of records
  * serves for any number of different events.
  */
 #ifndef PT_BENCH_RECORDS_H
@@ -27,9 +27,10 @@ void bench_records_release(struct bench_records *records);
 
 /*
  * Other ids, random (version 4) or in the order of time (version 7), and times that start at
- * `received_at_us`, 20,000 events a second.
+ * `received_at_us`, an event each `gap_us`.
  */
-void bench_records_renew(struct bench_records *records, bool is_ordered, int64_t received_at_us);
+void bench_records_renew(struct bench_records *records, bool is_ordered, int64_t received_at_us,
+                         int64_t gap_us);
 
 /* All of them into the log, in batches of 3,200 events; not synced. */
 void bench_records_append(const struct bench_records *records, struct pt_log *log);
