@@ -64,7 +64,6 @@ void pt_ledger_release(struct pt_ledger *ledger)
 {
     pt_free(ledger->dir);
     pt_free(ledger->rows);
-    pt_free(ledger->attempt);
     *ledger = (struct pt_ledger){0};
 }
 
@@ -242,30 +241,20 @@ static void put_rows(struct pt_jsonw *w, const struct pt_ledger_row *rows, size_
     pt_jsonw_array_end(w);
 }
 
-/* An attempt before this one may have left a file of another name. */
-static enum pt_code drop_attempt(struct pt_ledger *ledger, const char *path, struct pt_error *err)
-{
-    enum pt_code code = PT_OK;
-
-    if (ledger->attempt && strcmp(ledger->attempt, path) != 0) {
-        code = pt_io_unlink(ledger->io, ledger->attempt, err);
-        if (code == PT_NOT_FOUND) {
-            code = PT_OK;
-        }
-    }
-    return code;
-}
-
 enum pt_code pt_ledger_put_away(struct pt_ledger *ledger, uint64_t number, struct pt_error *err)
 {
+    struct pt_ledger_file file = {.number = number};
     struct pt_buf text;
     struct pt_jsonw w;
     char *path = NULL;
     enum pt_code code = PT_OK;
 
-    ledger->put_away = arrange(ledger);
+    if (ledger->attempt != number) {
+        ledger->attempt = number;
+        ledger->put_away = arrange(ledger);
+    }
     if (ledger->put_away == 0) {
-        return drop_attempt(ledger, "", err);
+        return PT_OK;
     }
     pt_buf_init(&text, FILE_BYTES_MAX);
     pt_jsonw_init(&w, &text);
@@ -278,19 +267,13 @@ enum pt_code pt_ledger_put_away(struct pt_ledger *ledger, uint64_t number, struc
     put_rows(&w, ledger->rows, ledger->put_away);
     pt_jsonw_object_end(&w);
     pt_checkpoint_seal(&text);
-    path = pt_strf("%s/%020" PRIu64 "-%010" PRId64 "-%010" PRId64 ".json", ledger->dir, number,
-                   ledger->rows[0].minute, ledger->rows[ledger->put_away - 1].minute);
+    file.first = ledger->rows[0].minute;
+    file.last = ledger->rows[ledger->put_away - 1].minute;
+    path = pt_ledger_path(ledger->dir, &file);
     if (!path || text.has_failed) {
         code = pt_fail(err, PT_NO_MEMORY, "put away %zu minutes of the ledger", ledger->put_away);
-    }
-    if (!code) {
-        code = drop_attempt(ledger, path, err);
-    }
-    if (!code) {
-        pt_free(ledger->attempt);
-        ledger->attempt = path;
-        path = NULL;
-        code = pt_io_replace(ledger->io, ledger->attempt, pt_buf_span(&text), 0, err);
+    } else {
+        code = pt_io_replace(ledger->io, path, pt_buf_span(&text), 0, err);
     }
     pt_free(path);
     pt_buf_release(&text);
@@ -306,8 +289,7 @@ void pt_ledger_committed(struct pt_ledger *ledger)
         ledger->count = left;
         ledger->put_away = 0;
     }
-    pt_free(ledger->attempt);
-    ledger->attempt = NULL;
+    ledger->attempt = 0;
     for (size_t i = 0; i < ledger->count; i++) {
         add(&ledger->rows[i].held, &ledger->rows[i].open);
         ledger->rows[i].open = (struct pt_ledger_counts){0};

@@ -40,8 +40,8 @@ struct pt_ledger {
     struct pt_ledger_row *rows;     /* minutes that stand in no file yet, as they came */
     size_t count;
     size_t capacity;
-    char *attempt;   /* owned: the file of the checkpoint that is being made, or NULL */
-    size_t put_away; /* the first so many rows stand in that file */
+    uint64_t attempt; /* number of the checkpoint that is being made, or 0 */
+    size_t put_away;  /* the first so many rows stand in its file */
 };
 
 enum pt_code pt_ledger_init(struct pt_ledger *ledger, struct pt_io *io, const char *state_dir,
