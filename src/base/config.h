@@ -86,6 +86,12 @@
     X(stream, session_idle_minutes, INT, "30", 1, 1440,                                            \
       "a session that is silent so long is followed no more")                                      \
     X(stream, ledger_days, INT, "90", 1, 36500, "how long the ledger keeps its minutes")           \
+    X(lake, snapshot_days, INT, "7", 0, 36500, "snapshots of the table older than this expire")    \
+    X(lake, snapshots_kept, INT, "256", 1, 10000,                                                  \
+      "snapshots kept at most, however young; each makes a commit a little dearer")                \
+    X(lake, orphan_hours, INT, "72", 1, 87600,                                                     \
+      "files that no snapshot names are deleted at this age; a writer may still be at younger "    \
+      "ones")                                                                                      \
     X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \
     X(observe, log_level, STRING, "info", 0, 0, "debug, info, warn or error")
 

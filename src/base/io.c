@@ -105,6 +105,13 @@ enum pt_code pt_io_rmdir(struct pt_io *io, const char *path, struct pt_error *er
                      : pt_fail(err, PT_IO, "remove directory %s: not possible here", path);
 }
 
+enum pt_code pt_io_modified(struct pt_io *io, const char *path, int64_t *at_us_out,
+                            struct pt_error *err)
+{
+    *at_us_out = 0;
+    return io->modified ? io->modified(io->ctx, path, at_us_out, err) : PT_OK;
+}
+
 static enum pt_code sync_parent(struct pt_io *io, const char *path, struct pt_error *err)
 {
     const char *slash = strrchr(path, '/');

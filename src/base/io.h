@@ -58,6 +58,9 @@ struct pt_io {
      */
     enum pt_code (*link)(void *ctx, const char *from, const char *to, struct pt_error *err);
     enum pt_code (*rmdir)(void *ctx, const char *path, struct pt_error *err); /* an empty one */
+    /* When the file was last written, UTC. NULL: files have no times, every one is as old as can
+     * be. */
+    enum pt_code (*modified)(void *ctx, const char *path, int64_t *at_us_out, struct pt_error *err);
 };
 
 /* The real file system; static storage, never freed. */
@@ -94,6 +97,8 @@ enum pt_code pt_io_free_bytes(struct pt_io *io, const char *path, uint64_t *byte
 enum pt_code pt_io_link(struct pt_io *io, const char *from, const char *to,
                         struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_io_rmdir(struct pt_io *io, const char *path, struct pt_error *err) PT_MUST_USE;
+enum pt_code pt_io_modified(struct pt_io *io, const char *path, int64_t *at_us_out,
+                            struct pt_error *err) PT_MUST_USE;
 
 /*
  * Put `content` at `path` whole or not at all: a file beside it is written and synced,

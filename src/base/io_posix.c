@@ -310,6 +310,19 @@ static enum pt_code posix_rmdir(void *ctx, const char *path, struct pt_error *er
     return rmdir(path) == 0 ? PT_OK : pt_fail_errno(err, errno, "remove directory %s", path);
 }
 
+static enum pt_code posix_modified(void *ctx, const char *path, int64_t *at_us_out,
+                                   struct pt_error *err)
+{
+    struct stat status;
+
+    (void)ctx;
+    if (stat(path, &status) != 0) {
+        return pt_fail_errno(err, errno, "look at %s", path);
+    }
+    *at_us_out = (int64_t)status.st_mtim.tv_sec * 1000000 + status.st_mtim.tv_nsec / 1000;
+    return PT_OK;
+}
+
 struct pt_io *pt_io_posix(void)
 {
     static struct pt_io posix = {
@@ -331,6 +344,7 @@ struct pt_io *pt_io_posix(void)
         .free_bytes = posix_free_bytes,
         .link = posix_link,
         .rmdir = posix_rmdir,
+        .modified = posix_modified,
     };
 
     return &posix;

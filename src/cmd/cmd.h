@@ -67,6 +67,7 @@ int pt_cmd_query(int argc, char **argv);
 int pt_cmd_experiment(int argc, char **argv);
 int pt_cmd_flags(int argc, char **argv);
 int pt_cmd_schema(int argc, char **argv);
+int pt_cmd_lake(int argc, char **argv);
 int pt_cmd_dlq(int argc, char **argv);
 int pt_cmd_keys(int argc, char **argv);
 int pt_cmd_audit(int argc, char **argv);

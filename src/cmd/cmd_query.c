@@ -5,6 +5,7 @@
 #include "cmd/data_dir.h"
 #include "query/query.h"
 #include "query/sql_files.h"
+#include "wire/rfc3339.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,10 @@ struct request {
     const char *sql;
     const char *data;
     const char *format_text;
+    const char *snapshot_text;
+    const char *time_text;
     enum pt_query_format format;
+    struct pt_lake_at at;
     struct pt_metric metric;
     struct given given[PT_METRIC_PARAMS_MAX];
 };
@@ -76,6 +80,32 @@ static void name_option(struct given *given, const struct pt_metric_param *param
     }
 }
 
+/* Which snapshot is asked for; false after the mistake was said. */
+static bool parse_at(struct request *request)
+{
+    const char *time_text = request->time_text;
+
+    request->at.kind = PT_LAKE_AT_CURRENT;
+    if (request->snapshot_text && time_text) {
+        pt_cmd_say("query: --snapshot and --as-of-time exclude each other");
+        return false;
+    }
+    if (request->snapshot_text) {
+        request->at.kind = PT_LAKE_AT_SNAPSHOT;
+        return pt_cmd_parse_int("query: --snapshot", request->snapshot_text, 1, INT64_MAX,
+                                &request->at.snapshot_id);
+    }
+    if (time_text) {
+        request->at.kind = PT_LAKE_AT_TIME;
+        if (!pt_rfc3339_parse(time_text, strlen(time_text), &request->at.time_us)) {
+            pt_cmd_say("query: --as-of-time %s: it is a time such as 2026-11-01T12:00:00Z",
+                       time_text);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* -1 to go on, or the exit code. */
 static int parse(struct request *request, int argc, char **argv)
 {
@@ -83,12 +113,16 @@ static int parse(struct request *request, int argc, char **argv)
         {"--sql", "SQL", "any SQL; the table is called events", &request->sql, NULL},
         {"--data", "DIR", "the data directory", &request->data, NULL},
         {"--format", "FORMAT", "table, json or csv (default: table)", &request->format_text, NULL},
+        {"--snapshot", "ID", "ask that snapshot of the table (`playtrace lake snapshots`)",
+         &request->snapshot_text, NULL},
+        {"--as-of-time", "TIME", "ask the snapshot that was current then (2026-11-01T12:00:00Z)",
+         &request->time_text, NULL},
     };
-    size_t option_count = 3;
+    size_t option_count = 5;
     char about[512];
     struct pt_command_line line = {
         .usage = "playtrace query NAME [--param value…] | --sql \"…\" [--data DIR] "
-                 "[--format table|json|csv]",
+                 "[--format table|json|csv] [--snapshot ID | --as-of-time TIME]",
         .options = options,
         .positional = &request->name,
         .positional_max = 1,
@@ -135,7 +169,7 @@ static int parse(struct request *request, int argc, char **argv)
         pt_cmd_say("query: --format %s: it is table, json or csv", request->format_text);
         return PT_EXIT_USAGE;
     }
-    return -1;
+    return parse_at(request) ? -1 : PT_EXIT_USAGE;
 }
 
 static bool write_out(void *ctx, const void *data, size_t bytes)
@@ -188,7 +222,7 @@ static enum pt_code answer(const struct request *request, struct pt_error *err)
         code = pt_fail(err, PT_NO_MEMORY, "open the table");
         goto out;
     }
-    code = pt_query_open(&query, pt_io_posix(), dir.lake, temporary, err);
+    code = pt_query_open_at(&query, pt_io_posix(), dir.lake, &request->at, temporary, err);
     if (code) {
         goto out;
     }

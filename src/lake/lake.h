@@ -64,9 +64,48 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
 enum pt_code pt_lake_commit(struct pt_lake *lake, struct pt_json files, uint64_t checkpoint,
                             struct pt_error *err) PT_MUST_USE;
 
-/* Remove data files that no snapshot names (left by a crash). Writer only, nothing pending. */
+/*
+ * Remove data files of the stream engine beyond the table's checkpoint (left by a crash). The
+ * engine only, at its start, nothing pending.
+ */
 enum pt_code pt_lake_remove_orphans(struct pt_lake *lake, uint64_t *removed_out,
                                     struct pt_error *err) PT_MUST_USE;
+
+/* ---- keeping the table small; any process, beside a running engine ---- */
+
+/* A snapshot goes that is older than the age, or that is not among the newest `kept_max`. */
+struct pt_lake_expiry {
+    int64_t age_us;        /* -1: none goes for its age */
+    uint32_t kept_max;     /* 0: none goes for its place */
+    int64_t orphan_age_us; /* files that no snapshot names and that are as old go too; -1: none */
+    bool is_dry_run;       /* count only */
+};
+
+struct pt_lake_expired {
+    uint64_t snapshots;
+    uint64_t data_files;     /* that only those snapshots named */
+    uint64_t metadata_files; /* their manifests and manifest lists */
+    uint64_t orphans;        /* files that no snapshot named at all */
+    uint64_t bytes;          /* of all these files */
+};
+
+/*
+ * Take snapshots out of the table, then delete the files that no snapshot names any more. Always
+ * kept: the current snapshot, those of other branches and of tags, and files that the stream
+ * engine's newest checkpoint may still be to commit. A crash at any point is safe: what it
+ * leaves are orphans. PT_AGAIN as of pt_lake_commit(). PT_INVALID where a catalogue keeps the
+ * table too: snapshots have then expired, orphans are left alone.
+ */
+enum pt_code pt_lake_expire(struct pt_lake *lake, const struct pt_lake_expiry *rule,
+                            struct pt_lake_expired *expired_out, struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Add an optional column of one of Iceberg's primitive types ("string", "decimal(9,2)"), at the
+ * end. Rows that are there have NULL in it; no file is rewritten. PT_INVALID where the name is
+ * taken (in any case) or no name, or the type is none.
+ */
+enum pt_code pt_lake_add_column(struct pt_lake *lake, const char *name, const char *type,
+                                struct pt_error *err) PT_MUST_USE;
 
 /* ---- reading: any process, no lock ---- */
 
@@ -135,6 +174,55 @@ void pt_lake_files_release(struct pt_lake_files *files);
  */
 enum pt_code pt_lake_relocate(struct pt_io *io, const char *from, const char *to, const char *place,
                               struct pt_error *err) PT_MUST_USE;
+
+/* ---- is it whole? ---- */
+
+struct pt_lake_verdict {
+    uint64_t snapshots;
+    uint64_t manifests;
+    uint64_t files;
+    uint64_t rows;   /* of the current snapshot */
+    uint64_t faults; /* reported */
+};
+
+/*
+ * Hold the table in `dir` to itself: metadata, manifest lists, manifests, data files (there, of
+ * their size, with a footer that counts the manifest's rows), totals and logs. With `reads_data`
+ * every value is read too: nulls, bounds and days must be what the manifests say. Each fault is
+ * reported with its file, what is wrong and what to do; one file is looked at at a time. What
+ * another process lets expire meanwhile is no fault. PT_NOT_FOUND: there is no table.
+ */
+enum pt_code
+pt_lake_verify(struct pt_io *io, const char *dir, bool reads_data,
+               void (*report)(void *ctx, const char *file, const char *what, const char *advice),
+               void *ctx, struct pt_lake_verdict *verdict_out, struct pt_error *err) PT_MUST_USE;
+
+/* ---- the table's history ---- */
+
+struct pt_lake_event {
+    int64_t snapshot_id;
+    int64_t parent_id; /* 0: none */
+    int64_t time_us;
+    const char *operation; /* "append", "replace", "overwrite", "delete"; "" where not said */
+    uint64_t checkpoint;   /* its own, or that of the nearest ancestor with one */
+    int64_t added_rows;    /* -1, as all that follow: another program did not say */
+    int64_t rows;
+    int64_t files;
+    int64_t bytes;
+    bool is_current;
+};
+
+struct pt_lake_history {
+    struct pt_lake_event *events; /* as the table lists them: oldest first */
+    size_t count;
+    struct pt_arena arena; /* holds them */
+};
+
+/* All snapshots of the table in `dir`. PT_NOT_FOUND: there is none. Release also after failures. */
+enum pt_code pt_lake_read_history(struct pt_io *io, const char *dir,
+                                  struct pt_lake_history *history_out,
+                                  struct pt_error *err) PT_MUST_USE;
+void pt_lake_history_release(struct pt_lake_history *history);
 
 /*
  * As pt_lake_read(), but only the files that may hold the user: never one too few, now and then one

@@ -422,7 +422,7 @@ char *pt_table_metadata_path(const struct pt_table *table, uint64_t version)
     return pt_strf("%s/metadata/v%" PRIu64 ".metadata.json", table->dir, version);
 }
 
-enum pt_code pt_table_load_version(struct pt_table *table, uint64_t version, struct pt_error *err)
+enum pt_code pt_table_read_version(struct pt_table *table, uint64_t version, struct pt_error *err)
 {
     char *path = pt_table_metadata_path(table, version);
     size_t size = 0;
@@ -447,7 +447,6 @@ enum pt_code pt_table_load_version(struct pt_table *table, uint64_t version, str
         code = pt_error_prefix(err, code, "%s", path);
         goto out;
     }
-    code = load_manifests(table, err);
     table->version = version;
 
 out:
@@ -455,21 +454,39 @@ out:
     return code;
 }
 
-enum pt_code pt_table_load(struct pt_table *table, struct pt_error *err)
+enum pt_code pt_table_load_version(struct pt_table *table, uint64_t version, struct pt_error *err)
+{
+    enum pt_code code = pt_table_read_version(table, version, err);
+
+    return code ? code : load_manifests(table, err);
+}
+
+enum pt_code pt_table_newest(const struct pt_table *table, uint64_t *version_out,
+                             struct pt_error *err)
 {
     char *dir = pt_table_local(table, "metadata");
-    enum pt_code code = PT_NOT_FOUND;
+    enum pt_code code = PT_OK;
 
+    *version_out = 0;
     if (!dir) {
         return pt_fail(err, PT_NO_MEMORY, "read table metadata");
     }
+    code = pt_io_list(table->io, dir, find_newest, version_out, err);
+    if (!code && *version_out == 0) {
+        code = pt_fail(err, PT_NOT_FOUND, "%s holds no table", table->dir);
+    }
+    pt_free(dir);
+    return code;
+}
+
+enum pt_code pt_table_load(struct pt_table *table, struct pt_error *err)
+{
+    enum pt_code code = PT_NOT_FOUND;
+
     for (unsigned tries = 0; code == PT_NOT_FOUND && tries < LOAD_TRIES; tries++) {
         uint64_t newest = 0;
 
-        code = pt_io_list(table->io, dir, find_newest, &newest, err);
-        if (!code && newest == 0) {
-            code = pt_fail(err, PT_NOT_FOUND, "%s holds no table", table->dir);
-        }
+        code = pt_table_newest(table, &newest, err);
         if (code) {
             break;
         }
@@ -480,6 +497,5 @@ enum pt_code pt_table_load(struct pt_table *table, struct pt_error *err)
             code = PT_CORRUPT;
         }
     }
-    pt_free(dir);
     return code;
 }

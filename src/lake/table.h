@@ -49,6 +49,12 @@ void pt_table_release(struct pt_table *table);
  * it is another table than the one that was read before.
  */
 enum pt_code pt_table_load(struct pt_table *table, struct pt_error *err) PT_MUST_USE;
+/* The greatest N that is there. PT_NOT_FOUND: there is no table. */
+enum pt_code pt_table_newest(const struct pt_table *table, uint64_t *version_out,
+                             struct pt_error *err) PT_MUST_USE;
+/* The document of version N alone, without manifests; for verify.c. */
+enum pt_code pt_table_read_version(struct pt_table *table, uint64_t version,
+                                   struct pt_error *err) PT_MUST_USE;
 /* As pt_table_load() has done, of version N alone; for table_write.c. */
 enum pt_code pt_table_load_version(struct pt_table *table, uint64_t version,
                                    struct pt_error *err) PT_MUST_USE;

@@ -36,6 +36,15 @@ static enum pt_code prepare(struct pt_query *query, const char *temporary_dir, s
 enum pt_code pt_query_open(struct pt_query **query_out, struct pt_io *io, const char *lake_dir,
                            const char *temporary_dir, struct pt_error *err)
 {
+    const struct pt_lake_at current = {.kind = PT_LAKE_AT_CURRENT};
+
+    return pt_query_open_at(query_out, io, lake_dir, &current, temporary_dir, err);
+}
+
+enum pt_code pt_query_open_at(struct pt_query **query_out, struct pt_io *io, const char *lake_dir,
+                              const struct pt_lake_at *at, const char *temporary_dir,
+                              struct pt_error *err)
+{
     struct pt_query *query = NULL;
     enum pt_code code = PT_OK;
 
@@ -44,7 +53,7 @@ enum pt_code pt_query_open(struct pt_query **query_out, struct pt_io *io, const 
     if (!query) {
         return pt_fail(err, PT_NO_MEMORY, "open the table");
     }
-    code = pt_lake_read(io, lake_dir, &query->snapshot, err);
+    code = pt_lake_read_at(io, lake_dir, at, &query->snapshot, err);
     if (!code) {
         code = pt_duck_open(&query->duck, 0, err);
     }

@@ -51,6 +51,10 @@ struct pt_query;
  */
 enum pt_code pt_query_open(struct pt_query **query_out, struct pt_io *io, const char *lake_dir,
                            const char *temporary_dir, struct pt_error *err) PT_MUST_USE;
+/* The same over another snapshot than the current one; PT_INVALID where there is none such. */
+enum pt_code pt_query_open_at(struct pt_query **query_out, struct pt_io *io, const char *lake_dir,
+                              const struct pt_lake_at *at, const char *temporary_dir,
+                              struct pt_error *err) PT_MUST_USE;
 void pt_query_close(struct pt_query *query); /* NULL is fine */
 
 /* The snapshot that the session answers from; borrowed. */
