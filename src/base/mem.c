@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 /* Test seam: 0 is off; n makes the nth allocation from now fail. */
 static _Atomic unsigned fail_countdown;
@@ -55,6 +56,27 @@ void *pt_realloc(void *memory, size_t bytes)
 void pt_free(void *memory)
 {
     free(memory);
+}
+
+void *pt_alloc_pages(size_t bytes)
+{
+    void *memory = MAP_FAILED;
+
+    if (!fails_now()) {
+        memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    if (memory == MAP_FAILED) {
+        return NULL;
+    }
+    (void)madvise(memory, bytes, MADV_HUGEPAGE); /* where there are none, small ones do */
+    return memory;
+}
+
+void pt_free_pages(void *memory, size_t bytes)
+{
+    if (memory) {
+        munmap(memory, bytes);
+    }
 }
 
 void pt_mem_trim(void)

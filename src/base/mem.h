@@ -15,6 +15,12 @@ void *pt_alloc(size_t bytes) PT_MUST_USE;      /* not cleared */
 void *pt_alloc_zero(size_t bytes) PT_MUST_USE; /* cleared */
 void *pt_realloc(void *memory, size_t bytes) PT_MUST_USE;
 void pt_free(void *memory); /* NULL is fine */
+/*
+ * Cleared, page-aligned memory for a table that is looked at all over: the system is asked for huge
+ * pages, without which each look costs a walk of the page tables. Pair with pt_free_pages().
+ */
+void *pt_alloc_pages(size_t bytes) PT_MUST_USE;
+void pt_free_pages(void *memory, size_t bytes); /* NULL is fine */
 char *pt_strdup(const char *text) PT_MUST_USE;
 char *pt_strndup(const char *text, size_t bytes) PT_MUST_USE;
 /* A new string, printf's way; NULL without memory. Pair with pt_free(). */

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 
-#define PAGE_BYTES 4096u
 #define LINES_A_PAGE 64u
 #define LOAD_AT_FIRST 0.62
 
@@ -23,19 +22,17 @@ enum pt_code pt_filter_init(struct pt_filter *filter, uint64_t ids, uint8_t span
     if (lines > UINT32_MAX - LINES_A_PAGE) {
         return pt_fail(err, PT_TOO_BIG, "a filter for %llu event ids", (unsigned long long)ids);
     }
-    filter->memory = pt_alloc_zero((size_t)lines * sizeof(*filter->lines) + PAGE_BYTES);
-    if (!filter->memory) {
+    filter->lines = pt_alloc_pages((size_t)lines * sizeof(*filter->lines));
+    if (!filter->lines) {
         return pt_fail(err, PT_NO_MEMORY, "a filter for %llu event ids", (unsigned long long)ids);
     }
-    filter->lines = (struct pt_filter_line *)(((uintptr_t)filter->memory + PAGE_BYTES - 1) &
-                                              ~(uintptr_t)(PAGE_BYTES - 1));
     filter->line_count = (uint32_t)lines;
     return PT_OK;
 }
 
 void pt_filter_release(struct pt_filter *filter)
 {
-    pt_free(filter->memory);
+    pt_free_pages(filter->lines, (size_t)filter->line_count * sizeof(*filter->lines));
     *filter = (struct pt_filter){0};
 }
 

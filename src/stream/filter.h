@@ -31,11 +31,10 @@ struct pt_filter_line {
 };
 
 struct pt_filter {
-    struct pt_filter_line *lines; /* page-aligned within `memory` */
-    void *memory;
-    uint32_t line_count; /* a multiple of 64 */
-    uint8_t now;         /* the newest tag */
-    uint8_t span;        /* a tag that is older than this is swept */
+    struct pt_filter_line *lines; /* owned; page-aligned */
+    uint32_t line_count;          /* a multiple of 64 */
+    uint8_t now;                  /* the newest tag */
+    uint8_t span;                 /* a tag that is older than this is swept */
 };
 
 /* Empty, with room for `ids` and a good deal more; `span` as above. Pair with release. */
@@ -83,7 +82,10 @@ static inline uint32_t pt_filter_other_line(uint32_t line, uint16_t print)
     return line ^ (1 + print % 63u);
 }
 
-static inline void pt_filter_prefetch(const struct pt_filter *filter, uint64_t hash)
+/* Always inline: gcc 12 takes a function that only prefetches for one without effect, and drops
+ * calls. */
+__attribute__((always_inline)) static inline void pt_filter_prefetch(const struct pt_filter *filter,
+                                                                     uint64_t hash)
 {
     uint32_t line = pt_filter_line_of(filter, hash);
 

@@ -279,7 +279,8 @@ enum pt_code pt_idset_add(struct pt_idset *set, const uint8_t id[PT_UUID_BYTES],
     return add(set, wanted, pt_id_hash(&set->key, wanted), received_at_us, is_new_out, err);
 }
 
-static void prefetch(const struct pt_idset *set, uint64_t hash)
+__attribute__((always_inline)) static inline void prefetch(const struct pt_idset *set,
+                                                           uint64_t hash)
 {
     __builtin_prefetch(&set->open.slots[(size_t)hash & (set->open.slot_count - 1)], 1);
     pt_filter_prefetch(&set->filter, hash);
