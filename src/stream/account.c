@@ -176,7 +176,13 @@ static void move_time(struct pt_account *account, const struct pt_event *event)
     }
 }
 
-bool pt_account_event(struct pt_account *account, const struct pt_event *event, bool is_new)
+void pt_account_expect(struct pt_account *account, size_t i, const struct pt_event *event)
+{
+    account->sessions[i] = pt_sequence_key(&account->sequence, event);
+}
+
+bool pt_account_event(struct pt_account *account, size_t i, const struct pt_event *event,
+                      bool is_new)
 {
     uint64_t build_hash = pt_checksum64(event->build_id.data, event->build_id.size);
     int64_t watermark_us = account->watermark_us;
@@ -197,7 +203,8 @@ bool pt_account_event(struct pt_account *account, const struct pt_event *event, 
                        pt_checksum64(event->event_name.data, event->event_name.size), build_hash,
                        &exposure, is_late, is_final);
     }
-    pt_sequence_add(&account->sequence, event, build_hash, is_new, account->windows.newest);
+    pt_sequence_add(&account->sequence, event, account->sessions[i], build_hash, is_new,
+                    account->windows.newest);
     pt_ledger_event(&account->ledger, is_new, is_late);
     return is_late;
 }

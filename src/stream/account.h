@@ -18,6 +18,8 @@
 
 #include <pthread.h>
 
+#define PT_ACCOUNT_PIECE 64
+
 struct pt_account {
     struct pt_clock *clock; /* borrowed, as all of these */
     struct pt_keys *keys;
@@ -27,7 +29,8 @@ struct pt_account {
     const char *state_dir;
     struct pt_json_parser *parser; /* owned: attributes of exposures */
     struct pt_buf attributes;
-    struct pt_buf sources_json; /* of the checkpoint that is being made */
+    uint64_t sessions[PT_ACCOUNT_PIECE]; /* of the events that are expected */
+    struct pt_buf sources_json;          /* of the checkpoint that is being made */
     struct pt_buf ledger_json;
     struct pt_buf state_json;
 
@@ -64,8 +67,15 @@ enum pt_code pt_account_batch(struct pt_account *account, const struct pt_log_ba
 void pt_account_lock(struct pt_account *account);
 void pt_account_unlock(struct pt_account *account);
 
-/* An event of that batch. `is_new` false: dropped as a duplicate. Returns whether it is late. */
-bool pt_account_event(struct pt_account *account, const struct pt_event *event, bool is_new);
+/*
+ * Event `i` of a piece of up to PT_ACCOUNT_PIECE will be told of soon: what it needs is fetched.
+ * Without the lock.
+ */
+void pt_account_expect(struct pt_account *account, size_t i, const struct pt_event *event);
+
+/* That event. `is_new` false: dropped as a duplicate. Returns whether it is late. */
+bool pt_account_event(struct pt_account *account, size_t i, const struct pt_event *event,
+                      bool is_new);
 
 /* The log was read up to `log_offset`: notes of dead letters behind it count. Takes the lock. */
 void pt_account_read(struct pt_account *account, uint64_t log_offset);

@@ -185,8 +185,12 @@ static bool insert(struct pt_sequence *sequence, size_t at, const struct pt_sess
     return true;
 }
 
+/* A session of the future is from a clock that was wrong: as old as can be. */
 static uint32_t age_of(const struct pt_session *session, uint32_t minute)
 {
+    if (session->minute > minute + 1) {
+        return UINT32_MAX;
+    }
     return minute > session->minute ? minute - session->minute : 0;
 }
 
@@ -204,8 +208,10 @@ static bool rebuild(struct pt_sequence *sequence, unsigned bits, uint32_t minute
     sequence->bits = bits;
     sequence->count = 0;
     sequence->last_session = 0;
+    sequence->newest = 0;
     for (size_t i = 0; i < old_end; i++) {
         if (old[i].key && age_of(&old[i], minute) < ages) {
+            sequence->newest = old[i].minute > sequence->newest ? old[i].minute : sequence->newest;
             /* In order, so that it goes behind all there are. */
             if (!insert(sequence, place_of(sequence, old[i].key), &old[i])) {
                 sequence->evicted++;
@@ -272,7 +278,7 @@ static bool is_full(const struct pt_sequence *sequence)
 
 /* ---- events ---- */
 
-static uint64_t key_of(const struct pt_event *event)
+uint64_t pt_sequence_key(const struct pt_sequence *sequence, const struct pt_event *event)
 {
     uint64_t who = 0;
     uint64_t key = 0;
@@ -281,7 +287,13 @@ static uint64_t key_of(const struct pt_event *event)
     key = pt_bytes_mix(pt_checksum64(event->session_id.data, event->session_id.size),
                        who + (uint64_t)event->boot) >>
           (64 - KEY_BITS);
+    __builtin_prefetch(&sequence->sessions[home_of(sequence, key)]);
     return key ? key : 1;
+}
+
+static uint16_t at_most_u16(uint32_t value)
+{
+    return value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
 }
 
 static void begin_session(struct pt_sequence *sequence, struct pt_sequence_row *row, size_t at,
@@ -292,11 +304,11 @@ static void begin_session(struct pt_sequence *sequence, struct pt_sequence_row *
         .seen = 1,
         .next = seq + 1,
         .first = seq,
-        .missing_head = seq <= JUMP_MAX ? seq : 0,
+        .missing_head = seq <= JUMP_MAX ? at_most_u16(seq) : 0,
         .minute = minute,
     };
 
-    row->missing_head += session.missing_head;
+    row->missing_head += seq <= JUMP_MAX ? seq : 0;
     sequence->jumps += seq > JUMP_MAX;
     if (is_full(sequence)) {
         make_space(sequence, minute);
@@ -347,21 +359,21 @@ static void number_session(struct pt_sequence *sequence, struct pt_sequence_row 
 
         session->seen = gap + 1 < SEEN_BITS ? session->seen << (gap + 1) | 1 : 1;
         session->next = seq + 1;
-        session->missing += gap;
+        session->missing = at_most_u16(session->missing + gap);
         row->missing += gap;
     }
 }
 
-void pt_sequence_add(struct pt_sequence *sequence, const struct pt_event *event,
+void pt_sequence_add(struct pt_sequence *sequence, const struct pt_event *event, uint64_t key,
                      uint64_t build_hash, bool is_new, int64_t minute)
 {
     struct pt_sequence_row *row = find_row(sequence, event->platform, event->build_id, build_hash);
     uint32_t now = minute < 0 ? 0 : (uint32_t)minute;
     struct pt_session *session = NULL;
-    uint64_t key = 0;
     size_t at = 0;
 
     row->minute = minute;
+    sequence->newest = now > sequence->newest ? now : sequence->newest;
     if (!is_new) {
         row->duplicates++;
         return;
@@ -375,7 +387,6 @@ void pt_sequence_add(struct pt_sequence *sequence, const struct pt_event *event,
         sequence->jumps++;
         return;
     }
-    key = key_of(event);
     at = sequence->last_session;
     if (sequence->sessions[at].key != key) {
         at = place_of(sequence, key);
@@ -422,46 +433,49 @@ static void encode_rows(const struct pt_sequence *sequence, struct pt_buf *out)
     }
 }
 
-/* A column after another: bytes of one kind side by side compress better. */
-void pt_sequence_encode(const struct pt_sequence *sequence, struct pt_buf *out)
+/* A column after another: bytes of one kind side by side compress better. The table is walked once.
+ */
+static void encode_sessions(const struct pt_sequence *sequence, struct pt_buf *out)
 {
     const struct pt_session *end = sequence->sessions + slot_count(sequence->bits);
+    struct pt_buf columns[3]; /* next number, minutes silent, what has gaps */
     uint64_t before = 0;
-    uint32_t newest = 0;
 
+    for (int i = 0; i < 3; i++) {
+        pt_buf_init(&columns[i], SIZE_MAX / 2);
+    }
+    for (const struct pt_session *s = sequence->sessions; s < end; s++) {
+        bool has_gaps = s->key && !is_plain(s);
+
+        if (s->key) {
+            pt_bytes_put(out, s->key - before);
+            pt_bytes_put(&columns[0], (uint64_t)s->next << 1 | has_gaps);
+            pt_bytes_put(&columns[1], sequence->newest - s->minute);
+            before = s->key;
+        }
+        if (has_gaps) {
+            pt_bytes_put(&columns[2], s->first);
+            pt_bytes_put(&columns[2], s->missing);
+            pt_bytes_put(&columns[2], s->missing_head);
+            pt_bytes_put(&columns[2], s->seen);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        pt_buf_append(out, columns[i].data, columns[i].size);
+        out->has_failed = out->has_failed || columns[i].has_failed;
+        pt_buf_release(&columns[i]);
+    }
+}
+
+void pt_sequence_encode(const struct pt_sequence *sequence, struct pt_buf *out)
+{
     encode_rows(sequence, out);
     pt_bytes_put(out, sequence->closed);
     pt_bytes_put(out, sequence->evicted);
     pt_bytes_put(out, sequence->jumps);
-    for (const struct pt_session *s = sequence->sessions; s < end; s++) {
-        newest = s->key && s->minute > newest ? s->minute : newest;
-    }
     pt_bytes_put(out, sequence->count);
-    pt_bytes_put(out, newest);
-    for (const struct pt_session *s = sequence->sessions; s < end; s++) {
-        if (s->key) {
-            pt_bytes_put(out, s->key - before);
-            before = s->key;
-        }
-    }
-    for (const struct pt_session *s = sequence->sessions; s < end; s++) {
-        if (s->key) {
-            pt_bytes_put(out, (uint64_t)s->next << 1 | !is_plain(s));
-        }
-    }
-    for (const struct pt_session *s = sequence->sessions; s < end; s++) {
-        if (s->key) {
-            pt_bytes_put(out, newest - s->minute);
-        }
-    }
-    for (const struct pt_session *s = sequence->sessions; s < end; s++) {
-        if (s->key && !is_plain(s)) {
-            pt_bytes_put(out, s->first);
-            pt_bytes_put(out, s->missing);
-            pt_bytes_put(out, s->missing_head);
-            pt_bytes_put(out, s->seen);
-        }
-    }
+    pt_bytes_put(out, sequence->newest);
+    encode_sessions(sequence, out);
 }
 
 static void decode_rows(struct pt_sequence *sequence, struct pt_bytes *in)
@@ -528,8 +542,8 @@ static void decode_sessions(struct pt_session *sessions, uint64_t count, uint64_
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         if (sessions[i].first) {
             sessions[i].first = (uint32_t)pt_bytes_get(in);
-            sessions[i].missing = (uint32_t)pt_bytes_get(in);
-            sessions[i].missing_head = (uint32_t)pt_bytes_get(in);
+            sessions[i].missing = (uint16_t)pt_bytes_get(in);
+            sessions[i].missing_head = (uint16_t)pt_bytes_get(in);
             sessions[i].seen = pt_bytes_get(in);
         } else {
             sessions[i].seen = plain_seen(sessions[i].next);
@@ -558,6 +572,7 @@ enum pt_code pt_sequence_decode(struct pt_sequence *sequence, struct pt_bytes *i
     if (!sessions) {
         return pt_fail(err, PT_NO_MEMORY, "read %llu sessions", (unsigned long long)count);
     }
+    sequence->newest = (uint32_t)newest;
     decode_sessions(sessions, count, newest, in);
     for (uint64_t i = 0; i < count && !in->is_bad; i++) {
         size_t at = 0;

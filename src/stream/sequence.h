@@ -12,7 +12,7 @@
  * lost at a session's end shows nowhere, as no later number tells of it.
  *
  * Sessions are told apart by 40 bits of a hash: of 100,000 open ones two agree with odds of 0.5 %,
- * which costs two sessions' numbers and no event. Bounded: sessions_max sessions of 40 bytes in a
+ * which costs two sessions' numbers and no event. Bounded: sessions_max sessions of 32 bytes in a
  * table at most half empty, PT_SEQUENCE_ROWS_MAX rows; what is over counts in row 0. One thread.
  */
 #ifndef PT_STREAM_SEQUENCE_H
@@ -46,9 +46,9 @@ struct pt_session {
     uint64_t seen; /* bit i: next - 1 - i was seen */
     uint32_t next; /* one past the greatest number seen */
     uint32_t first;
-    uint32_t missing; /* open gaps, from `first` on */
-    uint32_t missing_head;
-    uint32_t minute; /* of event time, when it was last heard of */
+    uint32_t minute;  /* of event time, when it was last heard of */
+    uint16_t missing; /* open gaps from `first` on, UINT16_MAX at most */
+    uint16_t missing_head;
 };
 
 struct pt_sequence {
@@ -59,6 +59,7 @@ struct pt_sequence {
     uint32_t sessions_max;
     uint32_t idle_minutes;
     int64_t tidied;               /* minute of event time */
+    uint32_t newest;              /* greatest minute of any session */
     uint64_t closed;              /* by the idle time */
     uint64_t evicted;             /* to make room */
     uint64_t jumps;               /* numbers that no game reaches: the session begins anew there */
@@ -72,12 +73,15 @@ enum pt_code pt_sequence_init(struct pt_sequence *sequence, uint32_t sessions_ma
                               uint32_t idle_minutes, struct pt_error *err) PT_MUST_USE;
 void pt_sequence_release(struct pt_sequence *sequence);
 
+/* What tells the event's session from others. Its place in the table is fetched meanwhile. */
+uint64_t pt_sequence_key(const struct pt_sequence *sequence, const struct pt_event *event);
+
 /*
  * Note an event; `is_new` false: it was dropped as a duplicate. `minute`: of event time now, all
- * sources. `build_hash`: pt_checksum64() of the build. Never fails: what finds no memory counts as
- * evicted.
+ * sources. `key`: pt_sequence_key(). `build_hash`: pt_checksum64() of the build. Never fails: what
+ * finds no memory counts as evicted.
  */
-void pt_sequence_add(struct pt_sequence *sequence, const struct pt_event *event,
+void pt_sequence_add(struct pt_sequence *sequence, const struct pt_event *event, uint64_t key,
                      uint64_t build_hash, bool is_new, int64_t minute);
 
 /* Close idle sessions, where there may be enough of them to pay. Before a checkpoint. */

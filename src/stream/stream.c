@@ -24,7 +24,8 @@
 
 /* Records held in memory for one checkpoint, beside the limit on rows. */
 #define RECORD_BYTES_MAX (128u << 20)
-#define PIECE_RECORDS 64 /* decoded, then looked up: their rows and ids stay in the first cache */
+#define PIECE_RECORDS                                                                              \
+    PT_ACCOUNT_PIECE /* decoded, then looked up: their rows and ids stay in the first cache */
 #define FILES_BYTES_MAX (64u << 20)
 #define WAITING_MAX 64
 #define RETRY_US 1000000
@@ -96,6 +97,7 @@ static enum pt_code take_records(struct pt_stream *stream, const uint8_t *record
                            offset + i, sizes[i]);
         }
         pt_idset_prefetch(stream->set, rows[i].event.event_id);
+        pt_account_expect(stream->account, i, &rows[i].event);
         records += sizes[i];
     }
     pt_account_lock(stream->account);
@@ -108,7 +110,7 @@ static enum pt_code take_records(struct pt_stream *stream, const uint8_t *record
             code = pt_error_prefix(err, code, "log offset %" PRIu64, offset + i);
             break;
         }
-        rows[i].is_late = pt_account_event(stream->account, &rows[i].event, is_new);
+        rows[i].is_late = pt_account_event(stream->account, i, &rows[i].event, is_new);
         if (is_new) {
             stream->now.late += rows[i].is_late;
             if (kept < i) {

@@ -42,7 +42,8 @@ static void post_as(struct pt_sequence *sequence, const char *build, uint64_t pl
     };
 
     memcpy(event.user, &player, sizeof(player));
-    pt_sequence_add(sequence, &event, pt_checksum64(build, strlen(build)), is_new, minute);
+    pt_sequence_add(sequence, &event, pt_sequence_key(sequence, &event),
+                    pt_checksum64(build, strlen(build)), is_new, minute);
 }
 
 static void post(struct pt_sequence *sequence, uint64_t player, int64_t seq)
