@@ -10,6 +10,23 @@ struct pt_query {
     struct pt_lake_snapshot snapshot;
 };
 
+/* A data file that is gone: DuckDB speaks of patterns. Takes and gives the code of a failure. */
+static enum pt_code explain(const struct pt_query *query, enum pt_code code, struct pt_error *err)
+{
+    if (!code || !err || !strstr(err->text, "No files found that match the pattern")) {
+        return code;
+    }
+    for (size_t i = 0; i < query->snapshot.file_count; i++) {
+        if (strstr(err->text, query->snapshot.files[i])) {
+            return pt_fail(err, PT_CORRUPT,
+                           "%s, a data file of the table, is missing: put it back from a backup; "
+                           "`playtrace audit` names all that are",
+                           query->snapshot.files[i]);
+        }
+    }
+    return code;
+}
+
 static enum pt_code prepare(struct pt_query *query, const char *temporary_dir, struct pt_error *err)
 {
     struct pt_buf sql;
@@ -27,7 +44,7 @@ static enum pt_code prepare(struct pt_query *query, const char *temporary_dir, s
     if (sql.has_failed) {
         code = pt_fail(err, PT_NO_MEMORY, "name the table's %zu files", query->snapshot.file_count);
     } else {
-        code = pt_duck_run(query->duck, (const char *)sql.data, err);
+        code = explain(query, pt_duck_run(query->duck, (const char *)sql.data, err), err);
     }
     pt_buf_release(&sql);
     return code;
@@ -88,7 +105,7 @@ const struct pt_lake_snapshot *pt_query_snapshot(const struct pt_query *query)
 enum pt_code pt_query_sql(struct pt_query *query, const char *sql,
                           struct pt_duck_result **result_out, struct pt_error *err)
 {
-    return pt_duck_query(query->duck, sql, result_out, err);
+    return explain(query, pt_duck_query(query->duck, sql, result_out, err), err);
 }
 
 /* The place of `name` in the metric's parameters; fails with the names that there are. */
@@ -137,6 +154,7 @@ enum pt_code pt_query_metric(struct pt_query *query, const char *name,
     if (!code) {
         code =
             pt_duck_query_with(query->duck, metric.sql, bound, metric.param_count, result_out, err);
+        code = explain(query, code, err);
     }
     pt_metric_release(&metric);
     return code;

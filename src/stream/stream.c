@@ -539,6 +539,7 @@ enum pt_code pt_stream_checkpoint(struct pt_stream *stream, struct pt_error *err
 static void handle_checkpoint(void *ctx, struct pt_http_request *request)
 {
     struct pt_stream *stream = ctx;
+    struct pt_error failure = {0};
     bool is_taken = false;
 
     if (!pt_keys_admit(stream->parts.keys, request, PT_SCOPE_ADMIN)) {
@@ -551,11 +552,14 @@ static void handle_checkpoint(void *ctx, struct pt_http_request *request)
         stream->is_woken = true;
         pthread_cond_signal(&stream->wake);
         is_taken = true;
+    } else if (stream->is_stopped) {
+        failure = stream->failure;
     }
     pthread_mutex_unlock(&stream->lock);
     if (!is_taken) {
-        pt_http_respond_error(request, 503, "checkpoint_failed",
-                              "the stream engine has stopped, or too many wait for it");
+        pt_http_respond_error(request, 503, "checkpoint_failed", "%s",
+                              failure.code ? failure.text
+                                           : "the stream engine is stopping, or too many wait");
     }
 }
 
