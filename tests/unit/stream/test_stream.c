@@ -187,6 +187,33 @@ static int64_t ask(const struct place *place, const char *what)
     return answer;
 }
 
+static void add_minute(void *ctx, const struct pt_ledger_minute *minute)
+{
+    struct pt_ledger_counts *sum = ctx;
+
+    sum->accepted += minute->counts.accepted;
+    sum->stored += minute->counts.stored;
+    sum->duplicate += minute->counts.duplicate;
+}
+
+/* Its minutes and its totals say the same as the table. */
+static void check_ledger(const struct place *place, uint64_t distinct, uint64_t records)
+{
+    struct pt_ledger_summary summary;
+    struct pt_ledger_counts sum = {0};
+    struct pt_error err = {0};
+
+    PT_CHECK_OK(pt_stream_read_ledger(pt_io_posix(), place->state, 0, INT64_MAX, add_minute, &sum,
+                                      &summary, &err),
+                err);
+    assert_int_equal(sum.accepted, records);
+    assert_int_equal(sum.stored, distinct);
+    assert_int_equal(sum.duplicate, records - distinct);
+    assert_int_equal(summary.total.accepted, records);
+    assert_int_equal(summary.total.stored, distinct);
+    assert_int_equal(summary.total.duplicate, records - distinct);
+}
+
 static void check_table(const struct place *place, uint64_t distinct, uint64_t records)
 {
     struct pt_checkpoint_summary summary;
@@ -198,6 +225,7 @@ static void check_table(const struct place *place, uint64_t distinct, uint64_t r
     assert_int_equal(summary.duplicates, records - distinct);
     assert_int_equal(ask(place, "count(*)"), distinct);
     assert_int_equal(ask(place, "count(DISTINCT event_id)"), distinct);
+    check_ledger(place, distinct, records);
 }
 
 static void duplicates_are_dropped_also_across_restarts(void **state)
