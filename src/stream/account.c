@@ -303,28 +303,35 @@ static void label_row(const struct pt_sequence_row *row, char *labels, size_t by
     (void)snprintf(labels, bytes, "platform=\"%s\",build=\"%s\"", platform ? platform : "", build);
 }
 
-/* The rows that came first have metrics of their own, the others one together. */
+/* The first builds heard of have metrics of their own, all others one together. */
 static void show_quality(struct pt_account *account)
 {
     const struct pt_sequence *sequence = &account->sequence;
-    struct pt_sequence_row other = sequence->rows[0];
-    char labels[3 * PT_SEQUENCE_BUILD_BYTES_MAX];
+    static const struct pt_sequence_row none;
+    const struct pt_sequence_row *shown[PT_ACCOUNT_BUILDS] = {0};
+    struct pt_sequence_row other = {0};
 
-    if (sequence->row_count > METRIC_ROWS && sequence->row_count == PT_SEQUENCE_ROWS_MAX) {
-        return; /* rows change places from here on: /api/v1/quality has them all */
-    }
-    for (uint32_t i = 1; i < sequence->row_count; i++) {
+    for (uint32_t i = 0; i < sequence->row_count; i++) {
         const struct pt_sequence_row *row = &sequence->rows[i];
+        uint32_t at = 0;
 
-        if (i <= METRIC_ROWS) {
-            label_row(row, labels, sizeof(labels));
-            show_quality_row(account, labels, row);
-        } else {
-            other.events += row->events;
-            other.duplicates += row->duplicates;
-            other.missing += row->missing;
-            other.reordered += row->reordered;
+        while (at < account->build_count && account->builds[at].hash != row->hash) {
+            at++;
         }
+        if (i > 0 && at == account->build_count && at < PT_ACCOUNT_BUILDS) {
+            account->builds[at].hash = row->hash;
+            label_row(row, account->builds[at].labels, sizeof(account->builds[at].labels));
+            account->build_count++;
+        }
+        if (i > 0 && at < account->build_count) {
+            shown[at] = row;
+        } else {
+            pt_sequence_row_add(&other, row);
+        }
+    }
+    for (uint32_t i = 0; i < account->build_count; i++) {
+        /* One that is no longer told apart counts in the other row. */
+        show_quality_row(account, account->builds[i].labels, shown[i] ? shown[i] : &none);
     }
     show_quality_row(account, "platform=\"other\",build=\"other\"", &other);
 }
@@ -491,7 +498,10 @@ enum pt_code pt_account_prepare(struct pt_account *account, uint64_t number,
 
     pt_account_lock(account);
     pt_sequence_tidy(&account->sequence, account->windows.newest);
-    code = pt_ledger_put_away(&account->ledger, number, err);
+    pt_ledger_select(&account->ledger, number);
+    pt_account_unlock(account);
+    /* From here on it is only read, which handlers may do at the same time. */
+    code = pt_ledger_put_away(&account->ledger, err);
     if (!code) {
         pt_buf_reset(&account->sources_json);
         pt_jsonw_init(&w, &account->sources_json);
@@ -501,7 +511,6 @@ enum pt_code pt_account_prepare(struct pt_account *account, uint64_t number,
         pt_ledger_describe(&account->ledger, &w);
         code = encode_state(account, err);
     }
-    pt_account_unlock(account);
     if (!code && (account->sources_json.has_failed || account->ledger_json.has_failed ||
                   account->state_json.has_failed)) {
         code = pt_fail(err, PT_NO_MEMORY, "write the state");

@@ -19,6 +19,7 @@
 #include <pthread.h>
 
 #define PT_ACCOUNT_PIECE 64
+#define PT_ACCOUNT_BUILDS 32
 
 struct pt_account {
     struct pt_clock *clock; /* borrowed, as all of these */
@@ -43,6 +44,11 @@ struct pt_account {
     struct pt_ledger ledger;
     uint64_t checkpoint; /* number of the newest one in place */
     uint64_t log_offset; /* read so far */
+    struct {
+        uint64_t hash;
+        char labels[3 * PT_SEQUENCE_BUILD_BYTES_MAX];
+    } builds[PT_ACCOUNT_BUILDS]; /* builds with metrics of their own */
+    uint32_t build_count;
     struct pt_metric *in_flight;
     struct pt_metric *watermark_s;
 };

@@ -241,18 +241,22 @@ static void put_rows(struct pt_jsonw *w, const struct pt_ledger_row *rows, size_
     pt_jsonw_array_end(w);
 }
 
-enum pt_code pt_ledger_put_away(struct pt_ledger *ledger, uint64_t number, struct pt_error *err)
+void pt_ledger_select(struct pt_ledger *ledger, uint64_t number)
 {
-    struct pt_ledger_file file = {.number = number};
+    if (ledger->attempt != number) {
+        ledger->attempt = number;
+        ledger->put_away = arrange(ledger);
+    }
+}
+
+enum pt_code pt_ledger_put_away(const struct pt_ledger *ledger, struct pt_error *err)
+{
+    struct pt_ledger_file file = {.number = ledger->attempt};
     struct pt_buf text;
     struct pt_jsonw w;
     char *path = NULL;
     enum pt_code code = PT_OK;
 
-    if (ledger->attempt != number) {
-        ledger->attempt = number;
-        ledger->put_away = arrange(ledger);
-    }
     if (ledger->put_away == 0) {
         return PT_OK;
     }
@@ -262,7 +266,7 @@ enum pt_code pt_ledger_put_away(struct pt_ledger *ledger, uint64_t number, struc
     pt_jsonw_key(&w, "format");
     pt_jsonw_int(&w, LEDGER_FORMAT);
     pt_jsonw_key(&w, "checkpoint");
-    pt_jsonw_uint(&w, number);
+    pt_jsonw_uint(&w, ledger->attempt);
     pt_jsonw_key(&w, "minutes");
     put_rows(&w, ledger->rows, ledger->put_away);
     pt_jsonw_object_end(&w);

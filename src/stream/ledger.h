@@ -65,9 +65,11 @@ void pt_ledger_event(struct pt_ledger *ledger, bool is_new, bool is_late);
 enum pt_code pt_ledger_note(struct pt_ledger *ledger, int64_t now_us, uint64_t received,
                             uint64_t dead, struct pt_error *err) PT_MUST_USE;
 
-/* Put away the minutes of hours that are over, for checkpoint `number`. May be repeated. */
-enum pt_code pt_ledger_put_away(struct pt_ledger *ledger, uint64_t number,
-                                struct pt_error *err) PT_MUST_USE;
+/* Choose the minutes that checkpoint `number` puts away: those of hours that are over. Once a
+ * number. */
+void pt_ledger_select(struct pt_ledger *ledger, uint64_t number);
+/* Write the file of those that were chosen. May be repeated. */
+enum pt_code pt_ledger_put_away(const struct pt_ledger *ledger, struct pt_error *err) PT_MUST_USE;
 /* As a JSON object, for that checkpoint. */
 void pt_ledger_describe(const struct pt_ledger *ledger, struct pt_jsonw *w);
 /* That checkpoint is in place: nothing is in flight, and what was put away leaves memory. */

@@ -83,7 +83,7 @@ static uint16_t *row_slot(const struct pt_sequence *sequence, uint64_t hash)
     return &sequence->row_slots[at];
 }
 
-static void fold(struct pt_sequence_row *into, const struct pt_sequence_row *row)
+void pt_sequence_row_add(struct pt_sequence_row *into, const struct pt_sequence_row *row)
 {
     into->events += row->events;
     into->numbered += row->numbered;
@@ -104,7 +104,7 @@ static struct pt_sequence_row *make_room(struct pt_sequence *sequence)
             oldest = i;
         }
     }
-    fold(&sequence->rows[0], &sequence->rows[oldest]);
+    pt_sequence_row_add(&sequence->rows[0], &sequence->rows[oldest]);
     sequence->rows[oldest] = (struct pt_sequence_row){0};
     memset(sequence->row_slots, 0, ROW_SLOTS * sizeof(*sequence->row_slots));
     for (uint32_t i = 1; i < sequence->row_count; i++) {

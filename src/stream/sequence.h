@@ -87,6 +87,9 @@ void pt_sequence_add(struct pt_sequence *sequence, const struct pt_event *event,
 /* Close idle sessions, where there may be enough of them to pay. Before a checkpoint. */
 void pt_sequence_tidy(struct pt_sequence *sequence, int64_t minute);
 
+/* Add the counts of `row`. */
+void pt_sequence_row_add(struct pt_sequence_row *into, const struct pt_sequence_row *row);
+
 /* Parts per million of `of` and `part` together; 0 of 0 is 0. */
 uint64_t pt_parts_per_million(uint64_t part, uint64_t of);
 

@@ -123,8 +123,10 @@ static enum pt_code commit(struct world *world)
 {
     struct pt_buf text;
     struct pt_jsonw w;
-    enum pt_code code = pt_ledger_put_away(&world->ledger, world->number + 1, NULL);
+    enum pt_code code = PT_OK;
 
+    pt_ledger_select(&world->ledger, world->number + 1);
+    code = pt_ledger_put_away(&world->ledger, NULL);
     pt_buf_init(&text, 1 << 20);
     pt_jsonw_init(&w, &text);
     pt_jsonw_object(&w);
