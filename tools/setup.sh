@@ -3,8 +3,8 @@
 #
 # Looks first and installs only what is missing: packages of Debian 12 by apt-get (as root; anyone
 # else is told the command to have run), npm packages by the lock file in tools/deps, and, for the
-# tests, the Python packages of tests/interop/requirements.txt in .venv. Where nothing is missing it
-# prints nothing and needs no network. Tools that come from elsewhere (a Node of one's own) are taken
+# tests, the Python packages of tests/interop/requirements.txt in .venv and Apache Spark by
+# tests/interop/spark/pom.xml in .spark (200 MB). Where nothing is missing it prints nothing and needs no network. Tools that come from elsewhere (a Node of one's own) are taken
 # as they are: a thing is looked for by what it gives, not by its package.
 set -eu
 
@@ -74,6 +74,8 @@ find_missing() {
     if [ "$stage" = test ]; then
         need_command clang clang
         need_command strace strace
+        need_command openjdk-17-jre-headless java
+        need_command maven mvn
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need python3-venv
     fi
     if [ "$stage" = lint ]; then
@@ -169,9 +171,36 @@ install_python() {
     cp "$wanted" "$root/.venv/installed.txt"
 }
 
+# ---- Spark, for the test with Iceberg's own library ---------------------------
+
+# Every jar that the class path names is there, and it was made from this very pom.
+spark_is_whole() {
+    cmp -s "$root/tests/interop/spark/pom.xml" "$root/.spark/installed.xml" || return 1
+    tr ':' '\n' <"$root/.spark/classpath" | while read -r jar; do
+        [ -e "$jar" ] || exit 1
+    done
+}
+
+install_spark() {
+    wanted=$root/tests/interop/spark/pom.xml
+    [ -e "$wanted" ] || return 0
+    spark_is_whole && return 0
+    say "installing from Maven Central into .spark, by tests/interop/spark/pom.xml: Apache Spark with Iceberg"
+    rm -rf "$root/.spark"
+    mkdir -p "$root/.spark"
+    mvn -q -B -f "$wanted" "-Dmaven.repo.local=$root/.spark/repository" \
+        org.apache.maven.plugins:maven-dependency-plugin:3.6.1:build-classpath \
+        "-Dmdep.outputFile=$root/.spark/classpath" >"$root/.spark/maven.log" 2>&1 || {
+        tail -n 5 "$root/.spark/maven.log" >&2
+        fail "Maven could not resolve tests/interop/spark/pom.xml; see .spark/maven.log"
+    }
+    cp "$wanted" "$root/.spark/installed.xml"
+}
+
 install_packages
 check_node
 install_npm tools/deps "DuckDB (library and header)"
 if [ "$stage" = test ]; then
     install_python
+    install_spark
 fi

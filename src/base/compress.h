@@ -12,6 +12,7 @@
  */
 enum pt_code pt_gzip_decompress(struct pt_span data, struct pt_buf *out,
                                 struct pt_error *err) PT_MUST_USE;
+/* What follows the end is passed over: Avro's Python writers leave bytes of a checksum there. */
 enum pt_code pt_deflate_decompress(struct pt_span data, struct pt_buf *out,
                                    struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_zstd_decompress(struct pt_span data, struct pt_buf *out,

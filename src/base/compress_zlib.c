@@ -83,7 +83,7 @@ static enum pt_code decompress(struct pt_span data, int window, struct pt_buf *o
     while (!code && !is_done) {
         code = inflate_some(&stream, out, &is_done, err);
     }
-    if (!code && stream.avail_in > 0) {
+    if (!code && window == GZIP_WINDOW && stream.avail_in > 0) {
         code = pt_fail(err, PT_INVALID, "gzip: %u bytes stand behind the end", stream.avail_in);
     }
     inflateEnd(&stream);

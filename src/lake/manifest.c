@@ -196,24 +196,29 @@ enum pt_code pt_manifest_writer_create(struct pt_manifest_writer **writer_out,
 {
     struct pt_manifest_writer *writer = pt_alloc_zero(sizeof(*writer));
     char schema_id[16];
-    const struct pt_container_pair pairs[] = {
-        {"avro.schema", pt_span_str(entry_schema)}, {"schema", context->table_schema},
-        {"schema-id", pt_span_str(schema_id)},      {"partition-spec", pt_span_str(partition_spec)},
-        {"partition-spec-id", pt_span_str("0")},    {"format-version", pt_span_str("2")},
-        {"content", pt_span_str("data")},
-    };
     enum pt_code code = PT_OK;
 
     *writer_out = writer;
     if (!writer) {
         return pt_fail(err, PT_NO_MEMORY, "encode a manifest");
     }
+    snprintf(schema_id, sizeof(schema_id), "%d", context->schema_id);
     writer->context = context;
     writer->made = (struct pt_manifest){.sequence = context->sequence,
                                         .min_sequence = context->sequence,
                                         .added_snapshot_id = context->snapshot_id};
     code = pt_avro_init(&writer->set, pt_span_str(entry_schema), err);
     if (!code) {
+        const struct pt_container_pair pairs[] = {
+            {"avro.schema", pt_span_str(entry_schema)},
+            {"schema", context->table_schema},
+            {"schema-id", pt_span_str(schema_id)},
+            {"partition-spec", pt_span_str(partition_spec)},
+            {"partition-spec-id", pt_span_str("0")},
+            {"format-version", pt_span_str("2")},
+            {"content", pt_span_str("data")},
+        };
+
         code = pt_output_init(&writer->output, out, pairs, sizeof(pairs) / sizeof(pairs[0]), err);
     }
     return code;

@@ -11,7 +11,8 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 
-import { Server, cliOk, event, freshDir, root, sql } from '../e2e/support/server.mjs';
+import { Server, cliOk, freshDir, root, sql } from '../e2e/support/server.mjs';
+import { batch } from './lake_rows.mjs';
 
 const python = path.join(root, '.venv', 'bin', 'python');
 const script = path.join(root, 'tests', 'interop', 'pyiceberg_check.py');
@@ -24,23 +25,6 @@ async function runScript(...args) {
         assert.fail(`pyiceberg_check.py ${args.join(' ')}: ${error.stderr}${error.stdout}`);
     }
     return undefined;
-}
-
-function batch(round) {
-    const day = (ago) => new Date(Date.now() - ago * 86400e3).toISOString();
-    return Array.from({ length: 400 }, (_, i) => event({
-        event_name: ['session_start', 'level_end', 'purchase'][i % 3],
-        user_id: `player-${(round * 37 + i) % 150}`,
-        session_id: `session-${round}-${i % 20}`,
-        occurred_at: i % 10 === 0 ? day(1 + (i % 25)) : new Date().toISOString(),
-        seq: i % 4 === 0 ? undefined : i,
-        boot: i % 5 === 0 ? round : undefined,
-        install_id: i % 2 === 0 ? `install-${i}` : undefined,
-        platform: [undefined, 'ios', 'android', 'pc', 'console', 'web'][i % 6],
-        build_id: i % 7 === 0 ? undefined : `1.${i % 3}`,
-        mechanic_version: i % 9 === 0 ? 'm2' : undefined,
-        attributes: i % 8 === 0 ? undefined : { level: i, word: 'größe 日本 🎮', nested: { list: [i, null, 1.5] } },
-    }));
 }
 
 test('PyIceberg reads the same rows as playtrace query', async (t) => {

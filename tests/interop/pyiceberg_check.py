@@ -279,7 +279,8 @@ def main():
     out = {"snapshot_id": snapshot.snapshot_id if snapshot else None, "table": summary(columns)}
     failed = []
     if snapshot:
-        out["checkpoint"] = int(snapshot.summary["playtrace.checkpoint"])
+        # Another program's snapshot carries none.
+        out["checkpoint"] = int(snapshot.summary["playtrace.checkpoint"] or 0)
         said = int(snapshot.summary["total-records"])
         if said != len(columns["event_id"]):
             failed.append({"filter": "total-records of the summary", "rows": said,
