@@ -92,6 +92,18 @@
     X(lake, orphan_hours, INT, "72", 1, 87600,                                                     \
       "files that no snapshot names are deleted at this age; a writer may still be at younger "    \
       "ones")                                                                                      \
+    X(lake, compact, STRING, "on", 0, 0,                                                           \
+      "on: `serve` makes few sorted files of the table's many small ones; off: only "              \
+      "`playtrace lake compact` does")                                                             \
+    X(lake, compact_interval_ms, INT, "60000", 100, 86400000,                                      \
+      "time between looks at what there is to compact, and at what has expired")                   \
+    X(lake, compact_files_min, INT, "4", 2, 1000,                                                  \
+      "small files of about one size that a past day must have to be compacted")                   \
+    X(lake, compact_files_min_today, INT, "32", 2, 1000, "the same of the present day")            \
+    X(lake, compact_memory_bytes, INT, "536870912", 134217728, 1099511627776,                      \
+      "what a compaction may hold in memory; what does not fit goes to the disk")                  \
+    X(lake, target_file_bytes, INT, "134217728", 65536, 1099511627776,                             \
+      "size that compaction gives files; those below half of it are small")                        \
     X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \
     X(observe, log_level, STRING, "info", 0, 0, "debug, info, warn or error")
 

@@ -33,6 +33,9 @@ char *pt_host_real_path(const char *path, struct pt_error *err) PT_MUST_USE;
 /* Whether this process may make files in the directory. */
 bool pt_host_may_write(const char *dir);
 
+/* The calling thread is for work that can wait: others get the processor first. */
+void pt_host_thread_yield_cpu(void);
+
 /* How many descriptors process `pid` (0: this one) may have open now; 0 where that is not told. */
 uint64_t pt_host_descriptors_max(long pid);
 

@@ -102,6 +102,14 @@ uint64_t pt_host_descriptors_raise(void)
     return (uint64_t)limit.rlim_cur;
 }
 
+void pt_host_thread_yield_cpu(void)
+{
+    /* Linux counts niceness a thread; elsewhere it is the process's, and then nothing is done. */
+#ifdef __linux__
+    (void)setpriority(PRIO_PROCESS, 0, 10);
+#endif
+}
+
 long pt_host_pid(void)
 {
     return (long)getpid();

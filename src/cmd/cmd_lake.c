@@ -13,9 +13,11 @@ static const struct verb {
     const char *about;
 } verbs[] = {
     {"snapshots", pt_lake_verb_snapshots, "list the table's snapshots"},
+    {"compact", pt_lake_verb_compact, "make few sorted files of each day's many small ones"},
     {"expire", pt_lake_verb_expire, "take old snapshots out, delete files that none names"},
     {"verify", pt_lake_verb_verify, "hold metadata, manifests and data files to each other"},
     {"add-column", pt_lake_verb_add_column, "one optional column more; nothing is rewritten"},
+    {"location", pt_lake_verb_location, "where the table is, and which files may hold a user"},
 };
 
 static const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);

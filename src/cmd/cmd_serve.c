@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
+#include "cmd/serve_maintenance.h"
 #include "collect/collect.h"
 #include "flag/flag.h"
 #include "schema/registry.h"
@@ -37,6 +38,7 @@ struct node {
     struct pt_log *dead_letters;
     struct pt_lake *lake;
     struct pt_stream *stream;
+    struct pt_maintenance *maintenance; /* of the table */
     struct pt_collect *collect;
     struct pt_flags *flags;
     struct pt_flag_api *flag_api;
@@ -384,6 +386,19 @@ static enum pt_code open_keys(struct node *node, struct pt_error *err)
     return code;
 }
 
+static enum pt_code start_maintenance(struct node *node, struct pt_error *err)
+{
+    const struct pt_maintenance_parts parts = {
+        .io = pt_io_posix(),
+        .clock = pt_clock_system(),
+        .config = node->config,
+        .metrics = node->metrics,
+        .lake_dir = node->dir.lake,
+    };
+
+    return pt_maintenance_start(&node->maintenance, &parts, err);
+}
+
 static enum pt_code open_node(struct node *node, struct pt_error *err)
 {
     enum pt_code code = open_keys(node, err);
@@ -413,6 +428,9 @@ static enum pt_code open_node(struct node *node, struct pt_error *err)
     if (!code && node->stream) {
         code = pt_stream_start(node->stream, err);
     }
+    if (!code && node->stream) {
+        code = start_maintenance(node, err);
+    }
     if (!code) {
         code = pt_http_server_start(node->server, err);
     }
@@ -430,6 +448,7 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
     }
     pt_registry_api_stop(node->registry_api);
     pt_collect_close(node->collect);
+    pt_maintenance_stop(node->maintenance);
     if (node->stream) {
         code = pt_stream_stop(node->stream, err);
     }

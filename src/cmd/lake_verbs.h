@@ -8,8 +8,10 @@
 #define PT_CMD_LAKE_VERBS_H
 
 int pt_lake_verb_snapshots(int argc, char **argv);
+int pt_lake_verb_compact(int argc, char **argv);
 int pt_lake_verb_expire(int argc, char **argv);
 int pt_lake_verb_verify(int argc, char **argv);
+int pt_lake_verb_location(int argc, char **argv);
 int pt_lake_verb_add_column(int argc, char **argv);
 
 #endif

@@ -22,7 +22,7 @@ static const struct command commands[] = {
     {"stats", pt_cmd_stats, "power, tests, looks, posteriors: a line of JSON each"},
     {"flags", pt_cmd_flags, "evaluate and check flag definitions"},
     {"schema", pt_cmd_schema, "hold JSON to a JSON Schema"},
-    {"lake", pt_cmd_lake, "the Iceberg table: snapshots, expiry, checks, columns"},
+    {"lake", pt_cmd_lake, "the Iceberg table: snapshots, compaction, expiry, checks, place"},
     {"dlq", pt_cmd_dlq, "list the events that were refused, and why"},
     {"keys", pt_cmd_keys, "make, list and revoke API keys"},
     {"audit", pt_cmd_audit, "recount everything from the files; exit 1 on any difference"},

@@ -1,10 +1,10 @@
 /*
  * compact.c - many small files of a day become few big ones, sorted
  *
- * WHICH FILES. A file is small below half of the target size. Of a day the small ones are taken
- * from the smallest up until they have the target's size together; a file bigger than all those
- * before it together waits, so that a row is rewritten only when its file at least doubles: some
- * log2(target / first size) times in its life.
+ * WHICH FILES. A file is small below half of the target size. Of a day's small ones those of about
+ * the same size become one, where they are many enough, until they have the target's size together:
+ * a row is rewritten once for each step of that factor, and a big file not for each small one that
+ * comes late.
  *
  * ORDER. The new file is written under a name that was never used, synced, read back and compared,
  * its directory synced, then committed. What a crash leaves is named compact-….parquet and belongs
@@ -25,6 +25,7 @@
 #define TARGET_BYTES (UINT64_C(128) << 20)
 #define MEMORY_BYTES (UINT64_C(512) << 20)
 #define FILES_MIN 2
+#define SAME_SIZE 8 /* the greatest of a group is at most so many times the smallest */
 #define GROUP_FILES_MAX 1000
 #define DESCRIPTION_BYTES_MAX (1u << 20)
 
@@ -229,23 +230,18 @@ static bool next_group(const struct pt_compactor *compactor, int64_t today, size
         struct group group = {.sources = first};
         unsigned wanted = first->day < today ? options->files_min : options->files_min_today;
 
-        wanted = wanted < FILES_MIN ? FILES_MIN : wanted;
         for (const struct source *next = first;
              next < end && next->day == first->day && group.bytes < target_bytes(compactor) &&
-             group.count < GROUP_FILES_MAX;
+             group.count < GROUP_FILES_MAX &&
+             (options->is_thorough || next->bytes <= SAME_SIZE * first->bytes);
              next++) {
-            if (!options->is_thorough && group.count > 0 && next->bytes > 2 * group.bytes &&
-                group.count >= wanted) {
-                break;
-            }
             group.count++;
             group.rows += next->rows;
             group.bytes += next->bytes;
         }
         *at += group.count;
-        if (group.count >= wanted &&
-            (options->is_thorough || 3 * first[group.count - 1].bytes <= 2 * group.bytes ||
-             group.bytes >= target_bytes(compactor))) {
+        if (group.count >= FILES_MIN &&
+            (group.count >= wanted || group.bytes >= target_bytes(compactor))) {
             *group_out = group;
             return true;
         }

@@ -39,7 +39,7 @@ struct pt_compact_options {
     uint64_t memory_bytes;      /* 0: 512 MiB */
     unsigned files_min;         /* small files that a past day must have; 0: 2 */
     unsigned files_min_today;   /* the same of the present day, and of days to come */
-    bool is_thorough;           /* take files however much bigger than the others they are */
+    bool is_thorough;           /* take files together however different their sizes */
     bool has_day;               /* that day alone */
     int64_t day;
     bool is_dry_run;

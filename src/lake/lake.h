@@ -224,10 +224,23 @@ enum pt_code pt_lake_read_history(struct pt_io *io, const char *dir,
                                   struct pt_error *err) PT_MUST_USE;
 void pt_lake_history_release(struct pt_lake_history *history);
 
+struct pt_lake_place {
+    char *location;      /* as other programs name the table */
+    char *metadata_path; /* its current metadata file, which every Iceberg reader takes */
+    int64_t snapshot_id; /* 0: none */
+    uint64_t row_count;
+    uint64_t file_count;
+};
+
+/* PT_NOT_FOUND: there is no table. Pair with pt_lake_place_release(). */
+enum pt_code pt_lake_locate(struct pt_io *io, const char *dir, struct pt_lake_place *place_out,
+                            struct pt_error *err) PT_MUST_USE;
+void pt_lake_place_release(struct pt_lake_place *place);
+
 /*
  * As pt_lake_read(), but only the files that may hold the user: never one too few, now and then one
- * too many (docs/formats/lake.md). `files_out` counts the files of the whole snapshot. An index that
- * is missing is made.
+ * too many (docs/formats/lake.md). `files_out` counts the files of the whole snapshot. An index
+ * that is missing is made.
  */
 enum pt_code pt_lake_files_of_user(struct pt_io *io, const char *dir,
                                    const uint8_t user[PT_PSEUDONYM_BYTES],
