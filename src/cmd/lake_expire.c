@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ORPHAN_AGE_MIN_US (INT64_C(3600) * 1000000)
+
 /* "7d", "12h", "30m", "45s" in microseconds; false after the mistake was said. */
 static bool parse_age(const char *option, const char *text, int64_t *age_us_out)
 {
@@ -96,6 +98,12 @@ int pt_lake_verb_expire(int argc, char **argv)
     if ((age && !parse_age("--older-than", age, &rule.age_us)) ||
         (orphan_age && !parse_age("--orphans-older-than", orphan_age, &rule.orphan_age_us)) ||
         (keep && !pt_cmd_parse_int("lake expire: --keep", keep, 1, UINT32_MAX, &number))) {
+        return PT_EXIT_USAGE;
+    }
+    if (orphan_age && rule.orphan_age_us < ORPHAN_AGE_MIN_US) {
+        pt_cmd_say("lake expire: --orphans-older-than %s: at least 1h, because a commit that is "
+                   "under way has files that no snapshot names yet",
+                   orphan_age);
         return PT_EXIT_USAGE;
     }
     rule.kept_max = keep ? (uint32_t)number : rule.kept_max;

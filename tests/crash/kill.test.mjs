@@ -2,8 +2,8 @@
 //
 // Method: several senders keep batches under way; they retry the events of a batch that got no answer, as
 // the SDK does, and now and then send again what was acknowledged long ago. Each round starts `serve` on
-// the same directory and kills it: under load, while it starts, while it stops, while it compacts and
-// expires, while a backup is taken, and the backup itself. Checkpoints come every few tens of
+// the same directory and kills it: under load, while it starts, while it stops, while the table is
+// compacted or old snapshots expire, while a backup is taken; and kills those that do it. Checkpoints come every few tens of
 // milliseconds, so that kills fall into commits too. After every 200 rounds each event_id that a 202
 // acknowledged must be in the table exactly once, nothing else may be, and the audit must balance;
 // so must some of the backups, restored, with all that was acknowledged before they began.
@@ -132,6 +132,31 @@ class Chapter {
         assert.equal(signal, 'SIGKILL', `it ended by itself: ${stderr}`);
     }
 
+    // Another process works on the table; it is killed, or the server is, or both go on.
+    beside(args) {
+        return this.underLoad(async (server) => {
+            const { child, ended } = launch([...args, '--data', this.dir]);
+            const choice = this.random();
+            await Promise.race([ended, choice < 0.7 ? sleep(this.random() * 100 * patience) : ended]);
+            if (choice < 0.35) {
+                child.kill('SIGKILL');
+            } else if (choice < 0.7) {
+                await server.kill();
+            }
+            const { code, signal, stderr } = await ended;
+            assert.ok(code === 0 || signal === 'SIGKILL' || !/corrupt|damaged|missing|gone/i.test(stderr),
+                `${args.join(' ')}: ${stderr}`);
+        });
+    }
+
+    expire() {
+        return this.beside(['lake', 'expire', '--keep', '3']);
+    }
+
+    compact() {
+        return this.beside(['lake', 'compact']);
+    }
+
     // A third of the backups is killed, and a third of the servers meanwhile.
     backup() {
         return this.underLoad(async (server) => {
@@ -180,13 +205,17 @@ class Chapter {
         fs.rmSync(to, { recursive: true });
     }
 
+    // The kinds of a round with their weights; what there is nothing for yet is `load`.
+    choose() {
+        const weights = { load: 36, start: 14, stop: 14, backup: 14, expire: 10, compact: 10, restore: 2 };
+        let at = this.random() * Object.values(weights).reduce((sum, weight) => sum + weight);
+        const [kind] = Object.entries(weights).find(([, weight]) => (at -= weight) < 0);
+        return (kind === 'restore' && this.backups.length === 0) || !(verbs[kind] ?? true) ? 'load' : kind;
+    }
+
     async play(count) {
         for (let round = 0; round < count; round++) {
-            const choice = this.random();
-            const kind = choice < 0.5 ? 'load'
-                : choice < 0.65 ? 'start'
-                    : choice < 0.8 ? 'stop'
-                        : choice < 0.98 || this.backups.length === 0 ? 'backup' : 'restore';
+            const kind = this.choose();
             this.kinds[kind] = (this.kinds[kind] ?? 0) + 1;
             await this[kind]();
         }
@@ -229,6 +258,9 @@ async function assertBalances(dir) {
     const audit = await cli(['audit', '--data', dir]);
     assert.equal(audit.code, 0, audit.stdout + audit.stderr);
 }
+
+const { stdout: help } = await cli(['lake', '--help']);
+const verbs = { compact: /^ +compact /m.test(help) };
 
 for (let number = 0; number * chapterRounds < rounds; number++) {
     const count = Math.min(chapterRounds, rounds - number * chapterRounds);

@@ -16,7 +16,8 @@ enum step_kind {
     RESTART,        /* stop and start, as SIGTERM does */
     COMPACT,        /* all small files of each day into one */
     COMPACT_BESIDE, /* the same in a thread, while events `first` … are sent and committed */
-    EXPIRE
+    EXPIRE,         /* all snapshots but two, and every file that none names */
+    EXPIRE_BESIDE,  /* all snapshots but one in a thread, while events are sent as above */
 };
 
 struct step {
@@ -27,15 +28,22 @@ struct step {
 };
 
 static const struct step script[] = {
-    {SEND, 0, 4, 1},       {CHECKPOINT, 0, 0, 0},      {SEND, 0, 4, 0}, /* the same again */
-    {SEND, 4, 3, 0},       {CHECKPOINT, 0, 0, 0},      {SEND, 2, 6, 0},    {CHECKPOINT, 0, 0, 0},
-    {SEND, 8, 2, 1},       {CHECKPOINT, 0, 0, 0},      {SEND, 10, 2, 0},   {SEND, 10, 2, 0},
-    {CHECKPOINT, 0, 0, 0}, {WAIT, 0, 50, 0}, /* over the hour's edge */
-    {SEND, 9, 6, 0},       {CHECKPOINT, 0, 0, 0},      {RESTART, 0, 0, 0}, {SEND, 0, 16, 0},
-    {CHECKPOINT, 0, 0, 0}, {COMPACT, 0, 0, 0},         {SEND, 14, 4, 0},   {CHECKPOINT, 0, 0, 0},
-    {EXPIRE, 0, 0, 0},     {COMPACT_BESIDE, 16, 3, 0}, {WAIT, 0, 70, 0},   {SEND, 18, 2, 1},
-    {CHECKPOINT, 0, 0, 0}, {SEND, 20, 2, 0}, /* left for the restart to find */
-    {RESTART, 0, 0, 0},    {SEND, 0, 24, 0},
+    {SEND, 0, 4, 1},           {CHECKPOINT, 0, 0, 0},
+    {SEND, 0, 4, 0}, /* the same again */
+    {SEND, 4, 3, 0},           {CHECKPOINT, 0, 0, 0},
+    {SEND, 2, 6, 0},           {CHECKPOINT, 0, 0, 0},
+    {SEND, 8, 2, 1},           {CHECKPOINT, 0, 0, 0},
+    {SEND, 10, 2, 0},          {SEND, 10, 2, 0},
+    {CHECKPOINT, 0, 0, 0},     {WAIT, 0, 50, 0}, /* over the hour's edge */
+    {SEND, 9, 6, 0},           {CHECKPOINT, 0, 0, 0},
+    {RESTART, 0, 0, 0},        {SEND, 0, 16, 0},
+    {CHECKPOINT, 0, 0, 0},     {COMPACT, 0, 0, 0},
+    {SEND, 14, 4, 0},          {CHECKPOINT, 0, 0, 0},
+    {EXPIRE, 0, 0, 0},         {COMPACT_BESIDE, 16, 3, 0},
+    {EXPIRE_BESIDE, 17, 3, 0}, {WAIT, 0, 70, 0},
+    {SEND, 18, 2, 1},          {CHECKPOINT, 0, 0, 0},
+    {SEND, 20, 2, 0}, /* left for the restart to find */
+    {RESTART, 0, 0, 0},        {SEND, 0, 24, 0},
 };
 
 /* ---- playing it ---- */
@@ -58,12 +66,32 @@ static void *compact(void *arg)
     return NULL;
 }
 
-static void compact_beside(struct world *w, const struct step *step)
+static void expire(struct world *w, const struct pt_lake_expiry *rule)
+{
+    struct pt_lake *lake = NULL;
+    struct pt_lake_expired expired;
+    struct pt_error err = {0};
+    enum pt_code code = pt_lake_open(&lake, w->io, &w->clock, w->lake_dir, &err);
+
+    if (!code) {
+        code = pt_lake_expire(lake, rule, &expired, &err);
+    }
+    pt_lake_close(lake);
+    w->expiries += code == PT_OK && expired.snapshots > 0;
+}
+
+static void *expire_most(void *arg)
+{
+    expire(arg, &(struct pt_lake_expiry){.age_us = -1, .kept_max = 1, .orphan_age_us = -1});
+    return NULL;
+}
+
+static void play_beside(struct world *w, const struct step *step, void *(*other)(void *arg))
 {
     pthread_t thread;
     struct pt_error err = {0};
 
-    PT_CHECK(pthread_create(&thread, NULL, compact, w) == 0);
+    PT_CHECK(pthread_create(&thread, NULL, other, w) == 0);
     for (unsigned i = 0; i < step->count; i++) {
         (void)send_events(w, step->first + i, 1, 0);
         (void)!pt_stream_checkpoint(w->stream, &err);
@@ -96,9 +124,15 @@ static void play_step(struct world *w, const struct step *step, bool restarts_on
         (void)compact(w);
         break;
     case COMPACT_BESIDE:
-        compact_beside(w, step);
+        play_beside(w, step, compact);
         break;
     case EXPIRE:
+        /* Nobody commits meanwhile, so that no file is too young. */
+        expire(w, &(struct pt_lake_expiry){.age_us = -1, .kept_max = 2, .orphan_age_us = 0});
+        break;
+    case EXPIRE_BESIDE:
+        play_beside(w, step, expire_most);
+        break;
     case RESTART:
         break;
     }

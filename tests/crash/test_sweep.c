@@ -22,7 +22,8 @@ static bool play_once(enum pt_trouble trouble, enum pt_code failure, enum pt_los
     pt_powercut_plan(w.cut, trouble, nth, failure);
     play(&w, 0, trouble != PT_TROUBLE_FROM);
     has_fired = pt_powercut_fired(w.cut);
-    PT_CHECK(has_fired || w.compactions == 2); /* a script that is not played proves nothing */
+    /* A script that is not played proves nothing. */
+    PT_CHECK(has_fired || (w.compactions >= 1 && w.expiries >= 1));
     (void)snprintf(place, sizeof(place), "call %u: %s", nth, pt_powercut_met(w.cut));
     pt_powercut_cut(w.cut, loss, pt_test_seed() + nth);
     check_promise(&w);

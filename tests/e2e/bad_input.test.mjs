@@ -169,7 +169,7 @@ test('a manifest is cut short: named, nothing is deleted, what is new is not los
     }
     fs.truncateSync(file, 300);
     const before = dataFiles(dir);
-    const expire = await cli(['lake', 'expire', '--data', dir, '--keep', '1', '--orphans-older-than', '0h']);
+    const expire = await cli(['lake', 'expire', '--data', dir, '--keep', '1', '--orphans-older-than', '1h']);
     assert.equal(expire.code, 1);
     assert.ok(expire.stderr.includes(name), expire.stderr);
     assert.deepEqual(dataFiles(dir), before, 'who cannot read what is named deletes nothing');
@@ -204,6 +204,32 @@ test('a table of a newer format of Iceberg is not touched', async (t) => {
     assert.equal(newestVersion(dir), Number(/v(\d+)/.exec(path.basename(file))[1]));
     fs.writeFileSync(file, whole);
     await assertBalanced(dir, 30);
+});
+
+test('lake expire beside a server that commits: no file of a commit that is under way goes', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir, { env: { PLAYTRACE_STREAM_CHECKPOINT_MS: '10' } });
+    for (const age of ['0h', '59m', '3599s']) {
+        const refused = await cli(['lake', 'expire', '--data', dir, '--orphans-older-than', age]);
+        assert.equal(refused.code, 2, age);
+        assert.match(refused.stderr, /at least 1h, because a commit that is under way has files/);
+    }
+    let sent = 0;
+    let isOver = false;
+    const sending = (async () => {
+        while (!isOver) {
+            assert.equal((await server.send(events(20))).status, 202);
+            sent += 20;
+        }
+    })();
+    for (let i = 0; i < 10; i++) {
+        await cliOk(['lake', 'expire', '--data', dir, '--keep', '2', '--orphans-older-than', '1h']);
+    }
+    isOver = true;
+    await sending;
+    await server.checkpoint();
+    await server.stop();
+    await assertBalanced(dir, sent);
 });
 
 test("another program's snapshot on the table: built upon, and its number is our last", async (t) => {
