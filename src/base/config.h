@@ -78,6 +78,8 @@
     X(stream, checkpoint_ms, INT, "10000", 10, 3600000, "time between checkpoints")                \
     X(stream, checkpoint_rows, INT, "250000", 1, 10000000, "rows that force a checkpoint")         \
     X(stream, dedup_hours, INT, "24", 1, 720, "how long an event_id is remembered")                \
+    X(stream, dedup_mode, STRING, "exact", 0, 0,                                                   \
+      "exact, or approximate: less disk, and a new event in about 2000 is dropped")                \
     X(stream, watermark_delay_ms, INT, "120000", 0, 86400000,                                      \
       "how far the watermark stays behind the newest event time")                                  \
     X(stream, live_minutes, INT, "60", 5, 1440, "live windows kept, minutes")                      \

@@ -41,25 +41,38 @@ static bool is_live(const struct pt_filter *filter, uint8_t tag)
     return (uint8_t)(filter->now - tag) <= filter->span;
 }
 
-/* A full line loses what is older than the window; once a tag is enough. */
+static uint8_t older(const struct pt_filter *filter, uint8_t a, uint8_t b)
+{
+    return (uint8_t)(filter->now - a) > (uint8_t)(filter->now - b) ? a : b;
+}
+
+/*
+ * A line loses what is older than the window. Both lines are swept before they are compared:
+ * entries that only look like a load would send new ones to lines that are full in truth.
+ */
 static void sweep(const struct pt_filter *filter, struct pt_filter_line *line)
 {
-    uint8_t kept = 0;
+    unsigned kept = 0;
+    uint8_t oldest = filter->now;
 
-    if (line->count < PT_FILTER_SLOTS || line->swept == filter->now) {
+    if (line->count == 0 || is_live(filter, line->oldest)) {
         return;
     }
-    for (unsigned i = 0; i < PT_FILTER_SLOTS; i++) {
-        if (is_live(filter, line->tags[i])) {
-            line->prints[kept] = line->prints[i];
-            line->tags[kept++] = line->tags[i];
+    for (unsigned i = 0; i < line->count; i++) {
+        uint8_t tag = line->tags[i];
+
+        line->prints[kept] = line->prints[i];
+        line->tags[kept] = tag;
+        if (is_live(filter, tag)) {
+            oldest = older(filter, oldest, tag);
+            kept++;
         }
     }
-    for (unsigned i = kept; i < PT_FILTER_SLOTS; i++) {
+    for (unsigned i = kept; i < line->count; i++) {
         line->prints[i] = 0;
     }
-    line->count = kept;
-    line->swept = filter->now;
+    line->count = (uint8_t)kept;
+    line->oldest = oldest;
 }
 
 bool pt_filter_add(struct pt_filter *filter, uint64_t hash, uint8_t tag)
@@ -77,6 +90,7 @@ bool pt_filter_add(struct pt_filter *filter, uint64_t hash, uint8_t tag)
     if (line->count == PT_FILTER_SLOTS) {
         return false;
     }
+    line->oldest = line->count ? older(filter, line->oldest, tag) : tag;
     line->prints[line->count] = print;
     line->tags[line->count++] = tag;
     return true;

@@ -26,7 +26,7 @@ struct pt_filter_line {
     uint16_t prints[PT_FILTER_SLOTS]; /* 0: empty; filled from the front */
     uint8_t tags[PT_FILTER_SLOTS];
     uint8_t count;
-    uint8_t swept;
+    uint8_t oldest; /* of the tags; without entries it says nothing */
     uint8_t spare[2];
 };
 

@@ -2,8 +2,10 @@
  * id.h - an event id as two numbers, its seeded hash, and its order
  *
  * Ids are ordered as their sixteen bytes are, so UUIDv7 ids stand in the order of their time. The
- * hash is strongly universal (multiply-shift over 32-bit words, Dietzfelbinger 1996): whoever does
- * not know the seed cannot choose ids that collide more often than chance.
+ * hash is strongly universal (multiply-shift over 32-bit words, Dietzfelbinger 1996), so whoever
+ * does not know the seed cannot choose two ids that collide more often than by chance; a mixer
+ * behind it (splitmix64's) keeps many ids in a pattern, such as a counter, from crowding some
+ * lines.
  */
 #ifndef PT_STREAM_ID_H
 #define PT_STREAM_ID_H
@@ -70,8 +72,11 @@ static inline uint64_t pt_id_hash(const struct pt_id_key *key, struct pt_id id)
     uint64_t d = id.lo & UINT32_MAX;
     uint64_t high = w[0] * a + w[1] * b + w[2] * c + w[3] * d + w[4];
     uint64_t low = w[5] * a + w[6] * b + w[7] * c + w[8] * d + w[9];
+    uint64_t z = (high & ~(uint64_t)UINT32_MAX) | low >> 32;
 
-    return (high & ~(uint64_t)UINT32_MAX) | low >> 32;
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
 }
 
 /* Sort ascending; `spare` has room for `count` too. Linear but for ids that nearly all agree. */

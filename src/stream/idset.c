@@ -103,28 +103,12 @@ enum pt_code pt_runs_add(struct pt_runs *runs, struct pt_run *run, struct pt_err
 
 /* ---- loading ---- */
 
-static enum pt_code load_run(struct pt_idset *set, struct pt_json entry, struct pt_error *err)
+static enum pt_code open_run(struct pt_idset *set, const char *name, int64_t count,
+                             struct pt_error *err)
 {
-    struct pt_span name;
-    int64_t count = 0;
-    char *text = NULL;
     struct pt_run *run = NULL;
-    enum pt_code code = PT_OK;
+    enum pt_code code = pt_run_open(&run, set->io, set->dir, name, err);
 
-    if (pt_json_type(entry) != PT_JSON_OBJECT || !pt_json_member_string(entry, "file", &name) ||
-        !pt_json_member_int(entry, "count", &count)) {
-        return pt_fail(err, PT_CORRUPT, "the checkpoint's list of id runs is not readable");
-    }
-    text = pt_strndup((const char *)name.data, name.size);
-    if (!text) {
-        return pt_fail(err, PT_NO_MEMORY, "load id runs");
-    }
-    code = pt_run_open(&run, set->io, set->dir, text, err);
-    if (code == PT_NOT_FOUND) {
-        code = pt_fail(err, PT_CORRUPT, "id run %s/%s, which the checkpoint names, is missing",
-                       set->dir, text);
-    }
-    pt_free(text);
     if (!code && run->header.count != (uint64_t)count) {
         code = pt_fail(err, PT_CORRUPT, "id run %s holds %llu ids, the checkpoint says %lld",
                        run->path, (unsigned long long)run->header.count, (long long)count);
@@ -150,6 +134,46 @@ static enum pt_code load_run(struct pt_idset *set, struct pt_json entry, struct 
     return PT_OK;
 }
 
+/* Runs of version 1 are passed over at first and renewed then: their seed is that of the others. */
+static enum pt_code load_run(struct pt_idset *set, struct pt_json entry, bool takes_old,
+                             struct pt_error *err)
+{
+    struct pt_span name;
+    int64_t count = 0;
+    char *text = NULL;
+    bool is_old = false;
+    enum pt_code code = PT_OK;
+
+    if (pt_json_type(entry) != PT_JSON_OBJECT || !pt_json_member_string(entry, "file", &name) ||
+        !pt_json_member_int(entry, "count", &count)) {
+        return pt_fail(err, PT_CORRUPT, "the checkpoint's list of id runs is not readable");
+    }
+    text = pt_strndup((const char *)name.data, name.size);
+    if (!text) {
+        return pt_fail(err, PT_NO_MEMORY, "load id runs");
+    }
+    for (size_t i = 0; i < set->runs.count && takes_old; i++) {
+        if (strcmp(set->runs.items[i]->name, text) == 0) {
+            goto out;
+        }
+    }
+    code = pt_run_is_old(set->io, set->dir, text, &is_old, err);
+    if (!code && is_old && takes_old) {
+        code = pt_run_renew(set->io, set->dir, text, set->key.seed, err);
+    }
+    if (!code && (!is_old || takes_old)) {
+        code = open_run(set, text, count, err);
+    }
+    if (code == PT_NOT_FOUND) {
+        code = pt_fail(err, PT_CORRUPT, "id run %s/%s, which the checkpoint names, is missing",
+                       set->dir, text);
+    }
+
+out:
+    pt_free(text);
+    return code;
+}
+
 enum pt_code pt_idset_load(struct pt_idset *set, struct pt_json runs, struct pt_error *err)
 {
     struct pt_filter filter;
@@ -157,7 +181,14 @@ enum pt_code pt_idset_load(struct pt_idset *set, struct pt_json runs, struct pt_
 
     pt_assert(set->runs.count == 0 && set->open.count == 0);
     for (struct pt_json_iter it = pt_json_iterate(runs); pt_json_next(&it);) {
-        code = load_run(set, it.value, err);
+        code = load_run(set, it.value, false, err);
+        if (code) {
+            return code;
+        }
+    }
+    for (struct pt_json_iter it = pt_json_iterate(runs);
+         set->runs.count < pt_json_count(runs) && pt_json_next(&it);) {
+        code = load_run(set, it.value, true, err);
         if (code) {
             return code;
         }
@@ -357,6 +388,33 @@ void pt_idset_stats(const struct pt_idset *set, struct pt_idset_stats *stats_out
         stats_out->memory_bytes += header->file_bytes - header->index_at;
     }
     stats_out->false_rate = pt_filter_false_rate(&set->filter, stats_out->ids + set->open.count);
+}
+
+static void report(struct pt_metrics *metrics, enum pt_metric_kind kind, const char *name,
+                   uint64_t value, const char *help)
+{
+    pt_metric_set(pt_metrics_get(metrics, kind, name, NULL, help), (int64_t)value);
+}
+
+void pt_idset_report(const struct pt_idset *set, struct pt_metrics *metrics)
+{
+    struct pt_idset_stats stats;
+
+    pt_idset_stats(set, &stats);
+    report(metrics, PT_GAUGE, "playtrace_dedup_ids", stats.ids, "event ids that are remembered");
+    report(metrics, PT_GAUGE, "playtrace_dedup_runs", stats.runs, "files they are kept in");
+    report(metrics, PT_GAUGE, "playtrace_dedup_disk_bytes", stats.disk_bytes, "bytes of the files");
+    report(metrics, PT_GAUGE, "playtrace_dedup_memory_bytes", stats.memory_bytes,
+           "bytes of memory for them");
+    report(metrics, PT_GAUGE, "playtrace_dedup_false_ppm", (uint64_t)(stats.false_rate * 1e6),
+           "of a million new ids, how many the filter takes for seen ones; dropped in approximate "
+           "mode only");
+    report(metrics, PT_COUNTER, "playtrace_dedup_block_reads_total", stats.block_reads,
+           "blocks of ids read to decide");
+    report(metrics, PT_COUNTER, "playtrace_dedup_merges_total", stats.merges,
+           "merges of runs that were taken");
+    report(metrics, PT_COUNTER, "playtrace_dedup_merge_failures_total", stats.merge_failures,
+           "merges of runs that failed; each is tried again");
 }
 
 void pt_idset_wait_merge(struct pt_idset *set)

@@ -18,6 +18,7 @@
 #include "wire/uuid.h"
 
 struct pt_idset;
+struct pt_metrics;
 
 /* `dir` holds the run files; created where absent. */
 enum pt_code pt_idset_open(struct pt_idset **set_out, struct pt_io *io, const char *dir,
@@ -94,5 +95,8 @@ struct pt_idset_stats {
     double false_rate;       /* how likely the filter takes a new id for a seen one */
 };
 void pt_idset_stats(const struct pt_idset *set, struct pt_idset_stats *stats_out);
+
+/* The same as metrics, playtrace_dedup_…. */
+void pt_idset_report(const struct pt_idset *set, struct pt_metrics *metrics);
 
 #endif

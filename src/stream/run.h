@@ -164,6 +164,16 @@ static inline enum pt_code pt_run_cursor_next(struct pt_run_cursor *cursor, stru
  */
 enum pt_code pt_run_verify(const struct pt_run *run, struct pt_error *err) PT_MUST_USE;
 
+/* ---- version 1: run_old.c ---- */
+
+/* Whether DIR/NAME is a run of version 1. */
+enum pt_code pt_run_is_old(struct pt_io *io, const char *dir, const char *name, bool *is_old_out,
+                           struct pt_error *err) PT_MUST_USE;
+
+/* Verify a run of version 1 and put the same ids as version 2 in its place, durably. */
+enum pt_code pt_run_renew(struct pt_io *io, const char *dir, const char *name, uint64_t seed,
+                          struct pt_error *err) PT_MUST_USE;
+
 /* ---- inside the format: run_block.c ---- */
 
 /* Pack; returns the bytes written at `out` (room for PT_RUN_BLOCK_BYTES_MAX). */

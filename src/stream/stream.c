@@ -237,6 +237,7 @@ static void tidy(struct pt_stream *stream)
         /* It costs space, not truth, and the next checkpoint tries again. */
         pt_log_line(PT_LOG_WARN, "stream", NULL, "old state was not removed: %s", err.text);
     }
+    pt_idset_report(stream->set, stream->parts.metrics);
 }
 
 static enum pt_code write_checkpoint(struct pt_stream *stream, struct pt_error *err)
@@ -445,6 +446,11 @@ static void wait_for_work(struct pt_stream *stream)
     }
 }
 
+static bool is_approximate(const struct pt_config *config)
+{
+    return strcmp(pt_config_string(config, PT_CONFIG_stream_dedup_mode), "approximate") == 0;
+}
+
 /* The rest of recovery, which takes the longer the more there is: the front door is open already.
  */
 static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
@@ -454,6 +460,9 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
 
     if (stream->now.number) {
         code = pt_idset_load(stream->set, stream->runs_found, err);
+    }
+    if (!code && is_approximate(stream->parts.config)) {
+        pt_idset_set_approximate(stream->set);
     }
     if (!code) {
         code = pt_idset_remove_stale(stream->set, err);
@@ -687,6 +696,12 @@ enum pt_code pt_stream_open(struct pt_stream **stream_out, const struct pt_strea
     }
     if (!code) {
         code = read_checkpoint(stream, err);
+    }
+    if (!code && !is_approximate(parts->config) &&
+        strcmp(pt_config_string(parts->config, PT_CONFIG_stream_dedup_mode), "exact") != 0) {
+        code =
+            pt_fail(err, PT_INVALID, "stream.dedup_mode is \"%s\"; it may be exact or approximate",
+                    pt_config_string(parts->config, PT_CONFIG_stream_dedup_mode));
     }
     pt_free(ids_dir);
     if (code) {
