@@ -138,7 +138,7 @@ static bool answer(struct desk *desk, struct pt_json root, const struct stats_fu
     return print_answer(desk);
 }
 
-static bool take_line(void *ctx, struct pt_span line)
+static bool take_line(void *ctx, uint64_t number, struct pt_span line)
 {
     struct desk *desk = ctx;
     struct pt_error err = {0};
@@ -147,7 +147,7 @@ static bool take_line(void *ctx, struct pt_span line)
     struct pt_json inputs;
     const struct stats_function *function = NULL;
 
-    desk->line++;
+    desk->line = number;
     if (pt_json_parse(desk->parser, line, &root, NULL, &err)) {
         return refuse(desk, (struct pt_json){0}, err.text);
     }
@@ -226,8 +226,8 @@ int pt_cmd_stats(int argc, char **argv)
         pt_cmd_say("stats: no memory");
         status = PT_EXIT_FAILED;
     } else {
-        status =
-            is_list ? list(&desk) : pt_cmd_each_line("stats", LINE_BYTES_MAX, take_line, &desk);
+        status = is_list ? list(&desk)
+                         : pt_cmd_each_numbered_line("stats", LINE_BYTES_MAX, take_line, &desk);
     }
     pt_json_parser_destroy(desk.parser);
     pt_arena_release(&desk.arena);

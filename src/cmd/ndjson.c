@@ -22,9 +22,22 @@ static bool is_blank(struct pt_span line)
     return true;
 }
 
+/* Who takes the lines, in one of the two forms. */
+struct taker {
+    bool (*take)(void *ctx, struct pt_span line);
+    bool (*take_numbered)(void *ctx, uint64_t number, struct pt_span line);
+    void *ctx;
+    uint64_t number;
+};
+
+static bool take_one(struct taker *taker, struct pt_span line)
+{
+    return taker->take ? taker->take(taker->ctx, line)
+                       : taker->take_numbered(taker->ctx, taker->number, line);
+}
+
 /* Takes the whole lines of `text` and keeps the rest; `is_last` takes that too. */
-static bool take_lines(struct pt_buf *text, bool is_last,
-                       bool (*take)(void *ctx, struct pt_span line), void *ctx)
+static bool take_lines(struct pt_buf *text, bool is_last, struct taker *taker)
 {
     size_t at = 0;
 
@@ -37,7 +50,8 @@ static bool take_lines(struct pt_buf *text, bool is_last,
         }
         line = pt_span_of(text->data + at, end ? (size_t)(end - text->data) - at : text->size - at);
         at += line.size + (end ? 1 : 0);
-        if (!is_blank(line) && !take(ctx, line)) {
+        taker->number++;
+        if (!is_blank(line) && !take_one(taker, line)) {
             return false;
         }
     }
@@ -46,8 +60,7 @@ static bool take_lines(struct pt_buf *text, bool is_last,
     return true;
 }
 
-int pt_cmd_each_line(const char *what, size_t line_bytes_max,
-                     bool (*take)(void *ctx, struct pt_span line), void *ctx)
+static int each_line(const char *what, size_t line_bytes_max, struct taker *taker)
 {
     struct pt_buf text;
     int status = PT_EXIT_OK;
@@ -73,10 +86,27 @@ int pt_cmd_each_line(const char *what, size_t line_bytes_max,
         text.size += (size_t)bytes;
         memset(text.data + text.size, 0, PT_JSON_PADDING);
         is_last = bytes == 0;
-        if (!take_lines(&text, is_last, take, ctx) || fflush(stdout) != 0) {
+        if (!take_lines(&text, is_last, taker) || fflush(stdout) != 0) {
             status = PT_EXIT_FAILED;
         }
     }
     pt_buf_release(&text);
     return status;
+}
+
+int pt_cmd_each_line(const char *what, size_t line_bytes_max,
+                     bool (*take)(void *ctx, struct pt_span line), void *ctx)
+{
+    struct taker taker = {.take = take, .ctx = ctx};
+
+    return each_line(what, line_bytes_max, &taker);
+}
+
+int pt_cmd_each_numbered_line(const char *what, size_t line_bytes_max,
+                              bool (*take)(void *ctx, uint64_t number, struct pt_span line),
+                              void *ctx)
+{
+    struct taker taker = {.take_numbered = take, .ctx = ctx};
+
+    return each_line(what, line_bytes_max, &taker);
 }

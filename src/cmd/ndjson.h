@@ -16,4 +16,9 @@
 int pt_cmd_each_line(const char *what, size_t line_bytes_max,
                      bool (*take)(void *ctx, struct pt_span line), void *ctx);
 
+/* The same, and tells each line's number: from 1, blank lines counted, as an editor shows it. */
+int pt_cmd_each_numbered_line(const char *what, size_t line_bytes_max,
+                              bool (*take)(void *ctx, uint64_t number, struct pt_span line),
+                              void *ctx);
+
 #endif

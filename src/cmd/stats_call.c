@@ -346,7 +346,7 @@ static bool is_array_of(struct stats_call *call, const char *name, const char *k
         return false;
     }
     if (pt_json_count(value) < min || pt_json_count(value) > max) {
-        stats_fail(call, "%s: %u elements; there are %zu to %zu", name, pt_json_count(value), min,
+        stats_fail(call, "%s: %u elements; %zu to %zu are wanted", name, pt_json_count(value), min,
                    max);
         return false;
     }
@@ -479,6 +479,8 @@ void stats_put_value(struct pt_jsonw *w, double value)
 {
     if (isinf(value)) {
         pt_jsonw_str(w, value > 0 ? "inf" : "-inf");
+    } else if (fabs(value) <= COUNT_MAX && floor(value) == value && !signbit(value)) {
+        pt_jsonw_int(w, (int64_t)value); /* 9041, not 9041.0 */
     } else {
         pt_jsonw_double(w, value);
     }

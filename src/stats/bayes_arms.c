@@ -10,7 +10,8 @@
 
 #define SHAPE_MIN 0.1 /* flatter tails than e^(0.1 u) do not end within LOGIT_MAX */
 #define U_MAX 700.0   /* e^-700 is still a normal double */
-#define TAIL 1e-22    /* what is left out beyond the ends */
+#define TAIL 1e-80    /* what is left out beyond the ends: a hopeless arm keeps its digits */
+#define NORMAL_SDS 19 /* the same for a normal */
 #define INTEGRAL_ERROR 1e-12
 #define MARKS_EACH 7
 
@@ -40,8 +41,8 @@ bool pt_dist_init(struct pt_dist *dist, struct pt_posterior posterior)
         dist->u_low = logit(pt_beta_quantile(TAIL, a, b), 1);
         /* 1 - x by the mirrored distribution, so that x near 1 keeps its digits. */
         dist->u_high = -logit(pt_beta_quantile(TAIL, b, a), 1);
-        dist->u_low = dist->u_low > -1 ? dist->u_mean - 12 * dist->u_sd : dist->u_low;
-        dist->u_high = dist->u_high < 1 ? dist->u_mean + 12 * dist->u_sd : dist->u_high;
+        dist->u_low = dist->u_low > -1 ? dist->u_mean - NORMAL_SDS * dist->u_sd : dist->u_low;
+        dist->u_high = dist->u_high < 1 ? dist->u_mean + NORMAL_SDS * dist->u_sd : dist->u_high;
         return true;
     case PT_POSTERIOR_NORMAL:
         if (!(b > 0)) {
@@ -49,8 +50,8 @@ bool pt_dist_init(struct pt_dist *dist, struct pt_posterior posterior)
         }
         dist->mean = dist->u_mean = a;
         dist->sd = dist->u_sd = sqrt(b);
-        dist->u_low = a - 10 * dist->sd;
-        dist->u_high = a + 10 * dist->sd;
+        dist->u_low = a - NORMAL_SDS * dist->sd;
+        dist->u_high = a + NORMAL_SDS * dist->sd;
         return true;
     case PT_POSTERIOR_GAMMA:
         if (!(a >= SHAPE_MIN && b > 0)) {
@@ -81,8 +82,8 @@ void pt_dist_init_mixture(struct pt_dist *dist, const struct pt_mixture *mixture
         double off = mixture->mean[i] - mean;
 
         square += mixture->weight[i] * (off * off + mixture->sd[i] * mixture->sd[i]);
-        low = fmin(low, mixture->mean[i] - 10 * mixture->sd[i]);
-        high = fmax(high, mixture->mean[i] + 10 * mixture->sd[i]);
+        low = fmin(low, mixture->mean[i] - NORMAL_SDS * mixture->sd[i]);
+        high = fmax(high, mixture->mean[i] + NORMAL_SDS * mixture->sd[i]);
     }
     *dist = (struct pt_dist){.mixture = mixture,
                              .mean = mean,

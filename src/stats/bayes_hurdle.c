@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <math.h>
 
+#define TAIL 1e-20
 #define PANELS 20 /* of 10 nodes each, over the range of the share of payers */
 
 struct arm {
@@ -17,14 +18,16 @@ struct arm {
 
 /*
  * v given p is N(p m, p^2 s^2). The Beta density of p, taken at Gauss-Legendre nodes in the logit,
- * gives the weights; they are scaled to sum to 1, which takes away what the ends leave out (1e-22).
+ * gives the weights; they are scaled to sum to 1, which takes away what the ends leave out (1e-20).
  */
 static bool build(struct arm *arm, const struct pt_dist *share, double mean, double variance)
 {
     double points[PT_GAUSS_POINTS];
     double weights[PT_GAUSS_POINTS];
-    double low = fmax(share->u_low, share->u_mean - 40 * share->u_sd);
-    double high = fmin(share->u_high, share->u_mean + 40 * share->u_sd);
+    double least = pt_beta_quantile(TAIL, share->a, share->b);
+    double most = pt_beta_quantile(TAIL, share->b, share->a); /* of 1 - p */
+    double low = log(least) - log1p(-least);
+    double high = log1p(-most) - log(most);
     double width = (high - low) / PANELS;
     double sum = 0;
     size_t count = 0;

@@ -45,7 +45,7 @@ double pt_gs_spent(const struct pt_spending *spending, double alpha, int sided, 
 enum pt_code pt_gs_check_looks(const double *t, size_t looks, struct pt_error *err)
 {
     if (looks < 1 || looks > PT_GS_LOOKS_MAX) {
-        return pt_fail(err, PT_INVALID, "t: %zu looks; there are 1 to %d", looks, PT_GS_LOOKS_MAX);
+        return pt_fail(err, PT_INVALID, "t: %zu looks; 1 to %d are wanted", looks, PT_GS_LOOKS_MAX);
     }
     for (size_t k = 0; k < looks; k++) {
         double before = k > 0 ? t[k - 1] : 0;

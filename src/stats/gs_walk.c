@@ -170,17 +170,38 @@ enum pt_code pt_gs_walk_advance(struct pt_gs_walk *walk, double t, double next_t
 }
 
 /*
- * For a walk that began at B = 0, t = 0. Newton's method on the logarithm of the tail. The tail of
- * a density cut out of a normal one is log- concave (Prekopa 1973) and below the normal tail, so
- * from the normal quantile the steps go one way and do not overshoot. `sign` 1: the mass below b.
+ * A place beyond the one where the mass is, from which the tail can be seen: the quantile of the
+ * normal that was never cut, or, where looks are close, that of the last step alone from the
+ * outermost node.
+ */
+static double start_of(const struct pt_gs_walk *walk, double t, double mass, double sign)
+{
+    double dt = t - walk->t;
+    double total = 0;
+    double edge = walk->x[sign > 0 ? 0 : walk->count - 1];
+
+    for (size_t i = 0; i < walk->count; i++) {
+        total += walk->g[i];
+    }
+    double uncut = walk->drift * t - sign * pt_norm_quantile_upper(mass) * sqrt(t);
+    double step =
+        edge + walk->drift * dt - sign * pt_norm_quantile_upper(fmin(mass / total, 1)) * sqrt(dt);
+
+    return sign > 0 ? fmax(uncut, step) : fmin(uncut, step);
+}
+
+/*
+ * Newton's method on the logarithm of the tail. The tail of a density cut out of a normal one is
+ * log- concave (Prekopa 1973), so from beyond the root the steps go one way and do not overshoot.
+ * `sign` 1: the mass below b.
  */
 static double solve(const struct pt_gs_walk *walk, double t, double mass, double sign)
 {
-    double b = walk->drift * t + sign * -pt_norm_quantile_upper(mass) * sqrt(t);
-
-    if (!(mass > 0)) {
+    if (!(mass > 0) || walk->count == 0) {
         return mass == 0 ? -sign * INFINITY : NAN;
     }
+    double b = start_of(walk, t, mass, sign);
+
     for (int i = 0; i < NEWTON_STEPS_MAX; i++) {
         double there = tail(walk, t, b, sign);
         double slope = pt_gs_walk_density(walk, t, b);

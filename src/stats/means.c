@@ -28,7 +28,7 @@ static struct pt_mean_test conclude(double estimate, double se, double df,
     struct pt_mean_test test = {estimate, se, NAN, df, NAN, undefined_interval};
     double tail = alternative == PT_TWO_SIDED ? (1 - level) / 2 : 1 - level;
 
-    if (!(se > 0) || isnan(estimate)) {
+    if (!(se > 0) || !isfinite(se) || !isfinite(estimate)) {
         return test;
     }
     double half = pt_t_quantile_upper(tail, df) * se;

@@ -40,8 +40,9 @@ enum pt_code pt_mann_whitney(struct pt_values a, struct pt_values b,
 /*
  * The quantile of probability q in (0, 1), type 7 of Hyndman and Fan, The American Statistician 50
  * (1996) 361-365 (R's and NumPy's default), with the standard error of Maritz and Jarrett, JASA 73
- * (1978) 194-196: the sd of an order statistic of the sample's own distribution, by Beta
- * probabilities. The difference of two arms is treated as normal.
+ * (1978) 194-196: the sd of the m-th order statistic, m = [q n + 1/2], of the sample's own
+ * distribution, by probabilities of Beta(m, n - m + 1) as the paper has them (some packages take
+ * m - 1 and n - m). The difference of two arms is treated as normal.
  */
 struct pt_quantile_test {
     double quantile_a;
