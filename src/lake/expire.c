@@ -486,8 +486,9 @@ static enum pt_code is_old(const struct pt_lake *lake, const char *place, int64_
 }
 
 static enum pt_code sweep(struct pt_lake *lake, const struct pt_path_set *listed,
-                          const struct named *used, const struct pt_lake_expiry *rule,
-                          struct pt_lake_expired *out, struct pt_error *err)
+                          const struct named *used, const struct named *gone,
+                          const struct pt_lake_expiry *rule, struct pt_lake_expired *out,
+                          struct pt_error *err)
 {
     const struct pt_table *table = &lake->table;
     struct pt_path_set metadata;
@@ -511,6 +512,7 @@ static enum pt_code sweep(struct pt_lake *lake, const struct pt_path_set *listed
         if (!data_place) {
             code = no_memory(err);
         } else if (is_swept(place) && !pt_path_set_has(&used->files, data_place) &&
+                   !pt_path_set_has(&gone->files, data_place) &&
                    !pt_path_set_has(&metadata, place) &&
                    checkpoint_in(data_place) <= table->checkpoint) {
             /* Beyond the checkpoint the newest one of the engine may be waiting to commit it. */
@@ -553,9 +555,25 @@ static enum pt_code drop_named(const struct pt_table *table, const struct named 
     return code;
 }
 
-/* Commit the table without the chosen snapshots; `choice` is made anew where it changed. */
+/* Others may let snapshots expire at the same time; where they did not, the table has a hole. */
+static enum pt_code explain_missing(const struct pt_table *table, struct pt_error *err)
+{
+    uint64_t newest = 0;
+
+    if (pt_table_newest(table, &newest, NULL) || newest != table->version) {
+        return PT_AGAIN;
+    }
+    (void)pt_error_prefix(err, PT_CORRUPT, "the table names a file that is gone, nothing expires");
+    return PT_CORRUPT;
+}
+
+/*
+ * Commit the table without the chosen snapshots; all is made anew where it changed meanwhile. What
+ * stays is read before: a table whose remaining snapshots are damaged keeps the ones it has.
+ */
 static enum pt_code expire_metadata(struct pt_lake *lake, const struct pt_lake_expiry *rule,
-                                    struct choice *choice, struct named *gone, struct pt_error *err)
+                                    struct choice *choice, struct named *gone, struct named *used,
+                                    struct pt_error *err)
 {
     enum pt_code code = PT_AGAIN;
 
@@ -564,22 +582,31 @@ static enum pt_code expire_metadata(struct pt_lake *lake, const struct pt_lake_e
 
         choice_release(choice);
         named_release(gone);
-        code = tries ? pt_lake_refresh(lake, err) : PT_OK;
+        named_release(used);
         named_init(gone, &lake->table);
+        named_init(used, &lake->table);
+        code = pt_lake_refresh(lake, err);
+        if (!code) {
+            code = pt_table_check_writable(&lake->table, err);
+        }
         if (!code) {
             code = choose(&lake->table, rule, pt_lake_now_ms(lake), choice, err);
         }
-        if (code || choice->expired_count == 0) {
-            return code;
+        if (!code && (choice->expired_count || rule->orphan_age_us >= 0)) {
+            code = name_table(used, choice->expired, choice->expired_count, false, err);
         }
-        code = name_table(gone, choice->expired, choice->expired_count, true, err);
-        if (code || rule->is_dry_run) {
-            return code;
+        if (!code && choice->expired_count) {
+            code = name_table(gone, choice->expired, choice->expired_count, true, err);
         }
-        update.expired = choice->expired;
-        update.expired_count = choice->expired_count;
-        code = pt_table_publish(&lake->table, &update, err);
-        lake->is_stale = code != PT_OK;
+        if (code == PT_NOT_FOUND) {
+            code = explain_missing(&lake->table, err);
+        }
+        if (!code && choice->expired_count && !rule->is_dry_run) {
+            update.expired = choice->expired;
+            update.expired_count = choice->expired_count;
+            code = pt_table_publish(&lake->table, &update, err);
+            lake->is_stale = code != PT_OK;
+        }
     }
     return code;
 }
@@ -606,24 +633,14 @@ enum pt_code pt_lake_expire(struct pt_lake *lake, const struct pt_lake_expiry *r
         }
     }
     if (!code) {
-        code = pt_lake_refresh(lake, err);
-    }
-    if (!code) {
-        code = pt_table_check_writable(&lake->table, err);
-    }
-    if (!code) {
-        code = expire_metadata(lake, rule, &choice, &gone, err);
-    }
-    if (!code && (choice.expired_count || sweeps)) {
-        code = name_table(&used, choice.expired, rule->is_dry_run ? choice.expired_count : 0, false,
-                          err);
+        code = expire_metadata(lake, rule, &choice, &gone, &used, err);
     }
     if (!code && choice.expired_count) {
         expired_out->snapshots = choice.expired_count;
         code = drop_named(&lake->table, &gone, &used, rule->is_dry_run, expired_out, err);
     }
     if (!code && sweeps) {
-        code = sweep(lake, &listed, &used, rule, expired_out, err);
+        code = sweep(lake, &listed, &used, &gone, rule, expired_out, err);
     }
     pt_path_set_release(&listed);
     named_release(&used);

@@ -240,6 +240,20 @@ static enum pt_code give_snapshot(struct reading *reading, int64_t id,
     return give_columns(reading->table, snapshot_out, err);
 }
 
+/* Columns are found by field id; what has none would be read as NULLs. */
+static enum pt_code check_field_ids(const struct pt_table *table, struct pt_error *err)
+{
+    struct pt_span mapping = {0};
+
+    if (pt_table_property(table, "schema.name-mapping.default", &mapping)) {
+        return pt_fail(err, PT_INVALID,
+                       "another program has put files without field ids into the table, which are "
+                       "not read here: have it rewrite them (rewrite_data_files), then remove the "
+                       "property schema.name-mapping.default");
+    }
+    return PT_OK;
+}
+
 static enum pt_code read_once(struct reading *reading, const struct pt_lake_at *at, int64_t *id_out,
                               struct pt_error *err)
 {
@@ -247,8 +261,11 @@ static enum pt_code read_once(struct reading *reading, const struct pt_lake_at *
     struct pt_manifest *manifests = table->manifests;
     size_t count = table->manifest_count;
     struct pt_span list = {0};
-    enum pt_code code = find_snapshot(table, at, id_out, err);
+    enum pt_code code = check_field_ids(table, err);
 
+    if (!code) {
+        code = find_snapshot(table, at, id_out, err);
+    }
     if (code) {
         /* Not a file that is gone: nothing to try again. */
         return code == PT_NOT_FOUND ? PT_INVALID : code;
