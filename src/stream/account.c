@@ -21,9 +21,8 @@
 #define SOURCE_NAME "log"
 #define EXPOSURE_NAME "experiment_exposure"
 #define AHEAD_US                                                                                   \
-    PT_MINUTE_US       /* a device's clock is believed to be so far ahead of ours at most          \
-                        */
-#define METRIC_ROWS 32 /* builds with metrics of their own */
+    PT_MINUTE_US /* a device's clock is believed to be so far ahead of ours at most                \
+                  */
 
 enum pt_code pt_account_open(struct pt_account **account_out, const struct pt_stream_parts *parts,
                              struct pt_error *err)
@@ -115,6 +114,14 @@ enum pt_code pt_account_batch(struct pt_account *account, const struct pt_log_ba
     enum pt_code code = PT_OK;
 
     pt_account_lock(account);
+    account->appended_us = batch->appended_at_us;
+    if (pt_sources_batch(&account->sources, account->source, batch->appended_at_us)) {
+        pt_windows_rewind(&account->windows, pt_minute_of(batch->appended_at_us));
+        pt_log_line(PT_LOG_WARN, "stream", NULL,
+                    "the clock of this machine had run ahead and came back: the watermark "
+                    "follows it, and live windows of the future are dropped");
+    }
+    account->watermark_us = pt_sources_watermark(&account->sources);
     code = pt_ledger_batch(&account->ledger, batch->appended_at_us, count, pt_get_u64(batch->note),
                            pt_get_u64(batch->note + 8), err);
     pt_account_unlock(account);
@@ -156,15 +163,11 @@ static bool is_exposure(const struct pt_event *event)
 static void move_time(struct pt_account *account, const struct pt_event *event)
 {
     int64_t newest_us = account->source->max_event_time_us;
-    int64_t ahead_us = event->received_at_us + AHEAD_US;
+    int64_t received_us =
+        event->received_at_us < account->appended_us ? event->received_at_us : account->appended_us;
+    int64_t ahead_us = received_us + AHEAD_US;
 
-    if (pt_sources_note(&account->sources, account->source, event->event_time_us,
-                        event->received_at_us)) {
-        pt_windows_rewind(&account->windows, pt_minute_of(ahead_us));
-        pt_log_line(PT_LOG_WARN, "stream", NULL,
-                    "the clock of this machine had run ahead and came back: the watermark "
-                    "follows it, and live windows of the future are dropped");
-    }
+    pt_source_note(account->source, event->event_time_us, received_us);
     if (account->source->max_event_time_us != newest_us) {
         account->watermark_us = pt_sources_watermark(&account->sources);
     }

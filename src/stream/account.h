@@ -39,6 +39,7 @@ struct pt_account {
     struct pt_sources sources;
     struct pt_source *source; /* the one there is */
     int64_t watermark_us;
+    int64_t appended_us; /* the batch that is being read */
     struct pt_windows windows;
     struct pt_sequence sequence;
     struct pt_ledger ledger;

@@ -33,24 +33,18 @@ struct pt_source *pt_sources_get(struct pt_sources *sources, const char *name)
     return source;
 }
 
-bool pt_sources_note(struct pt_sources *sources, struct pt_source *source, int64_t event_time_us,
-                     int64_t received_us)
+bool pt_sources_batch(struct pt_sources *sources, struct pt_source *source, int64_t appended_us)
 {
-    int64_t time_us = event_time_us < received_us ? event_time_us : received_us;
     bool is_back = source->max_event_time_us != PT_NO_EVENT_TIME &&
-                   received_us < source->max_event_time_us &&
-                   source->max_event_time_us - received_us > CLOCK_BACK_US;
+                   source->max_event_time_us > appended_us &&
+                   source->max_event_time_us - appended_us > CLOCK_BACK_US;
 
     if (is_back) {
-        source->max_event_time_us = time_us;
-        source->received_us = received_us;
+        source->max_event_time_us = appended_us;
         sources->resets++;
     }
-    if (time_us > source->max_event_time_us) {
-        source->max_event_time_us = time_us;
-    }
-    if (received_us > source->received_us) {
-        source->received_us = received_us;
+    if (is_back || appended_us > source->received_us) {
+        source->received_us = appended_us;
     }
     return is_back;
 }

@@ -7,8 +7,9 @@
  * time while another one spoke. One thread.
  *
  * No clock but the collector's moves time far: an event from the future counts with its receipt.
- * And where the collector's own clock had run ahead by more than an hour and came back, the
- * source's time comes back with it: everything would be late for as long as it was wrong.
+ * And where the collector's own clock, by which records are appended, had run ahead by more than
+ * an hour and came back, the source's time comes back with it: everything would be late for as long
+ * as it was wrong. Dead letters sent again carry their first receipt, which may be long ago.
  */
 #ifndef PT_STREAM_SOURCES_H
 #define PT_STREAM_SOURCES_H
@@ -25,7 +26,7 @@
 struct pt_source {
     char name[PT_SOURCE_NAME_BYTES_MAX + 1];
     int64_t max_event_time_us; /* PT_NO_EVENT_TIME: nothing yet */
-    int64_t received_us;       /* receipt of its newest event */
+    int64_t received_us;       /* when its newest batch was appended */
 };
 
 struct pt_sources {
@@ -41,11 +42,21 @@ void pt_sources_init(struct pt_sources *sources, int64_t delay_us);
 struct pt_source *pt_sources_get(struct pt_sources *sources, const char *name);
 
 /*
- * Note an event of the source. True: time came back, so that what was kept of later minutes is of
- * no use.
+ * A batch of the source was appended at that time. True: time came back, so that what was kept of
+ * later minutes is of no use.
  */
-bool pt_sources_note(struct pt_sources *sources, struct pt_source *source, int64_t event_time_us,
-                     int64_t received_us);
+bool pt_sources_batch(struct pt_sources *sources, struct pt_source *source, int64_t appended_us);
+
+/* An event of that batch: time goes on to it, but never past its receipt. */
+static inline void pt_source_note(struct pt_source *source, int64_t event_time_us,
+                                  int64_t received_us)
+{
+    int64_t time_us = event_time_us < received_us ? event_time_us : received_us;
+
+    if (time_us > source->max_event_time_us) {
+        source->max_event_time_us = time_us;
+    }
+}
 
 /* PT_NO_EVENT_TIME: no event yet. */
 int64_t pt_sources_watermark(const struct pt_sources *sources);

@@ -18,7 +18,8 @@
 #include <string.h>
 
 #define EVENTS 40
-#define START INT64_C(1790000000000000)
+#define START INT64_C(1600000000000000) /* before any clock of a machine that runs this */
+#define DAY_US INT64_C(86400000000)
 
 struct place {
     char *root;
@@ -101,8 +102,8 @@ static struct pt_text text_of(const char *text)
     return (struct pt_text){.data = text, .size = (uint32_t)strlen(text)};
 }
 
-/* EVENTS distinct events from number `first` on, and their ledger note; a minute apart. */
-static void append_events(struct pt_log *log, uint32_t first)
+/* EVENTS distinct events from number `first` on, a second apart from `start_us`, and their note. */
+static void append_events(struct pt_log *log, uint32_t first, int64_t start_us)
 {
     static uint8_t records[EVENTS * 512];
     uint32_t sizes[EVENTS];
@@ -115,9 +116,9 @@ static void append_events(struct pt_log *log, uint32_t first)
         uint32_t n = first + i;
         struct pt_event event = {
             .platform = PT_PLATFORM_PC,
-            .event_time_us = START + (int64_t)n * 1000000,
+            .event_time_us = start_us + (int64_t)n * 1000000,
             .occurred_at_us = START,
-            .received_at_us = START + (int64_t)n * 1000000,
+            .received_at_us = start_us + (int64_t)n * 1000000,
             .seq = n,
             .boot = PT_EVENT_NO_NUMBER,
             .event_name = text_of("tick"),
@@ -199,7 +200,7 @@ static void play(const struct place *place, uint32_t first)
     struct pt_error err = {0};
 
     PT_CHECK_OK(engine_open(&engine, place, &err), err);
-    append_events(engine.log, first);
+    append_events(engine.log, first, START);
     PT_CHECK_OK(pt_stream_checkpoint(engine.stream, &err), err);
     engine_close(&engine);
 }
@@ -440,7 +441,7 @@ static void the_account_goes_on_where_it_was(void **state)
         place_init(&places[i]);
         PT_CHECK_OK(engine_open(&engine, &places[i], &err), err);
         for (uint32_t n = 0; n < 3; n++) {
-            append_events(engine.log, n * EVENTS);
+            append_events(engine.log, n * EVENTS, START);
             PT_CHECK_OK(pt_stream_checkpoint(engine.stream, &err), err);
             if (i == 1) {
                 engine_close(&engine);
@@ -460,6 +461,32 @@ static void the_account_goes_on_where_it_was(void **state)
     place_release(&places[1]);
 }
 
+/* Dead letters sent again carry their first receipt: they are late, and time does not turn back. */
+static void old_receipts_do_not_move_time(void **state)
+{
+    struct place place;
+    struct engine engine;
+    struct pt_checkpoint_summary before;
+    struct pt_checkpoint_summary after;
+    struct pt_error err = {0};
+
+    (void)state;
+    place_init(&place);
+    play(&place, 0);
+    PT_CHECK_OK(pt_stream_read_checkpoint(pt_io_posix(), place.state, &before, &err), err);
+    PT_CHECK_OK(engine_open(&engine, &place, &err), err);
+    append_events(engine.log, EVENTS, START - 3 * DAY_US);
+    append_events(engine.log, 2 * EVENTS, START);
+    PT_CHECK_OK(pt_stream_checkpoint(engine.stream, &err), err);
+    engine_close(&engine);
+    PT_CHECK_OK(pt_stream_read_checkpoint(pt_io_posix(), place.state, &after, &err), err);
+    assert_int_equal(before.max_event_time_us, START + (EVENTS - 1) * 1000000);
+    assert_int_equal(after.max_event_time_us, START + (3 * EVENTS - 1) * 1000000);
+    assert_int_equal(before.late, 0);
+    assert_int_equal(after.late, EVENTS);
+    place_release(&place);
+}
+
 /* What nobody can write stops the commit and not the reading; it is made good. */
 static void an_unwritable_ledger_stops_the_commit_alone(void **state)
 {
@@ -472,16 +499,16 @@ static void an_unwritable_ledger_stops_the_commit_alone(void **state)
     (void)state;
     place_init(&place);
     PT_CHECK_OK(engine_open(&engine, &place, &err), err);
-    append_events(engine.log, 0);
+    append_events(engine.log, 0, START);
     PT_CHECK_OK(pt_stream_checkpoint(engine.stream, &err), err);
-    append_events(engine.log, EVENTS);
+    append_events(engine.log, EVENTS, START);
     /* The checkpoint's own place is taken by a directory. */
     dir = pt_strf("%s/checkpoint-%020d.json", place.state, 2);
     tmp = pt_strf("%s/x", dir);
     PT_CHECK_OK(pt_io_mkdir(pt_io_posix(), tmp, &err), err);
     pt_log_set_level(PT_LOG_ERROR + 1);
     PT_CHECK(pt_stream_checkpoint(engine.stream, &err) != PT_OK);
-    append_events(engine.log, 2 * EVENTS); /* the log goes on */
+    append_events(engine.log, 2 * EVENTS, START); /* the log goes on */
     PT_CHECK(pt_stream_checkpoint(engine.stream, &err) != PT_OK);
     PT_CHECK_OK(pt_tree_remove(pt_io_posix(), dir, &err), err);
     PT_CHECK_OK(pt_stream_checkpoint(engine.stream, &err), err);
@@ -501,6 +528,7 @@ int main(void)
         cmocka_unit_test(a_newer_format_is_refused_with_both_named),
         cmocka_unit_test(parts_of_nonsense_are_refused),
         cmocka_unit_test(the_account_goes_on_where_it_was),
+        cmocka_unit_test(old_receipts_do_not_move_time),
         cmocka_unit_test(an_unwritable_ledger_stops_the_commit_alone),
     };
 

@@ -311,6 +311,16 @@ static void damaged_state_is_refused_or_harmless(void **state)
 
 /* ---- time ---- */
 
+/* A batch appended when its one event was received. */
+static bool note(struct pt_sources *sources, struct pt_source *source, int64_t event_us,
+                 int64_t received_us)
+{
+    bool is_back = pt_sources_batch(sources, source, received_us);
+
+    pt_source_note(source, event_us, received_us);
+    return is_back;
+}
+
 static void the_watermark_stands_behind_the_slowest_source_that_speaks(void **state)
 {
     const int64_t t = NOW * PT_MINUTE_US;
@@ -322,15 +332,15 @@ static void the_watermark_stands_behind_the_slowest_source_that_speaks(void **st
     pt_sources_init(&sources, 2 * PT_MINUTE_US);
     a = pt_sources_get(&sources, "a");
     assert_true(pt_sources_watermark(&sources) == PT_NO_EVENT_TIME);
-    pt_sources_note(&sources, a, t, t);
+    note(&sources, a, t, t);
     assert_true(pt_sources_watermark(&sources) == t - 2 * PT_MINUTE_US);
     b = pt_sources_get(&sources, "b");
     assert_true(pt_sources_watermark(&sources) == t - 2 * PT_MINUTE_US); /* b never spoke */
-    pt_sources_note(&sources, b, t - PT_MINUTE_US, t);
+    note(&sources, b, t - PT_MINUTE_US, t);
     assert_true(pt_sources_watermark(&sources) == t - 3 * PT_MINUTE_US);
-    pt_sources_note(&sources, a, t + PT_MINUTE_US, t + PT_MINUTE_US);
+    note(&sources, a, t + PT_MINUTE_US, t + PT_MINUTE_US);
     assert_true(pt_sources_watermark(&sources) == t - 3 * PT_MINUTE_US);
-    pt_sources_note(&sources, a, t + 3 * PT_MINUTE_US, t + 3 * PT_MINUTE_US);
+    note(&sources, a, t + 3 * PT_MINUTE_US, t + 3 * PT_MINUTE_US);
     assert_true(pt_sources_is_idle(&sources, b));
     assert_true(pt_sources_watermark(&sources) == t + PT_MINUTE_US);
     assert_true(pt_sources_newest(&sources) == t + 3 * PT_MINUTE_US);
@@ -346,18 +356,22 @@ static void no_clock_but_the_collectors_moves_time_far(void **state)
     (void)state;
     pt_sources_init(&sources, 0);
     source = pt_sources_get(&sources, "log");
-    PT_CHECK(!pt_sources_note(&sources, source, t, t));
-    PT_CHECK(!pt_sources_note(&sources, source, t + century, t + 1)); /* a device in 2100 */
+    PT_CHECK(!note(&sources, source, t, t));
+    PT_CHECK(!note(&sources, source, t + century, t + 1)); /* a device in 2100 */
     assert_true(pt_sources_watermark(&sources) == t + 1);
-    PT_CHECK(!pt_sources_note(&sources, source, 0, t + 2)); /* a device in 1970 */
+    PT_CHECK(!note(&sources, source, 0, t + 2)); /* a device in 1970 */
     assert_true(pt_sources_watermark(&sources) == t + 1);
     /* A few minutes back and forth are no reason to turn back. */
-    PT_CHECK(!pt_sources_note(&sources, source, t - 30 * PT_MINUTE_US, t - 30 * PT_MINUTE_US));
+    PT_CHECK(!note(&sources, source, t - 30 * PT_MINUTE_US, t - 30 * PT_MINUTE_US));
+    assert_true(pt_sources_watermark(&sources) == t + 1);
+    /* Nor is a dead letter of last week that is sent again. */
+    PT_CHECK(!pt_sources_batch(&sources, source, t + 3));
+    pt_source_note(source, t - 10000 * PT_MINUTE_US, t - 9999 * PT_MINUTE_US);
     assert_true(pt_sources_watermark(&sources) == t + 1);
     /* The collector itself in 2100, and back. */
-    PT_CHECK(!pt_sources_note(&sources, source, t + century, t + century));
-    PT_CHECK(pt_sources_note(&sources, source, t + 5, t + 9));
-    assert_true(pt_sources_watermark(&sources) == t + 5);
+    PT_CHECK(!note(&sources, source, t + century, t + century));
+    PT_CHECK(note(&sources, source, t + 5, t + 9));
+    assert_true(pt_sources_watermark(&sources) == t + 9);
     assert_int_equal(sources.resets, 1);
 }
 
