@@ -120,7 +120,8 @@ static void append_nulls(struct pt_data_check *check, const struct pt_lake_colum
     }
     pt_buf_append_str(&check->sql, ", count(*) - count(");
     pt_sql_append_name(&check->sql, column->name);
-    pt_buf_appendf(&check->sql, ") = %" PRId64, column->is_required ? 0 : nulls);
+    pt_buf_appendf(&check->sql, ") = %" PRId64 "%s", nulls,
+                   column->is_required && nulls ? " AND false" : "");
     check->names[check->name_count++] = column->name;
 }
 
