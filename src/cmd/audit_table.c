@@ -60,9 +60,12 @@ static enum pt_code name_rows(struct pt_audit *audit, struct pt_duck *duck, cons
 
 /* PT_CORRUPT: it cannot be read as what the manifest says. */
 static enum pt_code check_file(const struct pt_lake_snapshot *snapshot, size_t i,
-                               struct pt_error *err)
+                               bool *is_sealed_out, struct pt_error *err)
 {
     struct pt_host_file look;
+    uint64_t named = 0;
+    uint64_t bytes = 0;
+    uint64_t sum = 0;
     const char *path = snapshot->files[i];
     enum pt_code code = pt_host_look(path, &look, err);
 
@@ -71,28 +74,43 @@ static enum pt_code check_file(const struct pt_lake_snapshot *snapshot, size_t i
                        snapshot->file_rows[i]);
     }
     if (!code && look.bytes != snapshot->file_bytes[i]) {
-        code = pt_fail(err, PT_CORRUPT, "%s has %" PRIu64 " bytes, the manifest says %" PRIu64,
+        return pt_fail(err, PT_CORRUPT, "%s has %" PRIu64 " bytes, the manifest says %" PRIu64,
                        path, look.bytes, snapshot->file_bytes[i]);
+    }
+    *is_sealed_out = pt_lake_file_sum(path, &named);
+    if (!code && *is_sealed_out) {
+        code = pt_file_sum(pt_io_posix(), path, &bytes, &sum, err);
+        if (!code && sum != named) {
+            code = pt_fail(err, PT_CORRUPT,
+                           "%s: its bytes are not those that were written: their checksum is "
+                           "%016" PRIx64,
+                           path, sum);
+        }
     }
     return code;
 }
 
-/* Files by name and size, before DuckDB meets a missing one. */
+/* Each file by size and checksum, before DuckDB meets a missing one. */
 static bool check_files(struct pt_audit *audit, const struct pt_lake_snapshot *snapshot)
 {
     bool is_whole = true;
+    size_t sealed = 0;
 
     for (size_t i = 0; i < snapshot->file_count; i++) {
         struct pt_error err = {0};
+        bool is_sealed = false;
 
-        if (check_file(snapshot, i, &err)) {
+        if (check_file(snapshot, i, &is_sealed, &err)) {
             pt_audit_check(audit, false, "table", "%s", err.text);
             is_whole = false;
         }
+        sealed += is_sealed;
     }
     if (is_whole) {
-        pt_audit_check(audit, true, "table", "%zu files are there at their size",
-                       snapshot->file_count);
+        pt_audit_check(audit, true, "table",
+                       "%zu files are there at their size, %zu with the "
+                       "checksum in their name",
+                       snapshot->file_count, sealed);
     }
     return is_whole;
 }

@@ -396,6 +396,7 @@ static enum pt_code describe_entry(void *ctx, const struct pt_tree_entry *entry,
     char *path = NULL;
     uint64_t bytes = 0;
     uint64_t sum = 0;
+    uint64_t named = 0;
     enum pt_code code = PT_OK;
     bool is_checked = strncmp(entry->path, "lake/", 5) == 0 ||
                       strncmp(entry->path, "state/checkpoint-", 17) == 0 ||
@@ -413,6 +414,12 @@ static enum pt_code describe_entry(void *ctx, const struct pt_tree_entry *entry,
     } else {
         pt_progress_show("checksums", taking->backup->count, taking->named_count + 1);
         code = pt_file_sum(taking->take->io, path, &bytes, &sum, err);
+        if (!code && pt_lake_file_sum(path, &named) && sum != named) {
+            code = pt_fail(err, PT_CORRUPT,
+                           "the data directory is not whole: the bytes of %s are not those that "
+                           "were written",
+                           entry->path);
+        }
         if (!code) {
             code = pt_backup_add(taking->backup, pt_strdup(entry->path), bytes, sum, err);
         }

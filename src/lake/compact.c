@@ -16,6 +16,7 @@
 #include "base/lock.h"
 #include "base/rng.h"
 #include "lake/lake_inside.h"
+#include "lake/seal.h"
 #include "lake/user_index.h"
 #include "wire/rfc3339.h"
 
@@ -256,7 +257,6 @@ struct rewrite {
     const struct group *group;
     char *name; /* relative to the table */
     char *path;
-    char *dir;
     struct pt_buf from;
     struct pt_sort_column *columns;
     struct pt_sort sort;
@@ -269,7 +269,6 @@ static void rewrite_release(struct rewrite *rewrite)
 {
     pt_free(rewrite->name);
     pt_free(rewrite->path);
-    pt_free(rewrite->dir);
     pt_free(rewrite->columns);
     pt_free(rewrite->file);
     pt_user_set_release(&rewrite->users);
@@ -332,32 +331,33 @@ static enum pt_code rewrite_init(struct pt_compactor *compactor, const struct gr
     pt_day_format(group->sources[0].day, day);
     rewrite->name = pt_strf("data/event_time_day=%s/compact-%016" PRIx64 ".parquet", day, mark);
     rewrite->path = rewrite->name ? pt_table_local(&compactor->table, rewrite->name) : NULL;
-    rewrite->dir = rewrite->path ? pt_strndup(rewrite->path,
-                                              (size_t)(strrchr(rewrite->path, '/') - rewrite->path))
-                                 : NULL;
     rewrite->file = pt_alloc_zero(sizeof(*rewrite->file));
-    if (!rewrite->dir || !rewrite->file) {
+    if (!rewrite->path || !rewrite->file) {
         return pt_fail(err, PT_NO_MEMORY, "compact %zu files", group->count);
     }
     return plan_sort(compactor, rewrite, err);
 }
 
-/* DuckDB has written the file past pt_io: make it durable, and ask for its size. */
-static enum pt_code sync_file(struct pt_compactor *compactor, struct rewrite *rewrite,
+/* DuckDB has written the file past pt_io: make it durable, under the name that tells its checksum.
+ */
+static enum pt_code seal_file(struct pt_compactor *compactor, struct rewrite *rewrite,
                               struct pt_error *err)
 {
-    struct pt_io *io = compactor->io;
-    struct pt_file *file = NULL;
-    enum pt_code code = pt_io_open(io, rewrite->path, PT_OPEN_WRITE, &file, err);
+    char *path = NULL;
+    enum pt_code code = pt_data_seal(compactor->io, compactor->table.dir, &rewrite->name,
+                                     &rewrite->file->bytes, err);
 
-    if (!code) {
-        code = pt_io_sync(io, file, err);
+    if (code) {
+        return code;
     }
-    if (!code) {
-        code = pt_io_size(io, file, &rewrite->file->bytes, err);
+    path = pt_table_local(&compactor->table, rewrite->name);
+    if (!path) {
+        return pt_fail(err, PT_NO_MEMORY, "compact %zu files", rewrite->group->count);
     }
-    pt_io_close(io, file);
-    return code ? code : pt_io_sync_dir(io, rewrite->dir, err);
+    pt_free(rewrite->path);
+    rewrite->path = path;
+    rewrite->sort.path = path;
+    return PT_OK;
 }
 
 static enum pt_code compare(const struct rewrite *rewrite, const struct pt_rows_digest *before,
@@ -416,7 +416,7 @@ static enum pt_code make_file(struct pt_compactor *compactor, struct rewrite *re
         code = pt_duck_sort(duck, &rewrite->sort, err);
     }
     if (!code) {
-        code = sync_file(compactor, rewrite, err);
+        code = seal_file(compactor, rewrite, err);
     }
     if (!code) {
         code = pt_duck_describe(duck, &rewrite->sort, &after, rewrite->file, err);

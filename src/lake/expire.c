@@ -368,7 +368,7 @@ static uint64_t checkpoint_in(const char *path)
         return 0;
     }
     number = strtoull(name + 5, &end, 10);
-    return strcmp(end, ".parquet") == 0 ? number : 0;
+    return *end == '.' && ends_with(end, ".parquet") ? number : 0; /* sealed or not (seal.h) */
 }
 
 /* "00001-UUID.metadata.json": a catalogue keeps this table as well, and its files are not ours. */

@@ -1,10 +1,11 @@
 /*
  * lake.c - the Apache Iceberg table of Parquet files: writing rows, committing, reading
  *
- * Data files carry their final names from the start: no snapshot names them before the commit,
- * so a torn one is only an orphan, and repeating a write replaces it.
+ * No snapshot names a data file before the commit, so a torn one is only an orphan. Once whole it
+ * is named by its checksum (seal.h), so repeating a write with the same rows replaces it.
  */
 #include "lake/lake_inside.h"
+#include "lake/seal.h"
 #include "lake/user_index.h"
 
 #include "wire/rfc3339.h"
@@ -98,10 +99,21 @@ out:
     return code;
 }
 
+static void forget_written(struct pt_lake *lake)
+{
+    for (size_t i = 0; i < lake->written.count; i++) {
+        pt_free(lake->written.paths[i]);
+    }
+    pt_free(lake->written.paths);
+    lake->written.paths = NULL;
+    lake->written.count = 0;
+}
+
 void pt_lake_close(struct pt_lake *lake)
 {
     if (lake) {
         pt_duck_close(lake->duck);
+        forget_written(lake);
         pt_table_release(&lake->table);
         pt_free(lake);
     }
@@ -205,7 +217,7 @@ static uint32_t *order_by_day(const struct pt_row *rows, size_t count)
     return order;
 }
 
-/* "data/event_time_day=2026-11-01/ckpt-00000012.parquet", or its directory alone. */
+/* "data/event_time_day=2026-11-01/ckpt-00000012.parquet", not yet sealed, or its directory. */
 static char *data_name(int32_t day, uint64_t checkpoint, bool is_file)
 {
     char text[11];
@@ -215,36 +227,76 @@ static char *data_name(int32_t day, uint64_t checkpoint, bool is_file)
                    : pt_strf("data/event_time_day=%s", text);
 }
 
-/* DuckDB has written the file past pt_io: make it durable, and ask for its size. */
-static enum pt_code sync_data(struct pt_lake *lake, const char *dir, const char *path,
-                              uint64_t *bytes_out, struct pt_error *err)
+/* Give back the space of the files from the `first` on, of which the caller will not know. */
+static void remove_written(struct pt_lake *lake, size_t first)
 {
-    struct pt_file *file = NULL;
-    enum pt_code code = pt_io_open(lake->io, path, PT_OPEN_WRITE, &file, err);
+    while (lake->written.count > first) {
+        char *path = lake->written.paths[--lake->written.count];
 
-    if (!code) {
-        code = pt_io_sync(lake->io, file, err);
+        (void)!pt_io_unlink(lake->io, path, NULL);
+        (void)!pt_user_index_remove(lake->io, path, NULL);
+        pt_free(path);
     }
-    if (!code) {
-        code = pt_io_size(lake->io, file, bytes_out, err);
+}
+
+/* What earlier writes of the number left, and the one that `files` describes does not name. */
+static void remove_superseded(struct pt_lake *lake, struct pt_json files)
+{
+    struct pt_json_iter it;
+    struct pt_span path = {0};
+
+    for (size_t i = 0; i < lake->written.count; i++) {
+        const char *written = lake->written.paths[i] + strlen(lake->table.dir) + 1;
+        bool is_named = false;
+
+        for (it = pt_json_iterate(files); !is_named && pt_json_next(&it);) {
+            is_named = pt_json_member_string(it.value, "path", &path) && pt_span_is(path, written);
+        }
+        if (!is_named) {
+            (void)!pt_io_unlink(lake->io, lake->written.paths[i], NULL);
+            (void)!pt_user_index_remove(lake->io, lake->written.paths[i], NULL);
+        }
     }
-    pt_io_close(lake->io, file);
-    if (!code) {
-        code = pt_io_sync_dir(lake->io, dir, err);
+}
+
+/* Takes `path`; the same again is the same file. */
+static enum pt_code note_written(struct pt_lake *lake, char *path, struct pt_error *err)
+{
+    char **grown = NULL;
+
+    for (size_t i = 0; path && i < lake->written.count; i++) {
+        if (strcmp(lake->written.paths[i], path) == 0) {
+            pt_free(path);
+            return PT_OK;
+        }
     }
-    return code;
+    grown =
+        path ? pt_realloc(lake->written.paths, (lake->written.count + 1) * sizeof(*grown)) : NULL;
+
+    if (!grown) {
+        if (path) {
+            (void)!pt_io_unlink(lake->io, path, NULL);
+        }
+        pt_free(path);
+        return pt_fail(err, PT_NO_MEMORY, "write rows");
+    }
+    lake->written.paths = grown;
+    lake->written.paths[lake->written.count++] = path;
+    return PT_OK;
 }
 
 /* Without an index the file itself is asked for its users: slower, and nobody's failure. */
 static void index_users(struct pt_lake *lake, const struct pt_row *rows, const uint32_t *order,
-                        size_t count, const char *path, uint64_t bytes)
+                        size_t count, const char *name, uint64_t bytes)
 {
     struct pt_user_set users;
+    char *path = pt_table_local(&lake->table, name);
 
-    if (!pt_user_set_take(&users, rows, order, count, NULL)) {
+    if (path && !pt_user_set_take(&users, rows, order, count, NULL)) {
         (void)!pt_user_index_write(lake->io, path, bytes, &users, NULL);
+        pt_user_set_release(&users);
     }
-    pt_user_set_release(&users);
+    pt_free(path);
 }
 
 /* One day's rows as one file, described in `files`. */
@@ -259,39 +311,40 @@ static enum pt_code write_day(struct pt_lake *lake, const struct pt_row *rows,
     char *dir = dir_name ? pt_table_local(&lake->table, dir_name) : NULL;
     struct pt_data_file *file = pt_alloc_zero(sizeof(*file));
     struct pt_duck *duck = NULL;
-    uint64_t synced_bytes = 0;
+    uint64_t sealed_bytes = 0;
     enum pt_code code = PT_OK;
 
     if (!path || !dir || !file) {
         code = pt_fail(err, PT_NO_MEMORY, "write rows");
         goto out;
     }
-    file->path = pt_span_str(name);
     file->day = day;
     code = pt_lake_duck(lake, &duck, err);
     if (!code) {
         code = pt_io_mkdir(lake->io, dir, err);
     }
     if (!code) {
-        code = pt_user_index_remove(lake->io, path, err);
-    }
-    if (!code) {
         code = pt_duck_write_parquet(duck, rows, order, count, lake->table.schema.field_ids, path,
                                      file, err);
     }
     if (!code) {
-        code = sync_data(lake, dir, path, &synced_bytes, err);
-    }
-    if (!code && synced_bytes != file->bytes) {
-        code = pt_fail(err, PT_IO, "%s has %" PRIu64 " bytes, DuckDB wrote %" PRIu64, path,
-                       synced_bytes, file->bytes);
+        code = pt_data_seal(lake->io, lake->table.dir, &name, &sealed_bytes, err);
     }
     if (code) {
         (void)!pt_io_unlink(lake->io, path, NULL); /* it may be there in part, on a full disk */
         goto out;
     }
+    code = note_written(lake, pt_table_local(&lake->table, name), err);
+    if (!code && sealed_bytes != file->bytes) {
+        code = pt_fail(err, PT_IO, "%s has %" PRIu64 " bytes, DuckDB wrote %" PRIu64, name,
+                       sealed_bytes, file->bytes);
+    }
+    if (code) {
+        goto out;
+    }
+    file->path = pt_span_str(name);
     pt_data_file_write(file, files);
-    index_users(lake, rows, order, count, path, file->bytes);
+    index_users(lake, rows, order, count, name, file->bytes);
 
 out:
     pt_free(file);
@@ -302,29 +355,12 @@ out:
     return code;
 }
 
-/* Give back the space of the days already written, of which the caller will not know. */
-static void remove_written(struct pt_lake *lake, const struct pt_row *rows, const uint32_t *order,
-                           size_t count, uint64_t checkpoint)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (i == 0 || day_of(&rows[order[i - 1]]) != day_of(&rows[order[i]])) {
-            char *name = data_name(day_of(&rows[order[i]]), checkpoint, true);
-            char *path = name ? pt_table_local(&lake->table, name) : NULL;
-
-            if (path) {
-                (void)!pt_io_unlink(lake->io, path, NULL);
-            }
-            pt_free(path);
-            pt_free(name);
-        }
-    }
-}
-
 enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size_t count,
                            uint64_t checkpoint, struct pt_jsonw *files, struct pt_error *err)
 {
     uint32_t *order = NULL;
     char *data = NULL;
+    size_t known = 0;
     size_t start = 0;
     enum pt_code code = load_where_stale(lake, err);
 
@@ -338,6 +374,16 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
                        "checkpoint %" PRIu64 " is in the table already, which is at %" PRIu64,
                        checkpoint, lake->table.checkpoint);
     }
+    /*
+     * Written before, and not committed: the rows come again, maybe with more. Those files stay
+     * until the commit, for a checkpoint that names them may be in place, though writing it seemed
+     * to fail.
+     */
+    if (lake->written.checkpoint != checkpoint) {
+        forget_written(lake);
+        lake->written.checkpoint = checkpoint;
+    }
+    known = lake->written.count;
     if (count == 0) {
         return PT_OK;
     }
@@ -363,7 +409,7 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
         code = pt_fail(err, PT_NO_MEMORY, "describe data files");
     }
     if (code) {
-        remove_written(lake, rows, order, start, checkpoint);
+        remove_written(lake, known);
     }
 
 out:
@@ -394,6 +440,10 @@ enum pt_code pt_lake_commit(struct pt_lake *lake, struct pt_json files, uint64_t
     code = pt_lake_change(lake, &change, err);
     if (!code) {
         lake->checkpoint = checkpoint;
+        if (lake->written.checkpoint == checkpoint) {
+            remove_superseded(lake, files);
+        }
+        forget_written(lake);
     }
     return code;
 }

@@ -43,11 +43,12 @@ uint64_t pt_lake_row_count(const struct pt_lake *lake);
  * Write `rows` as Parquet files, one a day of event_time, rows in the order given, each file
  * synced, then the directories. They belong to no snapshot yet. Appends one JSON object a file to
  * `files` (an array under way): path relative to the table, day, rows, bytes, and statistics a
- * column: all that pt_lake_commit() needs. File names hold `checkpoint` and are the same
- * when the write is repeated, so that repeating replaces. After a failure nothing is in the table,
- * and what was appended to `files` is to be dropped. PT_INVALID for a number that is in the table
- * already; PT_FULL. DuckDB writes the files itself, past `io`, which only syncs them: `io` must be
- * the real file system.
+ * column: all that pt_lake_commit() needs. File names hold `checkpoint` and the
+ * file's checksum, so that repeating a write with the same rows gives the same files; with others,
+ * the commit removes what it does not name. After a failure nothing is in the table, and what was
+ * appended to `files` is to be dropped. PT_INVALID for a number that is in the table already;
+ * PT_FULL. DuckDB writes the files itself, past `io`, which only syncs them: `io` must be the real
+ * file system.
  */
 enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size_t count,
                            uint64_t checkpoint, struct pt_jsonw *files,
@@ -166,6 +167,12 @@ struct pt_lake_files {
 enum pt_code pt_lake_list_files(struct pt_io *io, const char *dir, struct pt_lake_files *files_out,
                                 struct pt_error *err) PT_MUST_USE;
 void pt_lake_files_release(struct pt_lake_files *files);
+
+/*
+ * The XXH3-64 of a data file as it was written, which its name tells; false for files of other
+ * programs, and of playtrace before it did so.
+ */
+bool pt_lake_file_sum(const char *path, uint64_t *sum_out);
 
 /*
  * Write to `to`/metadata the metadata of the table in `from`, its current snapshot alone, as it

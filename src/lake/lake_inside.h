@@ -22,7 +22,12 @@ struct pt_lake {
     struct pt_duck *duck; /* NULL until something is written */
     bool is_stale;        /* a failed commit left open which version is current */
     uint64_t checkpoint;  /* what this handle's engine knows the table to be at */
-    uint64_t tried;       /* a number that it may be at as well, since a commit failed */
+    struct {
+        uint64_t checkpoint; /* the number that was written last */
+        char **paths;        /* owned: its files, while it may yet be written again */
+        size_t count;
+    } written;
+    uint64_t tried; /* a number that it may be at as well, since a commit failed */
 };
 
 int64_t pt_lake_now_ms(struct pt_lake *lake);

@@ -3,7 +3,7 @@
  *
  * FORMAT of a description (docs/formats/lake.md):
  *
- *     {"path":"data/event_time_day=2026-11-01/ckpt-00000012.parquet","day":20758,"rows":3,
+ *     {"path":"data/event_time_day=2026-11-01/ckpt-00000012.0123456789abcdef.parquet","day":20758,"rows":3,
  *      "bytes":2345,"columns":[{"bytes":96,"nulls":0,"lower":"6c6576","upper":"6c6576"},…]}
  *
  * `columns` stands in the order of the field ids; bounds are hex, absent where there are none.
