@@ -366,16 +366,11 @@ static void keep(struct pt_buf *scratch, struct pt_flag_evaluation *out)
     out->metadata = pt_span_of(scratch->data + metadata_at, out->metadata.size);
 }
 
-void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_json context,
-                       enum pt_flag_type type, struct pt_buf *scratch,
-                       struct pt_flag_evaluation *evaluation_out)
+/* One flag of the set, or NULL for one that is not there. `out` borrows from the set. */
+static void evaluate(struct pt_flags *flags, const struct pt_flag_definition *flag,
+                     struct pt_json context, enum pt_flag_type type, struct pt_flag_evaluation *out)
 {
-    struct pt_flag_evaluation *out = evaluation_out;
-    const struct pt_flag_definition *flag;
-
     memset(out, 0, sizeof(*out));
-    pthread_rwlock_rdlock(&flags->lock);
-    flag = pt_flag_set_find(flags->set, key);
     out->metadata = flag ? flag->metadata : flags->set->metadata;
     if (!flag) {
         fail_with(out, PT_FLAG_ERROR_FLAG_NOT_FOUND, "there is no such flag");
@@ -384,8 +379,37 @@ void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_jso
     } else {
         (void)choose(flags, flag, context, type, out);
     }
-    keep(scratch, out);
+}
+
+void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_json context,
+                       enum pt_flag_type type, struct pt_buf *scratch,
+                       struct pt_flag_evaluation *evaluation_out)
+{
+    pthread_rwlock_rdlock(&flags->lock);
+    evaluate(flags, pt_flag_set_find(flags->set, key), context, type, evaluation_out);
+    keep(scratch, evaluation_out);
     pthread_rwlock_unlock(&flags->lock);
+}
+
+bool pt_flags_evaluate_all(struct pt_flags *flags, struct pt_json context, struct pt_buf *scratch,
+                           void (*take)(void *ctx, struct pt_span key,
+                                        const struct pt_flag_evaluation *evaluation),
+                           void *ctx, struct pt_span *metadata_out)
+{
+    struct pt_flag_evaluation evaluation;
+
+    pthread_rwlock_rdlock(&flags->lock);
+    for (size_t i = 0; i < flags->set->count; i++) {
+        const struct pt_flag_definition *flag = &flags->set->flags[i];
+
+        evaluate(flags, flag, context, PT_FLAG_ANY, &evaluation);
+        take(ctx, flag->key, &evaluation);
+    }
+    pt_buf_reset(scratch);
+    pt_buf_append(scratch, flags->set->metadata.data, flags->set->metadata.size);
+    pthread_rwlock_unlock(&flags->lock);
+    *metadata_out = pt_buf_span(scratch);
+    return !scratch->has_failed;
 }
 
 enum pt_code pt_flags_lint(struct pt_span json, struct pt_jsonw *report, bool *is_valid_out,

@@ -107,6 +107,16 @@ void pt_flags_evaluate(struct pt_flags *flags, struct pt_span key, struct pt_jso
                        struct pt_flag_evaluation *evaluation_out);
 
 /*
+ * Evaluate every flag of the set, by key ascending, all of one set, as pt_flags_evaluate() does.
+ * `take` gets each; its spans live until it returns. `metadata_out` is the set's own, in `scratch`
+ * after the last one. False without memory.
+ */
+bool pt_flags_evaluate_all(struct pt_flags *flags, struct pt_json context, struct pt_buf *scratch,
+                           void (*take)(void *ctx, struct pt_span key,
+                                        const struct pt_flag_evaluation *evaluation),
+                           void *ctx, struct pt_span *metadata_out);
+
+/*
  * Check a file's bytes: every mistake, not only the first, and what loads but is surely not meant.
  * Writes {"valid":…, "flags":N,"errors":[{"flag","pointer","detail"}],"warnings":[the same]} to
  * `report`. False in `is_valid_out` where there is an error.
@@ -126,7 +136,8 @@ enum pt_code pt_flag_logic(struct pt_json line, struct pt_jsonw *w,
 struct pt_flag_api;
 
 /*
- * Register POST /ofrep/v1/evaluate/flags/{key} (OpenFeature Remote Evaluation Protocol 0.3).
+ * Register POST /ofrep/v1/evaluate/flags/{key} and /ofrep/v1/evaluate/flags, with ETag and 304
+ * (OpenFeature Remote Evaluation Protocol 0.3).
  * `loop_threads` is the server's. `flags`, `keys` and `metrics` are borrowed; `keys` NULL asks for
  * none, `metrics` may be NULL. Pair
  * with pt_flag_api_close() after the server is closed.

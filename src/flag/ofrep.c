@@ -1,19 +1,24 @@
 /*
- * ofrep.c - OpenFeature Remote Evaluation Protocol, the single-flag route
+ * ofrep.c - OpenFeature Remote Evaluation Protocol: one flag, and all of them
  *
  * Protocol 0.3, service/openapi.yaml. A body is {"context":{…}}. Answers: 200
  * {"key","reason","variant","value", "metadata"}, without "value" where the caller's own default
  * holds; 404 FLAG_NOT_FOUND; 400 with PARSE_ERROR, INVALID_CONTEXT, TARGETING_KEY_MISSING or
  * GENERAL. The protocol's list of reasons has no DEFAULT: what is DEFAULT inside is UNKNOWN on the
- * wire.
+ * wire. The bulk answer is {"flags":[…],"metadata":{…}}, each flag a success or a failure of its
+ * own; its ETag is a hash of the answer, so that one context has one as long as its flags stay, and
+ * If-None-Match with it gives 304.
  *
  * Handlers run on the loop threads; each thread has a parser and two buffers of its own.
  */
 #include "flag/flag.h"
 
+#include "base/crypto.h"
+
 #define BODY_BYTES_MAX (64u << 10)
 #define ANSWER_BYTES_MAX (PT_FLAGS_FILE_BYTES_MAX + (64u << 10))
-#define PREFIX "/ofrep/v1/evaluate/flags/"
+#define ALL "/ofrep/v1/evaluate/flags"
+#define PREFIX ALL "/"
 
 struct desk {
     struct pt_json_parser *parser;
@@ -65,12 +70,15 @@ static bool decode_key(struct pt_span text, struct pt_buf *key)
     return !key->has_failed;
 }
 
-static void write_failure(struct pt_jsonw *w, struct pt_span key, enum pt_flag_error error,
+/* `key` NULL: a failure of the whole bulk request. */
+static void write_failure(struct pt_jsonw *w, const struct pt_span *key, enum pt_flag_error error,
                           const char *detail)
 {
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "key");
-    pt_jsonw_string(w, key);
+    if (key) {
+        pt_jsonw_key(w, "key");
+        pt_jsonw_string(w, *key);
+    }
     pt_jsonw_key(w, "errorCode");
     pt_jsonw_str(w, pt_flag_error_name(error));
     pt_jsonw_key(w, "errorDetails");
@@ -98,8 +106,8 @@ static void write_success(struct pt_jsonw *w, struct pt_span key,
 }
 
 /* The context of the body; false after writing the failure. */
-static bool read_context(struct desk *desk, struct pt_http_request *request, struct pt_span key,
-                         struct pt_jsonw *w, struct pt_json *context_out)
+static bool read_context(struct desk *desk, struct pt_http_request *request,
+                         const struct pt_span *key, struct pt_jsonw *w, struct pt_json *context_out)
 {
     struct pt_error err;
     struct pt_json root;
@@ -127,24 +135,34 @@ static bool read_context(struct desk *desk, struct pt_http_request *request, str
     return true;
 }
 
-static int evaluate(struct pt_flag_api *api, struct desk *desk, struct pt_span key,
-                    struct pt_json context, struct pt_jsonw *w)
+/* Write what came of one flag; the status that it has alone. */
+static int write_evaluation(struct pt_flag_api *api, struct pt_jsonw *w, struct pt_span key,
+                            const struct pt_flag_evaluation *evaluation)
 {
-    struct pt_flag_evaluation evaluation;
-
-    pt_flags_evaluate(api->flags, key, context, PT_FLAG_ANY, &desk->scratch, &evaluation);
-    pt_metric_add(api->by_reason[evaluation.reason], 1);
-    if (evaluation.error) {
-        write_failure(w, key, evaluation.error, evaluation.detail);
-        return evaluation.error == PT_FLAG_ERROR_FLAG_NOT_FOUND ? 404 : 400;
+    pt_metric_add(api->by_reason[evaluation->reason], 1);
+    if (evaluation->error) {
+        write_failure(w, &key, evaluation->error, evaluation->detail);
+        return evaluation->error == PT_FLAG_ERROR_FLAG_NOT_FOUND ? 404 : 400;
     }
-    if (evaluation.is_targeting_key_missing) {
-        write_failure(w, key, PT_FLAG_ERROR_TARGETING_KEY_MISSING,
+    if (evaluation->is_targeting_key_missing) {
+        write_failure(w, &key, PT_FLAG_ERROR_TARGETING_KEY_MISSING,
                       "this flag is targeted and the context has no targetingKey");
         return 400;
     }
-    write_success(w, key, &evaluation);
+    write_success(w, key, evaluation);
     return 200;
+}
+
+static void respond(struct pt_http_request *request, struct desk *desk, int status,
+                    const struct pt_http_header_out *header)
+{
+    if (desk->answer.has_failed) {
+        pt_http_respond(request, 500, "application/json",
+                        pt_span_str("{\"errorDetails\":\"no memory for the answer\"}"), NULL, 0);
+        return;
+    }
+    pt_http_respond(request, status, "application/json", pt_buf_span(&desk->answer), header,
+                    header ? 1 : 0);
 }
 
 static void handle(void *ctx, struct pt_http_request *request)
@@ -152,6 +170,7 @@ static void handle(void *ctx, struct pt_http_request *request)
     struct pt_flag_api *api = ctx;
     struct desk *desk = &api->desks[pt_http_loop_index(request)];
     struct pt_buf key;
+    struct pt_span name = pt_http_path_rest(request);
     struct pt_jsonw w;
     struct pt_json context;
     int status = 400;
@@ -162,19 +181,91 @@ static void handle(void *ctx, struct pt_http_request *request)
     pt_buf_init(&key, BODY_BYTES_MAX);
     pt_buf_reset(&desk->answer);
     pt_jsonw_init(&w, &desk->answer);
-    if (!decode_key(pt_http_path_rest(request), &key)) {
-        write_failure(&w, pt_http_path_rest(request), PT_FLAG_ERROR_PARSE_ERROR,
+    if (!decode_key(name, &key)) {
+        write_failure(&w, &name, PT_FLAG_ERROR_PARSE_ERROR,
                       "the key in the path has a broken percent escape");
-    } else if (read_context(desk, request, pt_buf_span(&key), &w, &context)) {
-        status = evaluate(api, desk, pt_buf_span(&key), context, &w);
-    }
-    if (desk->answer.has_failed) {
-        pt_http_respond(request, 500, "application/json",
-                        pt_span_str("{\"errorDetails\":\"no memory for the answer\"}"), NULL, 0);
     } else {
-        pt_http_respond(request, status, "application/json", pt_buf_span(&desk->answer), NULL, 0);
+        name = pt_buf_span(&key);
+        if (read_context(desk, request, &name, &w, &context)) {
+            struct pt_flag_evaluation evaluation;
+
+            pt_flags_evaluate(api->flags, name, context, PT_FLAG_ANY, &desk->scratch, &evaluation);
+            status = write_evaluation(api, &w, name, &evaluation);
+        }
     }
+    respond(request, desk, status, NULL);
     pt_buf_release(&key);
+}
+
+/* ---- all flags ---- */
+
+struct bulk {
+    struct pt_flag_api *api;
+    struct pt_jsonw *w;
+};
+
+static void take_one(void *ctx, struct pt_span key, const struct pt_flag_evaluation *evaluation)
+{
+    struct bulk *bulk = ctx;
+
+    (void)write_evaluation(bulk->api, bulk->w, key, evaluation);
+}
+
+/* Whether If-None-Match names the tag: a list of tags, weak ones too, or a star (RFC 9110 13.1.2).
+ */
+static bool is_known_tag(struct pt_span known, const char *tag)
+{
+    size_t bytes = strlen(tag);
+
+    if (pt_span_is(known, "*")) {
+        return true;
+    }
+    for (size_t i = 0; i + bytes <= known.size; i++) {
+        if (memcmp(known.data + i, tag, bytes) == 0) {
+            return true; /* the quotes are part of it */
+        }
+    }
+    return false;
+}
+
+static void handle_all(void *ctx, struct pt_http_request *request)
+{
+    struct pt_flag_api *api = ctx;
+    struct desk *desk = &api->desks[pt_http_loop_index(request)];
+    struct pt_jsonw w;
+    struct pt_json context;
+    char tag[32];
+    struct pt_http_header_out etag = {"ETag", tag};
+
+    if (api->keys && !pt_keys_admit(api->keys, request, PT_SCOPE_FLAGS)) {
+        return;
+    }
+    pt_buf_reset(&desk->answer);
+    pt_jsonw_init(&w, &desk->answer);
+    if (!read_context(desk, request, NULL, &w, &context)) {
+        respond(request, desk, 400, NULL);
+        return;
+    }
+    struct bulk bulk = {.api = api, .w = &w};
+    struct pt_span metadata;
+
+    pt_jsonw_object(&w);
+    pt_jsonw_key(&w, "flags");
+    pt_jsonw_array(&w);
+    if (!pt_flags_evaluate_all(api->flags, context, &desk->scratch, take_one, &bulk, &metadata)) {
+        metadata = pt_span_str("{}");
+    }
+    pt_jsonw_array_end(&w);
+    pt_jsonw_key(&w, "metadata");
+    pt_jsonw_raw(&w, metadata);
+    pt_jsonw_object_end(&w);
+    snprintf(tag, sizeof(tag), "\"%016llx\"",
+             (unsigned long long)pt_checksum64(desk->answer.data, desk->answer.size));
+    if (!desk->answer.has_failed && is_known_tag(pt_http_header(request, "If-None-Match"), tag)) {
+        pt_http_respond(request, 304, NULL, (struct pt_span){0}, &etag, 1);
+        return;
+    }
+    respond(request, desk, 200, &etag);
 }
 
 static void count_reasons(struct pt_flag_api *api, struct pt_metrics *metrics)
@@ -223,6 +314,9 @@ enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server 
         count_reasons(api, metrics);
     }
     code = pt_http_route(server, "POST", PREFIX "*", BODY_BYTES_MAX, handle, api, err);
+    if (!code) {
+        code = pt_http_route(server, "POST", ALL, BODY_BYTES_MAX, handle_all, api, err);
+    }
     if (code) {
         goto out;
     }

@@ -445,12 +445,24 @@ static void a_broken_rule_harms_its_flag_alone(void **state)
     load(
         &b, "{\"$evaluators\":{\"round\":{\"or\":[{\"$ref\":\"trip\"}]},"
             "\"trip\":{\"and\":[{\"$ref\":\"round\"}]},\"yes\":{\"==\":[1,1]}},\"flags\":{" RULED("unknown", "{\"if\":[{\"var\":\"x\"},{\"fly\":1},\"a\"]}") "," RULED(
-                "lost", "{\"$ref\":\"nothing\"}") "," RULED("circle",
-                                                            "{\"if\":[{\"$ref\":\"round\"},\"a\","
-                                                            "\"b\"]}") "," RULED("other",
-                                                                                 "{\"if\":[true,"
-                                                                                 "\"z\"]}") "," RULED("sound",
-                                                                                                      "{\"if\":[{\"$ref\":\"yes\"},\"a\"]}") "}}");
+                "lost",
+                "{\"$ref\":\"nothing\"}") "," RULED("circle",
+                                                    "{\"if\":[{\"$ref\":\"round\"},\"a\","
+                                                    "\"b\"]}") "," RULED("other",
+                                                                         "{\"if\":[true,"
+                                                                         "\"z\"]}") "," RULED("soun"
+                                                                                              "d",
+                                                                                              "{\"i"
+                                                                                              "f\":"
+                                                                                              "[{"
+                                                                                              "\"$"
+                                                                                              "ref"
+                                                                                              "\":"
+                                                                                              "\"ye"
+                                                                                              "s\"}"
+                                                                                              ",\"a"
+                                                                                              "\"]"
+                                                                                              "}") "}}");
     wants(eval(&b, "sound", "{}", PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "a", "1");
     wants(eval(&b, "unknown", "{}", PT_FLAG_ANY), PT_FLAG_REASON_TARGETING_MATCH, "a", "1");
     got = eval(&b, "unknown", "{\"x\":true}", PT_FLAG_ANY);

@@ -70,23 +70,28 @@ static void teardown(struct fixture *f)
     pt_flags_destroy(f->flags);
 }
 
-/* One request on a connection of its own; the status, and the answer's body in `body`. */
-static int ask(uint16_t port, const char *key, const char *sent, char *body, size_t bytes)
+/*
+ * One request on a connection of its own; the status, and the answer's body in `body`. `tag` NULL,
+ * or what to send as If-None-Match, replaced by the answer's ETag.
+ */
+static int ask_path(uint16_t port, const char *path, const char *sent, char tag[32], char *body,
+                    size_t bytes)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    char text[4096];
+    char text[8192];
     size_t size = 0;
     ssize_t got = 0;
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     const char *end;
+    const char *found;
 
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     snprintf(text, sizeof(text),
-             "POST /ofrep/v1/evaluate/flags/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+             "POST %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIf-None-Match: %s\r\n"
              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-             key, strlen(sent), sent);
+             path, tag ? tag : "\"none\"", strlen(sent), sent);
     assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
     while (size + 1 < sizeof(text) &&
            (got = recv(fd, text + size, sizeof(text) - 1 - size, 0)) > 0) {
@@ -97,7 +102,20 @@ static int ask(uint16_t port, const char *key, const char *sent, char *body, siz
     end = strstr(text, "\r\n\r\n");
     assert_true(strncmp(text, "HTTP/1.1 ", 9) == 0 && end);
     snprintf(body, bytes, "%s", end + 4);
+    found = strstr(text, "\r\nETag: ");
+    if (tag) {
+        assert_true(found && found < end);
+        snprintf(tag, 32, "%.*s", (int)strcspn(found + 8, "\r"), found + 8);
+    }
     return (int)strtol(text + 9, NULL, 10);
+}
+
+static int ask(uint16_t port, const char *key, const char *sent, char *body, size_t bytes)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "/ofrep/v1/evaluate/flags/%s", key);
+    return ask_path(port, path, sent, NULL, body, bytes);
 }
 
 #define FAILURE(key, code, detail)                                                                 \
@@ -167,6 +185,54 @@ static void answers(void **state)
     teardown(&f);
 }
 
+#define ALL "/ofrep/v1/evaluate/flags"
+
+/*
+ * Promise: the bulk route evaluates every flag, each with its own failure; its ETag stays with the
+ * context and the flags, 304 comes for it, and a change of either brings another.
+ */
+static void all_flags_at_once(void **state)
+{
+    static const char ann[] = "{\"context\":{\"targetingKey\":\"u\"}}";
+    struct fixture f;
+    struct pt_error err;
+    char body[4096];
+    char tag[32] = "";
+    char again[32] = "";
+    char other[32] = "";
+
+    (void)state;
+    setup(&f);
+    assert_int_equal(ask_path(f.port, ALL, ann, tag, body, sizeof(body)), 200);
+    assert_true(strncmp(body, "{\"flags\":[{\"key\":", 17) == 0);
+    assert_non_null(strstr(body, "{\"key\":\"ab\",\"reason\":\"TARGETING_MATCH\""));
+    assert_non_null(strstr(body, "{\"key\":\"off\",\"reason\":\"DISABLED\",\"metadata\":{}}"));
+    assert_non_null(strstr(body, "{\"key\":\"on\",\"reason\":\"STATIC\",\"variant\":\"yes\""));
+    assert_non_null(strstr(body, "],\"metadata\":{"));
+    snprintf(again, sizeof(again), "%s", tag);
+    assert_int_equal(ask_path(f.port, ALL, ann, again, body, sizeof(body)), 304);
+    assert_string_equal(body, "");
+    assert_string_equal(again, tag);
+    /* Without a targetingKey the flags that need one fail, the others do not. */
+    assert_int_equal(ask_path(f.port, ALL, "{\"context\":{}}", other, body, sizeof(body)), 200);
+    assert_non_null(strstr(body, "{\"key\":\"ab\",\"errorCode\":\"TARGETING_KEY_MISSING\""));
+    assert_non_null(strstr(body, "{\"key\":\"on\",\"reason\":\"STATIC\""));
+    assert_string_not_equal(other, tag);
+    PT_CHECK_OK(pt_flags_load(f.flags,
+                              pt_span_str("{\"flags\":{\"x\":{\"state\":\"ENABLED\","
+                                          "\"variants\":{\"a\":1},\"defaultVariant\":\"a\"}}}"),
+                              &err),
+                err);
+    assert_int_equal(ask_path(f.port, ALL, ann, again, body, sizeof(body)), 200);
+    assert_string_not_equal(again, tag);
+    /* What is wrong with the whole request. */
+    assert_int_equal(ask_path(f.port, ALL, "{\"context\":3}", NULL, body, sizeof(body)), 400);
+    assert_true(strncmp(body, "{\"errorCode\":\"INVALID_CONTEXT\"", 30) == 0);
+    assert_int_equal(ask_path(f.port, ALL, "[", NULL, body, sizeof(body)), 400);
+    assert_true(strncmp(body, "{\"errorCode\":\"PARSE_ERROR\"", 26) == 0);
+    teardown(&f);
+}
+
 struct client {
     uint16_t port;
     bool is_wrong;
@@ -213,6 +279,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers),
+        cmocka_unit_test(all_flags_at_once),
         cmocka_unit_test(many_at_once),
     };
 
