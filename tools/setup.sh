@@ -201,6 +201,7 @@ install_packages
 check_node
 install_npm tools/deps "DuckDB (library and header)"
 if [ "$stage" = test ]; then
+    install_npm tests/interop/openfeature "the OpenFeature SDKs, for the tests"
     install_python
     install_spark
 fi
