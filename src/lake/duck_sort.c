@@ -131,8 +131,12 @@ static void copy_sql(struct pt_buf *sql, const struct pt_sort *sort, unsigned gr
     append_names(sql, sort);
     pt_buf_appendf(sql, " FROM %s ORDER BY event_name, user_id, event_time) TO ", sort->from);
     pt_sql_append_text(sql, sort->path);
+    /*
+     * The encodings of Parquet's second version would not make the file smaller (0.1 % larger on a
+     * day of a simulated game), and Iceberg's vectorized reader, Spark's default, refuses them.
+     */
     pt_buf_appendf(sql,
-                   " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, PARQUET_VERSION v2, "
+                   " (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL %d, PARQUET_VERSION v1, "
                    "ROW_GROUP_SIZE %u, USE_TMP_FILE false, FIELD_IDS {",
                    ZSTD_LEVEL, group_rows);
     for (size_t i = 0; i < sort->column_count; i++) {
