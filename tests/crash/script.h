@@ -168,7 +168,7 @@ static int tell_place(void **state)
 static unsigned step_of(unsigned stride)
 {
 #ifdef __SANITIZE_THREAD__
-    stride *= 8;
+    stride *= 24;
 #elif defined(__SANITIZE_ADDRESS__)
     stride *= 3;
 #endif

@@ -312,7 +312,12 @@ int main(void)
         cmocka_unit_test_teardown(any_write_is_short_once, tell_place),
     };
 
+#ifdef __SANITIZE_THREAD__
+    print_message("skipped: what this program defines itself, TSan would have to see\n");
+    return sizeof(tests) == 0;
+#else
     pt_log_set_level(PT_LOG_ERROR + 1); /* the planted faults are said otherwise */
     (void)pt_test_seed();
     return cmocka_run_group_tests(tests, NULL, NULL);
+#endif
 }

@@ -39,7 +39,7 @@ struct world {
     struct pt_powercut *cut;
     struct pt_io *io;
     struct pt_clock clock;
-    int64_t now_us;
+    _Atomic int64_t now_us; /* asked by all threads */
     bool is_acked[EVENTS_MAX];
     bool is_sent[EVENTS_MAX];
     unsigned acked_bad;
