@@ -8,7 +8,7 @@
 #include <assert.h>
 
 #define LINES_A_PAGE 64u
-#define LOAD_AT_FIRST 0.62
+#define LOAD_AT_FIRST 0.55
 
 static_assert(sizeof(struct pt_filter_line) == 64, "a line of the filter is a line of the cache");
 

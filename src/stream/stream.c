@@ -465,6 +465,7 @@ static enum pt_code recover(struct pt_stream *stream, struct pt_error *err)
         pt_idset_set_approximate(stream->set);
     }
     if (!code) {
+        pt_idset_report(stream->set, stream->parts.metrics);
         code = pt_idset_remove_stale(stream->set, err);
     }
     if (!code) {

@@ -758,12 +758,13 @@ struct pt_io *pt_simdisk_io(struct pt_simdisk *disk)
     return &disk->io;
 }
 
-static void set_fault(struct pt_simdisk *disk, uint64_t at, uint64_t from, enum pt_code code,
+/* The calls from now that fail: one, or all from one on; 0: none. */
+static void set_fault(struct pt_simdisk *disk, unsigned nth, unsigned from_nth, enum pt_code code,
                       bool has_effect)
 {
     pthread_mutex_lock(&disk->mutex);
-    disk->fail_at = at;
-    disk->fail_from = from;
+    disk->fail_at = nth ? disk->calls + nth : 0;
+    disk->fail_from = from_nth ? disk->calls + from_nth : 0;
     disk->fail_code = code;
     disk->fail_has_effect = has_effect;
     disk->has_fired = false;
@@ -772,17 +773,22 @@ static void set_fault(struct pt_simdisk *disk, uint64_t at, uint64_t from, enum 
 
 void pt_simdisk_fail_call(struct pt_simdisk *disk, unsigned nth, enum pt_code code, bool has_effect)
 {
-    set_fault(disk, nth ? disk->calls + nth : 0, 0, code, has_effect);
+    set_fault(disk, nth, 0, code, has_effect);
 }
 
 void pt_simdisk_fail_from(struct pt_simdisk *disk, unsigned nth, enum pt_code code)
 {
-    set_fault(disk, 0, disk->calls + nth, code, false);
+    set_fault(disk, 0, nth, code, false);
 }
 
 bool pt_simdisk_fault_fired(struct pt_simdisk *disk)
 {
-    return disk->has_fired;
+    bool has_fired = false;
+
+    pthread_mutex_lock(&disk->mutex);
+    has_fired = disk->has_fired;
+    pthread_mutex_unlock(&disk->mutex);
+    return has_fired;
 }
 
 void pt_simdisk_hook_call(struct pt_simdisk *disk, unsigned nth, void (*hook)(void *ctx), void *ctx)
@@ -799,7 +805,12 @@ bool pt_simdisk_hook_ran(struct pt_simdisk *disk)
 
 uint64_t pt_simdisk_calls(struct pt_simdisk *disk)
 {
-    return disk->calls;
+    uint64_t calls = 0;
+
+    pthread_mutex_lock(&disk->mutex);
+    calls = disk->calls;
+    pthread_mutex_unlock(&disk->mutex);
+    return calls;
 }
 
 void pt_simdisk_crash(struct pt_simdisk *disk, enum pt_simdisk_loss loss, uint64_t seed)
@@ -868,10 +879,12 @@ void pt_simdisk_flip(struct pt_simdisk *disk, const char *path_given, uint64_t a
     char path[PATH_BYTES];
 
     clean_path(path_given, path);
+    pthread_mutex_lock(&disk->mutex);
     entry = table_find(&disk->seen, path);
     pt_assert(entry && at < entry->node->seen_bytes);
     entry->node->seen[at] ^= mask;
     entry->node->durable[at] ^= mask;
+    pthread_mutex_unlock(&disk->mutex);
 }
 
 void pt_simdisk_set_capacity(struct pt_simdisk *disk, uint64_t bytes)
@@ -883,7 +896,12 @@ void pt_simdisk_set_capacity(struct pt_simdisk *disk, uint64_t bytes)
 
 uint64_t pt_simdisk_used(struct pt_simdisk *disk)
 {
-    return used_bytes(disk);
+    uint64_t bytes = 0;
+
+    pthread_mutex_lock(&disk->mutex);
+    bytes = used_bytes(disk);
+    pthread_mutex_unlock(&disk->mutex);
+    return bytes;
 }
 
 unsigned pt_simdisk_file_count(struct pt_simdisk *disk)
