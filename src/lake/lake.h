@@ -195,9 +195,9 @@ struct pt_lake_verdict {
 /*
  * Hold the table in `dir` to itself: metadata, manifest lists, manifests, data files (there, of
  * their size, with a footer that counts the manifest's rows), totals and logs. With `reads_data`
- * every value is read too: nulls, bounds and days must be what the manifests say. Each fault is
- * reported with its file, what is wrong and what to do; one file is looked at at a time. What
- * another process lets expire meanwhile is no fault. PT_NOT_FOUND: there is no table.
+ * every value is read too: checksums, nulls, bounds and days must be what names and manifests say.
+ * Each fault is reported with its file, what is wrong and what to do; one file is looked at at a
+ * time. What another process lets expire meanwhile is no fault. PT_NOT_FOUND: there is no table.
  */
 enum pt_code
 pt_lake_verify(struct pt_io *io, const char *dir, bool reads_data,

@@ -4,6 +4,7 @@
  * A server may commit and let snapshots expire meanwhile. So what is missing is a fault only while
  * the newest metadata still has the snapshot that names it.
  */
+#include "base/tree.h"
 #include "lake/path_set.h"
 #include "lake/verify_data.h"
 
@@ -310,6 +311,26 @@ struct tally {
     bool checks_files; /* the second walk */
 };
 
+/* Where the name tells the file's checksum (seal.h), the bytes must have it. */
+static enum pt_code check_sum(struct verify *verify, const char *path, struct pt_error *err)
+{
+    uint64_t named = 0;
+    uint64_t bytes = 0;
+    uint64_t sum = 0;
+    enum pt_code code = PT_OK;
+
+    if (!verify->reads_data || !pt_lake_file_sum(path, &named)) {
+        return PT_OK;
+    }
+    code = pt_file_sum(verify->table.io, path, &bytes, &sum, err);
+    if (!code && sum != named) {
+        code = pt_fail(
+            err, PT_CORRUPT,
+            "its checksum is %016" PRIx64 ", not what its name says: bytes of it changed", sum);
+    }
+    return code;
+}
+
 static enum pt_code check_file(struct verify *verify, const struct line *line,
                                const struct pt_manifest_entry *entry, struct pt_error *err)
 {
@@ -334,6 +355,9 @@ static enum pt_code check_file(struct verify *verify, const struct line *line,
     if (!code && bytes != (uint64_t)entry->bytes) {
         code = pt_fail(err, PT_CORRUPT, "it has %" PRIu64 " bytes, its manifest says %" PRId64,
                        bytes, entry->bytes);
+    }
+    if (!code) {
+        code = check_sum(verify, path, err);
     }
     if (!code) {
         code = pt_data_check_file(verify->check, path, entry, verify->reads_data, err);

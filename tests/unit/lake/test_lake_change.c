@@ -94,6 +94,7 @@ static void a_replacement_that_would_lose_rows_is_refused(void **state)
     struct pt_lake *other = NULL;
     struct pt_row rows[2];
     struct pt_buf files;
+    struct pt_lake_snapshot before;
     unsigned avro = 0;
 
     (void)state;
@@ -101,6 +102,7 @@ static void a_replacement_that_would_lose_rows_is_refused(void **state)
     rows[1] = plain_row(2, DAY0 * PT_DAY_US);
     setup(&f);
     append_rows(f.lake, rows, 2, 1);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), f.dir, &before, &err), err);
     other = second_handle(&f);
     pt_buf_init(&files, 1u << 20);
     PT_CHECK_OK(write_rows(other, rows, 1, 77, &files), err);
@@ -112,8 +114,7 @@ static void a_replacement_that_would_lose_rows_is_refused(void **state)
     PT_CHECK_OK(replace(&f, f.lake, 1, &files), err);
     {
         struct pt_json_parser *parser = pt_json_parser_create(16u << 20);
-        char *gone = pt_strf("%s/data/event_time_day=2026-11-01/ckpt-00000001.parquet", f.dir);
-        const char *removed[1] = {gone};
+        const char *removed[1] = {before.files[0]};
         struct pt_change change = {
             .operation = PT_OPERATION_REPLACE, .removed = removed, .removed_count = 1};
 
@@ -121,9 +122,9 @@ static void a_replacement_that_would_lose_rows_is_refused(void **state)
         change.added = parse(parser, &files);
         PT_CHECK(pt_lake_change(other, &change, &err) == PT_FENCED);
         PT_CHECK(strstr(err.text, "no longer in the table") != NULL);
-        pt_free(gone);
         pt_json_parser_destroy(parser);
     }
+    pt_lake_snapshot_release(&before);
     check_table(f.dir, "sum(seq) || ',' || count(*)", "", "3,2");
     /* What refused commits had written of metadata is gone: three files are the replacement's. */
     assert_int_equal(files_in(f.dir, "metadata", ".avro"), avro + 3);
@@ -244,8 +245,9 @@ static void an_older_table_gets_its_columns(void **state)
     struct fixture f;
     struct pt_row row = plain_row(1, DAY0 * PT_DAY_US);
     struct pt_duck *duck = NULL;
+    struct pt_lake_snapshot snapshot;
     struct pt_buf sql;
-    char *file = NULL;
+    const char *file = NULL;
 
     (void)state;
     setup(&f);
@@ -258,7 +260,8 @@ static void an_older_table_gets_its_columns(void **state)
     open_lake(&f);
     append_rows(f.lake, &row, 1, 1);
     /* A file of before: it lacks them, and its size is another. */
-    file = pt_strf("%s/data/event_time_day=2026-11-01/ckpt-00000001.parquet", f.dir);
+    PT_CHECK_OK(pt_lake_read(pt_io_posix(), f.dir, &snapshot, &err), err);
+    file = snapshot.files[0];
     pt_buf_init(&sql, 1u << 16);
     pt_buf_appendf(&sql,
                    "CREATE TABLE t AS SELECT * EXCLUDE (country, region, city) FROM "
@@ -283,7 +286,7 @@ static void an_older_table_gets_its_columns(void **state)
     PT_CHECK(!f.lake->table.schema.lacks_columns && f.lake->table.schema.schema_id == 1);
     PT_CHECK(f.lake->table.schema.field_ids[PT_COLUMN_CITY] == 19);
     pt_buf_release(&sql);
-    pt_free(file);
+    pt_lake_snapshot_release(&snapshot);
     teardown(&f);
 }
 
