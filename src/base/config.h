@@ -102,8 +102,9 @@
     X(lake, compact_files_min, INT, "4", 2, 1000,                                                  \
       "small files of about one size that a past day must have to be compacted")                   \
     X(lake, compact_files_min_today, INT, "32", 2, 1000, "the same of the present day")            \
-    X(lake, compact_memory_bytes, INT, "536870912", 134217728, 1099511627776,                      \
-      "what a compaction may hold in memory; what does not fit goes to the disk")                  \
+    X(lake, compact_memory_bytes, INT, "0", 0, 1099511627776,                                      \
+      "what a compaction may hold in memory, some 1.5 KiB a row of a file that it makes; 0: "      \
+      "a quarter of the machine's, at most 4 GiB")                                                 \
     X(lake, target_file_bytes, INT, "134217728", 65536, 1099511627776,                             \
       "size that compaction gives files; those below half of it are small")                        \
     X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \

@@ -33,6 +33,9 @@ char *pt_host_real_path(const char *path, struct pt_error *err) PT_MUST_USE;
 /* Whether this process may make files in the directory. */
 bool pt_host_may_write(const char *dir);
 
+/* Memory that this process may use: the machine's, or less where it is contained. */
+uint64_t pt_host_memory_bytes(void);
+
 /* The calling thread is for work that can wait: others get the processor first. */
 void pt_host_thread_yield_cpu(void);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -100,6 +101,23 @@ uint64_t pt_host_descriptors_raise(void)
         return (uint64_t)(setrlimit(RLIMIT_NOFILE, &higher) == 0 ? higher : limit).rlim_cur;
     }
     return (uint64_t)limit.rlim_cur;
+}
+
+uint64_t pt_host_memory_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+    long page_bytes = sysconf(_SC_PAGESIZE);
+    uint64_t bytes = pages > 0 && page_bytes > 0 ? (uint64_t)pages * (uint64_t)page_bytes : 0;
+    unsigned long long limit = 0;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re"); /* "max" where there is none */
+
+    if (file && fscanf(file, "%llu", &limit) == 1 && limit > 0 && (bytes == 0 || limit < bytes)) {
+        bytes = limit;
+    }
+    if (file) {
+        fclose(file);
+    }
+    return bytes;
 }
 
 void pt_host_thread_yield_cpu(void)

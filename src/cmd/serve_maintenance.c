@@ -13,6 +13,8 @@
 #include <time.h>
 
 #define STOP_AGAIN_MS 50
+#define MEMORY_BYTES_USUAL (UINT64_C(4) << 30) /* for a file of 128 MiB */
+#define MEMORY_BYTES_MIN (UINT64_C(128) << 20) /* DuckDB needs as much to sort anything */
 
 struct pt_maintenance {
     struct pt_maintenance_parts parts;
@@ -38,11 +40,22 @@ struct pt_maintenance {
     bool has_ended;
 };
 
+static uint64_t memory_bytes(const struct pt_config *config)
+{
+    int64_t set = pt_config_int(config, PT_CONFIG_lake_compact_memory_bytes);
+    uint64_t bytes = set > 0 ? (uint64_t)set : pt_host_memory_bytes() / 4;
+
+    if (set == 0 && bytes > MEMORY_BYTES_USUAL) {
+        bytes = MEMORY_BYTES_USUAL;
+    }
+    return bytes < MEMORY_BYTES_MIN ? MEMORY_BYTES_MIN : bytes;
+}
+
 void pt_maintenance_options(const struct pt_config *config, struct pt_compact_options *options_out)
 {
     *options_out = (struct pt_compact_options){
         .target_file_bytes = (uint64_t)pt_config_int(config, PT_CONFIG_lake_target_file_bytes),
-        .memory_bytes = (uint64_t)pt_config_int(config, PT_CONFIG_lake_compact_memory_bytes),
+        .memory_bytes = memory_bytes(config),
         .files_min = (unsigned)pt_config_int(config, PT_CONFIG_lake_compact_files_min),
         .files_min_today = (unsigned)pt_config_int(config, PT_CONFIG_lake_compact_files_min_today),
     };

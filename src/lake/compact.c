@@ -4,7 +4,8 @@
  * WHICH FILES. A file is small below half of the target size. Of a day's small ones those of about
  * the same size become one, where they are many enough, until they have the target's size together:
  * a row is rewritten once for each step of that factor, and a big file not for each small one that
- * comes late.
+ * comes late. A file is one row group (duck_sort.c says why), so memory bounds its rows too; where
+ * it did not suffice, the compactor remembers that and makes smaller files.
  *
  * ORDER. The new file is written under a name that was never used, synced, read back and compared,
  * its directory synced, then committed. What a crash leaves is named compact-….parquet and belongs
@@ -24,7 +25,9 @@
 #include <pthread.h>
 
 #define TARGET_BYTES (UINT64_C(128) << 20)
-#define MEMORY_BYTES (UINT64_C(512) << 20)
+#define MEMORY_BYTES (UINT64_C(1) << 30)
+#define ROW_BYTES 1536 /* of memory, as measured; what is wider is found out */
+#define ROWS_MIN 16384 /* where not even as many fit, that is said */
 #define FILES_MIN 2
 #define SAME_SIZE 8 /* the greatest of a group is at most so many times the smallest */
 #define GROUP_FILES_MAX 1000
@@ -50,6 +53,7 @@ struct pt_compactor {
     struct pt_clock *clock;
     struct pt_table table;
     struct pt_json_parser *parser; /* for descriptions */
+    uint64_t rows_fit;             /* 5/8 of what did not fit into memory; 0: all did */
 
     /* Of a run. */
     const struct pt_compact_options *options;
@@ -132,6 +136,19 @@ static uint64_t target_bytes(const struct pt_compactor *compactor)
                                                  : TARGET_BYTES;
 }
 
+static uint64_t memory_bytes(const struct pt_compactor *compactor)
+{
+    return compactor->options->memory_bytes ? compactor->options->memory_bytes : MEMORY_BYTES;
+}
+
+/* Of a file. */
+static uint64_t rows_max(const struct pt_compactor *compactor)
+{
+    uint64_t rows = memory_bytes(compactor) / ROW_BYTES;
+
+    return compactor->rows_fit && compactor->rows_fit < rows ? compactor->rows_fit : rows;
+}
+
 static enum pt_code take_source(void *ctx, const struct pt_manifest_entry *entry,
                                 struct pt_error *err)
 {
@@ -141,6 +158,7 @@ static enum pt_code take_source(void *ctx, const struct pt_manifest_entry *entry
 
     if (!entry->is_live || entry->has_deletes || !entry->is_parquet || !entry->has_day ||
         entry->rows == 0 || (uint64_t)entry->bytes >= target_bytes(compactor) / 2 ||
+        (uint64_t)entry->rows >= rows_max(compactor) / 2 ||
         (options->has_day && entry->day != options->day)) {
         return PT_OK;
     }
@@ -234,6 +252,7 @@ static bool next_group(const struct pt_compactor *compactor, int64_t today, size
         for (const struct source *next = first;
              next < end && next->day == first->day && group.bytes < target_bytes(compactor) &&
              group.count < GROUP_FILES_MAX &&
+             (group.count == 0 || group.rows + next->rows <= rows_max(compactor)) &&
              (options->is_thorough || next->bytes <= SAME_SIZE * first->bytes);
              next++) {
             group.count++;
@@ -242,7 +261,8 @@ static bool next_group(const struct pt_compactor *compactor, int64_t today, size
         }
         *at += group.count;
         if (group.count >= FILES_MIN &&
-            (group.count >= wanted || group.bytes >= target_bytes(compactor))) {
+            (group.count >= wanted || group.bytes >= target_bytes(compactor) ||
+             2 * group.rows >= rows_max(compactor))) {
             *group_out = group;
             return true;
         }
@@ -413,7 +433,7 @@ static enum pt_code make_file(struct pt_compactor *compactor, struct rewrite *re
     enum pt_code code = pt_duck_digest(duck, &rewrite->sort, &before, err);
 
     if (!code) {
-        code = pt_duck_sort(duck, &rewrite->sort, err);
+        code = pt_duck_sort(duck, &rewrite->sort, rewrite->group->rows, err);
     }
     if (!code) {
         code = seal_file(compactor, rewrite, err);
@@ -574,7 +594,6 @@ static void remove_leftover(void *ctx, const char *name, bool is_dir)
 /* DuckDB for this run; what a killed one has spilled goes first. */
 static enum pt_code open_sorter(struct pt_compactor *compactor, struct pt_error *err)
 {
-    uint64_t memory = compactor->options->memory_bytes;
     char *dir = pt_table_local(&compactor->table, "compact.tmp");
     struct leftovers left = {.io = compactor->io, .dir = dir};
     struct pt_duck *duck = NULL;
@@ -584,7 +603,7 @@ static enum pt_code open_sorter(struct pt_compactor *compactor, struct pt_error 
         return pt_fail(err, PT_NO_MEMORY, "open DuckDB");
     }
     (void)!pt_io_list(compactor->io, dir, remove_leftover, &left, NULL);
-    code = pt_duck_open_sorter(&duck, memory ? memory : MEMORY_BYTES, dir, err);
+    code = pt_duck_open_sorter(&duck, memory_bytes(compactor), dir, err);
     set_duck(compactor, duck);
     pt_free(dir);
     return code;
@@ -598,10 +617,15 @@ static void close_sorter(struct pt_compactor *compactor)
     pt_duck_close(duck);
 }
 
-/* The next day may fare better, but for want of space or memory. */
-static bool is_of_one_group(enum pt_code code)
+/* Whether the same files may fit into memory as smaller groups; then they are tried so. */
+static bool makes_smaller(struct pt_compactor *compactor, enum pt_code code,
+                          const struct group *group)
 {
-    return code != PT_FULL && code != PT_NO_MEMORY;
+    if (code != PT_NO_MEMORY || group->rows < ROWS_MIN) {
+        return false;
+    }
+    compactor->rows_fit = group->rows / 8 * 5;
+    return true;
 }
 
 static enum pt_code compact_all(struct pt_compactor *compactor, struct pt_error *err)
@@ -610,9 +634,10 @@ static enum pt_code compact_all(struct pt_compactor *compactor, struct pt_error 
     struct pt_error each_err = {0};
     struct group group;
     size_t at = 0;
+    size_t next = 0;
     enum pt_code failed = PT_OK;
 
-    while (!is_stopping(compactor) && next_group(compactor, today, &at, &group)) {
+    for (; !is_stopping(compactor) && next_group(compactor, today, &next, &group); at = next) {
         enum pt_code code = PT_OK;
 
         if (compactor->options->is_dry_run) {
@@ -628,13 +653,15 @@ static enum pt_code compact_all(struct pt_compactor *compactor, struct pt_error 
         }
         if (code == PT_FENCED || code == PT_AGAIN) {
             compactor->result->conflicts++;
+        } else if (makes_smaller(compactor, code, &group)) {
+            next = at;
         } else if (code) {
             if (!failed && err) {
                 *err = each_err;
             }
             failed = failed ? failed : code;
-            if (!is_of_one_group(code)) {
-                break;
+            if (code == PT_FULL || code == PT_NO_MEMORY) {
+                break; /* the next day would fare no better */
             }
         }
     }

@@ -36,7 +36,7 @@ struct pt_compacted {
 
 struct pt_compact_options {
     uint64_t target_file_bytes; /* 0: 128 MiB */
-    uint64_t memory_bytes;      /* 0: 512 MiB */
+    uint64_t memory_bytes;      /* 0: 1 GiB; 1.5 KiB a row, so it bounds the rows of a file */
     unsigned files_min;         /* small files that a past day must have; 0: 2 */
     unsigned files_min_today;   /* the same of the present day, and of days to come */
     bool is_thorough;           /* take files together however different their sizes */

@@ -51,10 +51,11 @@ void pt_duck_interrupt(struct pt_duck *duck);
 enum pt_code pt_duck_digest(struct pt_duck *duck, const struct pt_sort *sort,
                             struct pt_rows_digest *digest_out, struct pt_error *err) PT_MUST_USE;
 /*
- * Write the rows to `sort->path`, by event_name, user_id, event_time; nothing is synced. On failure
- * the file may be there in part. PT_NO_MEMORY only where even small row groups do not fit.
+ * Write the rows, `rows` of them, to `sort->path`, by event_name, user_id, event_time, as one row
+ * group; nothing is synced. On failure the file may be there in part. PT_NO_MEMORY: fewer rows may
+ * do.
  */
-enum pt_code pt_duck_sort(struct pt_duck *duck, const struct pt_sort *sort,
+enum pt_code pt_duck_sort(struct pt_duck *duck, const struct pt_sort *sort, uint64_t rows,
                           struct pt_error *err) PT_MUST_USE;
 /* Read the file at `sort->path` back: its rows, and statistics of our columns into `file_out`. */
 enum pt_code pt_duck_describe(struct pt_duck *duck, const struct pt_sort *sort,

@@ -495,6 +495,46 @@ static void files_end_at_the_target_size(void **state)
     teardown(&f);
 }
 
+/* Where memory does not suffice files are smaller, or it is said; the rows are there in any case.
+ */
+static void memory_bounds_the_files(void **state)
+{
+    static const unsigned mebibytes[] = {8, 16, 32, 48, 64, 96, 1024};
+    struct pt_compact_options options = {.is_thorough = true};
+    unsigned failures = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(mebibytes) / sizeof(mebibytes[0]); i++) {
+        struct fixture f;
+        struct pt_compact_result result;
+        enum pt_code code = PT_OK;
+        char *before = NULL;
+        char *after = NULL;
+
+        setup(&f);
+        for (unsigned k = 0; k < 8; k++) {
+            add_rows(&f, 7000, DAY0);
+        }
+        before = rows_digest(f.dir);
+        options.memory_bytes = (uint64_t)mebibytes[i] << 20;
+        code = compact_by(pt_io_posix(), &f, &options, &result);
+        PT_CHECK(code == PT_OK || code == PT_NO_MEMORY);
+        failures += code != PT_OK;
+        after = rows_digest(f.dir);
+        assert_string_equal(before, after);
+        /* Some 1.5 KiB a row: 8 MiB are for 5,461 rows, so that no two files fit together. */
+        PT_CHECK(i > 0 || result.snapshots == 0);
+        PT_CHECK(files_of_day(&f, DAY0, "compact-", ".parquet") == result.snapshots);
+        pt_free(before);
+        pt_free(after);
+        if (i + 1 == sizeof(mebibytes) / sizeof(mebibytes[0])) {
+            PT_CHECK(code == PT_OK && file_count(&f) == 1);
+        }
+        teardown(&f);
+    }
+    PT_CHECK(failures < sizeof(mebibytes) / sizeof(mebibytes[0]));
+}
+
 /* ---- faults ---- */
 
 static void no_fault_harms_the_table(void **state)
@@ -761,6 +801,7 @@ int main(void)
         cmocka_unit_test(only_what_is_worth_it_is_chosen),
         cmocka_unit_test(a_big_file_waits_for_others_of_its_size),
         cmocka_unit_test(files_end_at_the_target_size),
+        cmocka_unit_test(memory_bounds_the_files),
         cmocka_unit_test(no_fault_harms_the_table),
         cmocka_unit_test(a_damaged_source_is_never_committed),
         cmocka_unit_test(commits_of_others_are_kept),
