@@ -85,6 +85,8 @@ find_missing() {
     fi
     if [ "$stage" = bench ]; then
         need_command wrk wrk
+        # The yardstick of bench/stream/bench_dedup.
+        [ -e /usr/include/rocksdb/c.h ] || need librocksdb-dev
         need_command nginx nginx
         need_command nghttp2-client h2load
         need_command curl curl

@@ -55,9 +55,6 @@ static void sweep(const struct pt_filter *filter, struct pt_filter_line *line)
     unsigned kept = 0;
     uint8_t oldest = filter->now;
 
-    if (line->count == 0 || is_live(filter, line->oldest)) {
-        return;
-    }
     for (unsigned i = 0; i < line->count; i++) {
         uint8_t tag = line->tags[i];
 
@@ -82,11 +79,13 @@ bool pt_filter_add(struct pt_filter *filter, uint64_t hash, uint8_t tag)
     struct pt_filter_line *line = &filter->lines[at];
     struct pt_filter_line *other = &filter->lines[pt_filter_other_line(at, print)];
 
-    sweep(filter, line);
-    sweep(filter, other);
-    if (other->count < line->count) {
-        line = other;
+    if (line->count && !is_live(filter, line->oldest)) {
+        sweep(filter, line);
     }
+    if (other->count && !is_live(filter, other->oldest)) {
+        sweep(filter, other);
+    }
+    line = other->count < line->count ? other : line;
     if (line->count == PT_FILTER_SLOTS) {
         return false;
     }

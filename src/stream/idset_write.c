@@ -17,7 +17,7 @@
 #define FAN_IN 8u
 /* Lines of the filter that are filled from all runs before the next ones: they stay in the cache.
  */
-#define REGION_LINES 8192u
+#define REGION_LINES 2048u
 
 /* ---- the filter ---- */
 
