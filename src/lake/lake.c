@@ -146,6 +146,12 @@ enum pt_code pt_lake_duck(struct pt_lake *lake, struct pt_duck **duck_out, struc
     return code;
 }
 
+void pt_lake_rest(struct pt_lake *lake)
+{
+    pt_duck_close(lake->duck);
+    lake->duck = NULL;
+}
+
 enum pt_code pt_lake_change(struct pt_lake *lake, const struct pt_change *change,
                             struct pt_error *err)
 {

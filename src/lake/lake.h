@@ -65,6 +65,9 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
 enum pt_code pt_lake_commit(struct pt_lake *lake, struct pt_json files, uint64_t checkpoint,
                             struct pt_error *err) PT_MUST_USE;
 
+/* Nothing will be written for a while: give DuckDB's memory back; the next write opens it again. */
+void pt_lake_rest(struct pt_lake *lake);
+
 /*
  * Remove data files of the stream engine beyond the table's checkpoint (left by a crash). The
  * engine only, at its start, nothing pending.

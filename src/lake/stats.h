@@ -8,6 +8,7 @@
 #define PT_LAKE_STATS_H
 
 #include "lake/columns.h"
+#include "wire/frame.h"
 
 #define PT_BOUND_CHARACTERS_MAX 16
 #define PT_BOUND_BYTES_MAX (4 * PT_BOUND_CHARACTERS_MAX)
@@ -59,17 +60,14 @@ void pt_extremes_take_bytes(struct pt_extremes *seen, struct pt_span bytes, uint
 static inline uint64_t pt_bytes_key(struct pt_span bytes)
 {
     uint8_t head[8] = {0};
-    uint64_t key = 0;
 
     if (bytes.size >= sizeof(head)) {
-        memcpy(head, bytes.data, sizeof(head));
-    } else if (bytes.size > 0) {
+        return __builtin_bswap64(pt_get_u64(bytes.data));
+    }
+    if (bytes.size > 0) {
         memcpy(head, bytes.data, bytes.size);
     }
-    for (unsigned i = 0; i < sizeof(head); i++) {
-        key = key << 8 | head[i];
-    }
-    return key;
+    return __builtin_bswap64(pt_get_u64(head));
 }
 
 /*

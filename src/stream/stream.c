@@ -377,6 +377,7 @@ static void rest(struct pt_stream *stream, int64_t now_us)
 {
     if (stream->busy_at_us && now_us - stream->busy_at_us >= IDLE_US && !stream->held.count) {
         pt_held_trim(&stream->held);
+        pt_lake_rest(stream->parts.lake);
         pt_mem_trim();
         stream->busy_at_us = 0;
     }
