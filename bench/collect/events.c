@@ -111,7 +111,7 @@ static size_t write_event(struct bench_events *events, uint64_t player, int64_t 
 size_t bench_body(struct bench_events *events, int count, int players, bool has_envelope, char *out,
                   int64_t *sent_at_us_out)
 {
-    uint64_t first_player = bench_random(events) % 200000;
+    uint64_t first_player = bench_random(events) % (events->players ? events->players : 200000);
     int64_t time_us = MORNING_US + (int64_t)(bench_random(events) % 86400000) * 1000;
     int64_t sent_at_us = time_us + (int64_t)count * 400000;
     char time[PT_RFC3339_TEXT_BYTES + 1];

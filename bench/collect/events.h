@@ -15,7 +15,8 @@
 #define BENCH_EVENT_BYTES_MAX 640
 
 struct bench_events {
-    uint64_t state; /* the seed at first */
+    uint64_t state;   /* the seed at first */
+    uint64_t players; /* that bodies are drawn from; 0: 200,000 */
 };
 
 /* The names that events have; NULL ends them. And the JSON Schema that holds their attributes. */

@@ -5,7 +5,10 @@
  *         a round: EVENTS events stand in the log; the engine takes them to the table (dedup,
  *         Parquet, id runs, checkpoints, snapshots, all synced), and DuckDB copies the same rows
  * from memory to one file. Which begins alternates. A line of JSON a round, CPU of all threads.
+ *     bench_engine compact DIRECTORY EVENTS PLAYERS
+ *         EVENTS events of PLAYERS players become a table, which is compacted. A line of JSON.
  */
+#include "lake/compact.h"
 #include "stream/records.h"
 #include "stream/rows_duck.h"
 #include "stream/stream.h"
@@ -128,6 +131,53 @@ static struct table_sums sum_table(const struct engine *engine)
     return sums;
 }
 
+static int run_compact(const char *dir, size_t events, uint64_t players)
+{
+    struct pt_compact_options options = {.is_thorough = true, .files_min_today = 2};
+    struct pt_compact_result result;
+    struct pt_compactor *compactor = NULL;
+    struct bench_records records;
+    struct bench_duck *duck = bench_duck_open();
+    char *copy = pt_strf("%s/copy.parquet", dir);
+    struct engine engine = {0};
+    struct table_sums sums = {0};
+    struct pt_error err = {0};
+    double copy_seconds = 0;
+    double start = 0;
+
+    bench_must(copy, "memory");
+    bench_records_init(&records, events, players);
+    bench_records_renew(&records, false, FIRST_US, GAP_US);
+    bench_duck_take(duck, &records);
+    copy_seconds = bench_duck_copy(duck, copy, "");
+    bench_duck_close(duck);
+    engine_init(&engine, dir, TABLE_SEGMENT_BYTES);
+    engine_open(&engine);
+    bench_records_append(&records, engine.log);
+    engine_run(&engine);
+    engine_close(&engine);
+    sums = sum_table(&engine);
+    bench_must_ok(
+        pt_compactor_open(&compactor, pt_io_posix(), pt_clock_system(), engine.lake_dir, &err),
+        &err);
+    start = bench_cpu_seconds();
+    bench_must_ok(pt_compactor_run(compactor, &options, &result, &err), &err);
+    start = bench_cpu_seconds() - start;
+    pt_compactor_close(compactor);
+    bench_must(result.rows == records.count, "not all rows were compacted");
+    printf("{\"events\":%zu,\"players\":%" PRIu64 ",\"files\":%" PRIu64
+           ",\"bytes\":%.3f,\"files_out\":%" PRIu64
+           ",\"compacted_bytes\":%.3f,\"copy_bytes\":%.3f,\"cpu_ns\":%.1f,\"copy_cpu_ns\":%.1f}\n",
+           records.count, players, sums.files, (double)sums.bytes / (double)sums.rows,
+           result.snapshots, (double)result.bytes_out / (double)result.rows,
+           (double)bench_file_bytes(copy) / (double)records.count,
+           start * 1e9 / (double)result.rows, copy_seconds * 1e9 / (double)records.count);
+    engine_release(&engine);
+    bench_records_release(&records);
+    pt_free(copy);
+    return 0;
+}
+
 static int run_table(const char *dir, size_t events, int rounds)
 {
     struct bench_records records;
@@ -137,7 +187,7 @@ static int run_table(const char *dir, size_t events, int rounds)
     struct table_sums before = {0};
 
     bench_must(copy, "memory");
-    bench_records_init(&records, events);
+    bench_records_init(&records, events, 0);
     engine_init(&engine, dir, TABLE_SEGMENT_BYTES);
     engine_open(&engine);
     for (int round = -1; round < rounds; round++) { /* the first warms up */
@@ -193,7 +243,7 @@ static int run_fill(const char *dir, size_t events)
     pt_log_options_default(&options);
     bench_must_ok(pt_log_open(&log, pt_io_posix(), pt_clock_system(), log_dir, &options, &err),
                   &err);
-    bench_records_init(&records, events < FILL_EVENTS ? events : FILL_EVENTS);
+    bench_records_init(&records, events < FILL_EVENTS ? events : FILL_EVENTS, 0);
     for (size_t done = 0; done < events; done += records.count) {
         bench_records_renew(&records, false, pt_clock_wall_us(pt_clock_system()), 1);
         bench_records_append(&records, log);
@@ -266,7 +316,7 @@ static int run_growth(const char *dir, uint64_t events)
     uint64_t step_events = 0;
     double cpu_seconds = 0;
 
-    bench_records_init(&records, GROWTH_EVENTS);
+    bench_records_init(&records, GROWTH_EVENTS, 0);
     own_bytes = records.bytes + records.count * sizeof(uint32_t);
     engine_init(&engine, dir, (uint64_t)64 << 20);
     engine_open(&engine);
@@ -304,11 +354,16 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[1], "growth") == 0) {
         return run_growth(argv[2], strtoull(argv[3], NULL, 10));
     }
+    if (argc == 5 && strcmp(argv[1], "compact") == 0) {
+        return run_compact(argv[2], (size_t)strtoull(argv[3], NULL, 10),
+                           strtoull(argv[4], NULL, 10));
+    }
     if (argc == 5 && strcmp(argv[1], "table") == 0) {
         return run_table(argv[2], (size_t)strtoull(argv[3], NULL, 10),
                          (int)strtol(argv[4], NULL, 10));
     }
     fprintf(stderr, "usage: bench_engine table DIRECTORY EVENTS ROUNDS\n"
+                    "       bench_engine compact DIRECTORY EVENTS PLAYERS\n"
                     "       bench_engine fill|growth DIRECTORY EVENTS\n");
     return 2;
 }

@@ -108,7 +108,7 @@ static void await_answer(int fd)
         if (!head_end) {
             continue;
         }
-        if (strncmp(answer, "HTTP/1.1 202", 12) != 0 || !strstr(head_end, "\"accepted\":100,")) {
+        if (strncmp(answer, "HTTP/1.1 202", 12) != 0 || !strstr(head_end, "\"accepted\":100}")) {
             fprintf(stderr, "bench_send: not all was accepted: %s\n", answer);
             exit(1);
         }

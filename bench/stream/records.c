@@ -62,10 +62,10 @@ static void append_batch(struct bench_records *records, struct pt_buf *all,
     records->count += BENCH_BATCH_EVENTS;
 }
 
-void bench_records_init(struct bench_records *records, size_t count)
+void bench_records_init(struct bench_records *records, size_t count, uint64_t players)
 {
     static const struct pt_place nowhere;
-    struct bench_events events = {.state = 77};
+    struct bench_events events = {.state = 77, .players = players};
     struct pt_decoder *decoder = pt_decoder_create(4u << 20, 8u << 20);
     struct pt_cardinality *cardinality = pt_cardinality_create(200, 10000, NULL);
     struct pt_pseudonyms *pseudonyms = NULL;

@@ -21,8 +21,11 @@ struct bench_records {
     uint64_t state;  /* of the generator of ids */
 };
 
-/* `count` is rounded up to whole batches. Ends the program on failure, as all here do. */
-void bench_records_init(struct bench_records *records, size_t count);
+/*
+ * Events of bodies drawn from `players` players (0: 200,000); `count` is rounded up to whole
+ * batches. Ends the program on failure, as all here do.
+ */
+void bench_records_init(struct bench_records *records, size_t count, uint64_t players);
 void bench_records_release(struct bench_records *records);
 
 /*

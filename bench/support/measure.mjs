@@ -75,8 +75,8 @@ export function run(command, args, options = {}) {
 }
 
 // A server that listens on `port`, or on the one that its first line names.
-export async function start(command, args, port) {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+export async function start(command, args, port, env = process.env) {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
     running.add(child);
     child.gone = new Promise((resolve) => child.on('close', resolve));
     child.gone.then(() => running.delete(child));
