@@ -16,6 +16,27 @@
 #define STATE_TRIES 50
 #define MINUTE_US INT64_C(60000000)
 
+/* ---- temporary files ---- */
+
+static enum pt_code open_csv(struct pt_audit *audit, const char *name, struct pt_error *err)
+{
+    char *path = pt_strf("%s/%s", audit->temp, name);
+
+    audit->csv = path ? fopen(path, "w") : NULL;
+    pt_free(path);
+    return audit->csv ? PT_OK : pt_fail(err, PT_IO, "make a file in %s", audit->temp);
+}
+
+/* Returns `code`, or that the file could not be written. */
+static enum pt_code close_csv(struct pt_audit *audit, enum pt_code code, struct pt_error *err)
+{
+    bool is_written = !ferror(audit->csv);
+
+    is_written &= fclose(audit->csv) == 0;
+    audit->csv = NULL;
+    return code || is_written ? code : pt_fail(err, PT_IO, "write to %s: is it full?", audit->temp);
+}
+
 /* ---- findings ---- */
 
 void pt_audit_check(struct pt_audit *audit, bool ok, const char *what, const char *format, ...)
@@ -55,7 +76,11 @@ void pt_audit_forget(struct pt_audit *audit)
     }
     pt_free(audit->findings);
     *audit = (struct pt_audit){
-        .dir = audit->dir, .dedup_hours = audit->dedup_hours, .temp = audit->temp};
+        .dir = audit->dir,
+        .dedup_hours = audit->dedup_hours,
+        .ledger_days = audit->ledger_days,
+        .temp = audit->temp,
+    };
 }
 
 /* ---- checkpoint and table ---- */
@@ -154,31 +179,27 @@ enum pt_code pt_audit_read_state(struct pt_audit *audit, struct pt_lake_snapshot
 
 /* ---- the log ---- */
 
-static enum pt_code write_id(struct pt_audit *audit, const uint8_t *record, uint32_t bytes,
-                             uint64_t offset, int64_t minute, struct pt_error *err)
+static void write_id(struct pt_audit *audit, const uint8_t *record, uint32_t bytes, uint64_t offset,
+                     int64_t minute)
 {
     struct pt_event event;
     char text[PT_UUID_TEXT_BYTES + 1];
 
     if (!pt_event_decode(record, bytes, &event)) {
         pt_audit_check(audit, false, "log", "the record at offset %" PRIu64 " is no event", offset);
-        return PT_OK;
+        return;
     }
     if (offset >= audit->checkpoint.log_offset) {
-        return PT_OK;
+        return;
     }
     pt_uuid_format(event.event_id, text);
     text[PT_UUID_TEXT_BYTES] = '\0';
-    if (fprintf(audit->ids, "%s,%" PRIu64 ",%" PRId64 ",%" PRId64 "\n", text, offset, minute,
-                event.received_at_us) < 0) {
-        return pt_fail(err, PT_IO, "write ids to %s", audit->temp);
-    }
+    fprintf(audit->csv, "%s,%" PRIu64 ",%" PRId64 ",%" PRId64 "\n", text, offset, minute,
+            event.received_at_us);
     audit->log_ids++;
-    return PT_OK;
 }
 
-static enum pt_code count_batch(struct pt_audit *audit, const struct pt_log_batch *batch,
-                                struct pt_error *err)
+static void count_batch(struct pt_audit *audit, const struct pt_log_batch *batch)
 {
     struct pt_ledger_note note;
     const uint8_t *at = batch->records;
@@ -203,30 +224,14 @@ static enum pt_code count_batch(struct pt_audit *audit, const struct pt_log_batc
     audit->received = note.received;
     audit->noted_dead = note.dead;
     for (uint32_t i = 0; i < batch->count; i++) {
-        enum pt_code code = write_id(audit, at, batch->sizes[i], batch->offset + i,
-                                     batch->appended_at_us / MINUTE_US, err);
-
-        if (code) {
-            return code;
-        }
+        write_id(audit, at, batch->sizes[i], batch->offset + i, batch->appended_at_us / MINUTE_US);
         at += batch->sizes[i];
     }
     audit->accepted = batch->offset + batch->count;
-    return PT_OK;
 }
 
-static enum pt_code open_id_file(struct pt_audit *audit, struct pt_error *err)
-{
-    char *path = pt_strf("%s/log.csv", audit->temp);
-
-    audit->ids = path ? fopen(path, "w") : NULL;
-    pt_free(path);
-    return audit->ids ? PT_OK : pt_fail(err, PT_IO, "make a file in %s", audit->temp);
-}
-
-/* Count every batch; PT_NOT_FOUND at the end, PT_CORRUPT with the place in `damage`. */
-static enum pt_code read_log(struct pt_audit *audit, uint64_t *batches_out, struct pt_error *damage,
-                             struct pt_error *err)
+/* Count every batch; PT_NOT_FOUND at the end, anything else with what is wrong in `damage`. */
+static enum pt_code read_log(struct pt_audit *audit, uint64_t *batches_out, struct pt_error *damage)
 {
     struct pt_log_reader *reader = NULL;
     struct pt_log_batch batch;
@@ -234,55 +239,86 @@ static enum pt_code read_log(struct pt_audit *audit, uint64_t *batches_out, stru
 
     *batches_out = 0;
     if (code) {
-        return code == PT_CORRUPT ? code : pt_fail(err, PT_IO, "%s", damage->text);
+        return code == PT_NOT_FOUND ? PT_CORRUPT : code;
     }
     audit->log_start = pt_log_reader_start(reader);
     audit->accepted = audit->log_start;
     audit->is_clock_steady = true;
-    code = pt_log_reader_seek(reader, audit->log_start, damage);
+    /* It stands at the oldest batch. */
     while (!code) {
         code = pt_log_reader_next(reader, UINT64_MAX, &batch, damage);
         if (!code) {
             ++*batches_out;
-            if (count_batch(audit, &batch, err)) {
-                code = PT_IO;
-                break;
-            }
-        } else if (code != PT_CORRUPT && code != PT_NOT_FOUND) {
-            (void)pt_fail(err, code, "%s", damage->text);
+            count_batch(audit, &batch);
         }
     }
     pt_log_reader_close(reader);
     return code;
 }
 
+struct segments {
+    uint64_t least;
+    uint64_t greatest;
+    uint64_t count;
+};
+
+static void note_segment(void *ctx, const char *name, bool is_dir)
+{
+    struct segments *segments = ctx;
+    uint64_t number = 0;
+
+    if (is_dir || strncmp(name, "segment-", 8) != 0) {
+        return;
+    }
+    number = strtoull(name + 8, NULL, 10);
+    segments->least = segments->count && segments->least < number ? segments->least : number;
+    segments->greatest =
+        segments->count && segments->greatest > number ? segments->greatest : number;
+    segments->count++;
+}
+
+/* Segments have consecutive numbers. */
+static void check_segments(struct pt_audit *audit)
+{
+    struct segments segments = {0};
+
+    if (pt_io_list(pt_io_posix(), audit->dir->log, note_segment, &segments, NULL) ||
+        segments.count == 0) {
+        return;
+    }
+    for (uint64_t number = segments.least; number < segments.greatest; number++) {
+        char *path = pt_strf("%s/segment-%020" PRIu64 ".log", audit->dir->log, number);
+        struct pt_host_file look;
+
+        if (path && pt_host_look(path, &look, NULL) == PT_NOT_FOUND) {
+            pt_audit_check(audit, false, "log", "%s is missing", path);
+        }
+        pt_free(path);
+    }
+}
+
 enum pt_code pt_audit_log(struct pt_audit *audit, struct pt_error *err)
 {
     uint64_t batches = 0;
     struct pt_error damage = {0};
-    bool is_written = false;
-    enum pt_code code = open_id_file(audit, err);
+    enum pt_code code = open_csv(audit, "log.csv", err);
 
     if (code) {
         return code;
     }
-    code = read_log(audit, &batches, &damage, err);
-    is_written = fclose(audit->ids) == 0;
-    audit->ids = NULL;
-    if (code != PT_CORRUPT && code != PT_NOT_FOUND) {
-        return code;
+    code = read_log(audit, &batches, &damage);
+    if (close_csv(audit, PT_OK, err)) {
+        return PT_IO;
     }
-    if (!is_written) {
-        return pt_fail(err, PT_IO, "write ids to %s", audit->temp);
-    }
-    if (code == PT_CORRUPT) {
+    if (code != PT_NOT_FOUND) {
         pt_audit_check(audit, false, "log", "%s", damage.text);
     }
+    check_segments(audit);
     if (audit->accepted < audit->checkpoint.log_offset) {
         pt_audit_check(audit, false, "log",
                        "it ends at offset %" PRIu64 ", the checkpoint has read to %" PRIu64,
                        audit->accepted, audit->checkpoint.log_offset);
-    } else if (code != PT_CORRUPT) {
+    } else if (code == PT_NOT_FOUND) {
         pt_audit_check(audit, true, "log",
                        "%" PRIu64 " batches are whole, offsets %" PRIu64 " to %" PRIu64, batches,
                        audit->log_start, audit->accepted);
@@ -359,6 +395,40 @@ static enum pt_code check_named(struct pt_audit *audit, struct pt_error *err)
     return code;
 }
 
+static enum pt_code write_run_id(void *ctx, const uint8_t id[PT_UUID_BYTES], uint32_t bucket,
+                                 struct pt_error *err)
+{
+    struct pt_audit *audit = ctx;
+    char text[PT_UUID_TEXT_BYTES + 1];
+
+    (void)err;
+    pt_uuid_format(id, text);
+    text[PT_UUID_TEXT_BYTES] = '\0';
+    fprintf(audit->csv, "%s,%u\n", text, bucket);
+    if (audit->run_ids == 0 || bucket < audit->oldest_bucket) {
+        audit->oldest_bucket = bucket;
+    }
+    audit->run_ids++;
+    return PT_OK;
+}
+
+static enum pt_code write_run_ids(struct pt_audit *audit, struct pt_error *err)
+{
+    struct pt_error damage = {0};
+    enum pt_code code = open_csv(audit, "runs.csv", err);
+
+    if (code) {
+        return code;
+    }
+    code = pt_stream_read_ids(pt_io_posix(), audit->dir->state, write_run_id, audit,
+                              &audit->is_exact, &damage);
+    if (code) {
+        /* Said already where a run is damaged or missing; then there is nothing to compare. */
+        audit->run_ids = 0;
+    }
+    return close_csv(audit, PT_OK, err);
+}
+
 enum pt_code pt_audit_id_runs(struct pt_audit *audit, struct pt_error *err)
 {
     unsigned differences = audit->differences;
@@ -374,5 +444,78 @@ enum pt_code pt_audit_id_runs(struct pt_audit *audit, struct pt_error *err)
         pt_audit_check(audit, true, "id runs", "%" PRIu64 " runs hold %" PRIu64 " ids, all sound",
                        runs, ids);
     }
-    return code;
+    return code ? code : write_run_ids(audit, err);
+}
+
+/* ---- the ledger ---- */
+
+static void write_minute(void *ctx, const struct pt_ledger_minute *minute)
+{
+    struct pt_audit *audit = ctx;
+    const struct pt_ledger_counts *counts = &minute->counts;
+
+    fprintf(audit->csv, "%" PRId64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "\n", minute->minute,
+            counts->accepted, counts->stored, counts->duplicate);
+    audit->first_minute = audit->first_minute ? audit->first_minute : minute->minute;
+    audit->last_minute = minute->minute;
+    audit->minutes.received += counts->received;
+    audit->minutes.dead_lettered += counts->dead_lettered;
+    audit->minutes.accepted += counts->accepted;
+    audit->minutes.stored += counts->stored;
+    audit->minutes.duplicate += counts->duplicate;
+    if (counts->received != counts->accepted + counts->dead_lettered ||
+        counts->accepted != counts->stored + counts->duplicate) {
+        pt_audit_check(audit, false, "ledger",
+                       "minute %" PRId64 ": received %" PRIu64 " = accepted %" PRIu64
+                       " + dead letters %" PRIu64 "; accepted = stored %" PRIu64
+                       " + duplicates %" PRIu64,
+                       minute->minute, counts->received, counts->accepted, counts->dead_lettered,
+                       counts->stored, counts->duplicate);
+    }
+}
+
+/* Its totals against the checkpoint; of its minutes, no more than the totals. */
+static void check_totals(struct pt_audit *audit)
+{
+    const struct pt_checkpoint_summary *checkpoint = &audit->checkpoint;
+    const struct pt_ledger_counts *total = &audit->ledger.total;
+    const struct pt_ledger_counts *sum = &audit->minutes;
+    const struct pt_ledger_counts *before = &audit->ledger.before;
+
+    pt_audit_check(
+        audit,
+        total->stored == checkpoint->stored && total->duplicate == checkpoint->duplicates &&
+            total->accepted == checkpoint->log_offset &&
+            total->received == total->accepted + total->dead_lettered,
+        "ledger",
+        "its totals: received %" PRIu64 ", dead letters %" PRIu64 ", accepted %" PRIu64
+        ", stored %" PRIu64 ", duplicates %" PRIu64,
+        total->received, total->dead_lettered, total->accepted, total->stored, total->duplicate);
+    pt_audit_check(audit,
+                   sum->received + before->received <= total->received &&
+                       sum->accepted + before->accepted <= total->accepted &&
+                       sum->stored + before->stored <= total->stored,
+                   "ledger",
+                   "its minutes hold %" PRIu64 " received, %" PRIu64 " accepted, %" PRIu64
+                   " stored of these",
+                   sum->received, sum->accepted, sum->stored);
+}
+
+enum pt_code pt_audit_ledger(struct pt_audit *audit, struct pt_error *err)
+{
+    struct pt_error damage = {0};
+    enum pt_code code = open_csv(audit, "ledger.csv", err);
+
+    if (code) {
+        return code;
+    }
+    code = pt_stream_read_ledger(pt_io_posix(), audit->dir->state, 0, INT64_MAX, write_minute,
+                                 audit, &audit->ledger, &damage);
+    if (code) {
+        pt_audit_check(audit, false, "ledger", "%s", damage.text);
+        audit->ledger.checkpoint = 0;
+    } else if (audit->ledger.checkpoint == audit->checkpoint.number) {
+        check_totals(audit);
+    }
+    return close_csv(audit, PT_OK, err);
 }

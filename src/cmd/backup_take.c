@@ -313,9 +313,10 @@ static enum pt_code take_rest_entry(void *ctx, const struct pt_tree_entry *entry
     if (entry->is_dir || ends_with(entry->path, ".tmp")) {
         return PT_OK;
     }
-    /* Checkpoints and id runs came as the checkpoint names them. */
+    /* What the checkpoint stands on came as it names it. */
     if (strcmp(rest->room, "state") == 0 &&
-        (strncmp(entry->path, "checkpoint-", 11) == 0 || strncmp(entry->path, "ids/", 4) == 0)) {
+        (strncmp(entry->path, "checkpoint-", 11) == 0 || strncmp(entry->path, "ids/", 4) == 0 ||
+         strncmp(entry->path, "ledger/", 7) == 0)) {
         return PT_OK;
     }
     relative = pt_strf("%s/%s", rest->room, entry->path);
@@ -400,7 +401,8 @@ static enum pt_code describe_entry(void *ctx, const struct pt_tree_entry *entry,
     enum pt_code code = PT_OK;
     bool is_checked = strncmp(entry->path, "lake/", 5) == 0 ||
                       strncmp(entry->path, "state/checkpoint-", 17) == 0 ||
-                      strncmp(entry->path, "state/ids/", 10) == 0;
+                      strncmp(entry->path, "state/ids/", 10) == 0 ||
+                      strncmp(entry->path, "state/ledger/", 13) == 0;
 
     if (entry->is_dir || strcmp(entry->path, PT_BACKUP_MARK) == 0) {
         return PT_OK;

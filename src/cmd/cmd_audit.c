@@ -63,6 +63,9 @@ static enum pt_code recount(struct pt_audit *audit, int64_t *snapshot_id_out, st
         code = pt_audit_id_runs(audit, err);
     }
     if (!code) {
+        code = pt_audit_ledger(audit, err);
+    }
+    if (!code) {
         code = pt_audit_table(audit, &snapshot, err);
     }
     if (!code) {
@@ -238,7 +241,7 @@ int pt_cmd_audit(int argc, char **argv)
         {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &data,
          NULL},
         {"--config", "FILE", "the server's settings", &config_path, NULL},
-        {"--temp", "DIR", "for temporary files, 60 bytes an event (default $TMPDIR or /tmp)",
+        {"--temp", "DIR", "for temporary files, 200 bytes an event (default $TMPDIR or /tmp)",
          &temp_root, NULL},
         {"--format", "table|json", "how to print (default table)", &format, NULL},
         {NULL, NULL, NULL, NULL, NULL},
@@ -269,12 +272,17 @@ int pt_cmd_audit(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     audit.dedup_hours = (unsigned)pt_config_int(config, PT_CONFIG_stream_dedup_hours);
+    audit.ledger_days = pt_config_int(config, PT_CONFIG_stream_ledger_days);
     pt_config_destroy(config);
     if (pt_data_dir_init(&dir, pt_cmd_data_dir(data), &err)) {
         return pt_cmd_failed("audit", &err);
     }
     if (!temp_root) {
         temp_root = getenv("TMPDIR");
+    }
+    if (pt_data_dir_check(&dir, &err)) {
+        pt_data_dir_release(&dir);
+        return pt_cmd_failed("audit", &err);
     }
     status = run_audit(&audit, temp_root && *temp_root ? temp_root : "/tmp", is_json);
     pt_data_dir_release(&dir);

@@ -29,22 +29,6 @@ static enum pt_code check_apart(const char *root, const char *place, struct pt_e
     return code;
 }
 
-static enum pt_code check_data(const struct pt_data_dir *dir, struct pt_error *err)
-{
-    struct pt_host_file look;
-
-    if (pt_host_look(dir->root, &look, NULL) || !look.is_dir) {
-        return pt_fail(err, PT_NOT_FOUND, "%s is no data directory", dir->root);
-    }
-    if (pt_host_look(dir->log, &look, NULL) && pt_host_look(dir->lake, &look, NULL)) {
-        return pt_fail(err, PT_NOT_FOUND,
-                       "%s holds neither a log nor a table: is it the data "
-                       "directory of a server?",
-                       dir->root);
-    }
-    return PT_OK;
-}
-
 static void report(const struct pt_backup *backup, const struct pt_take *take, const char *place)
 {
     printf("%s\n"
@@ -64,7 +48,7 @@ static enum pt_code run_backup(const struct pt_data_dir *dir, const char *config
     struct pt_take take = {.io = io, .is_copying = is_copying};
     struct pt_partial partial = {0};
     struct pt_backup backup = {0};
-    enum pt_code code = check_data(dir, err);
+    enum pt_code code = pt_data_dir_check(dir, err);
 
     if (!code) {
         code = pt_partial_begin(&partial, io, target, err);

@@ -79,7 +79,7 @@ static enum pt_code verify(struct pt_io *io, const char *from, const struct pt_b
 static bool is_immutable(const char *path)
 {
     return starts_with(path, "lake/events/data/") || starts_with(path, "state/ids/") ||
-           starts_with(path, "state/checkpoint-");
+           starts_with(path, "state/checkpoint-") || starts_with(path, "state/ledger/");
 }
 
 static enum pt_code place_file(struct pt_take *take, const char *from, const char *to,

@@ -3,6 +3,7 @@
  */
 #include "cmd/data_dir.h"
 
+#include "base/host.h"
 #include "base/mem.h"
 
 enum pt_code pt_data_dir_init(struct pt_data_dir *dir, const char *root, struct pt_error *err)
@@ -20,6 +21,21 @@ enum pt_code pt_data_dir_init(struct pt_data_dir *dir, const char *root, struct 
         !dir->lock || !dir->flags || !dir->registry) {
         pt_data_dir_release(dir);
         return pt_fail(err, PT_NO_MEMORY, "open the data directory %s", root);
+    }
+    return PT_OK;
+}
+
+enum pt_code pt_data_dir_check(const struct pt_data_dir *dir, struct pt_error *err)
+{
+    struct pt_host_file look;
+
+    if (pt_host_look(dir->root, &look, NULL) || !look.is_dir) {
+        return pt_fail(err, PT_NOT_FOUND, "%s is no data directory", dir->root);
+    }
+    if (pt_host_look(dir->log, &look, NULL) && pt_host_look(dir->lake, &look, NULL)) {
+        return pt_fail(err, PT_NOT_FOUND,
+                       "%s holds neither a log nor a table: is it the data directory of a server?",
+                       dir->root);
     }
     return PT_OK;
 }

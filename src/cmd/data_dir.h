@@ -21,6 +21,8 @@ struct pt_data_dir {
 
 enum pt_code pt_data_dir_init(struct pt_data_dir *dir, const char *root,
                               struct pt_error *err) PT_MUST_USE;
+/* PT_NOT_FOUND: there is no such directory, or it is not one of a server. */
+enum pt_code pt_data_dir_check(const struct pt_data_dir *dir, struct pt_error *err) PT_MUST_USE;
 void pt_data_dir_release(struct pt_data_dir *dir);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * idset_verify.c - reading every id run through, for audits
+ * idset_verify.c - reading id runs through, for audits
  */
 #include "stream/run.h"
 #include "stream/stream.h"
@@ -69,4 +69,61 @@ enum pt_code pt_stream_verify_runs(struct pt_io *io, const char *state_dir,
     *ids_out = verify.ids;
     pt_free(dir);
     return code == PT_NOT_FOUND ? PT_OK : code;
+}
+
+static enum pt_code read_run(struct pt_io *io, const char *dir, const char *name,
+                             enum pt_code (*each)(void *ctx, const uint8_t id[PT_UUID_BYTES],
+                                                  uint32_t bucket, struct pt_error *err),
+                             void *ctx, bool *is_exact, struct pt_error *err)
+{
+    struct pt_run *run = NULL;
+    struct pt_run_cursor cursor = {0};
+    struct pt_id id;
+    uint8_t bytes[PT_UUID_BYTES];
+    enum pt_code code = pt_run_open(&run, io, dir, name, err);
+
+    if (code) {
+        return code;
+    }
+    if (!run->header.has_ids) {
+        *is_exact = false;
+        goto out;
+    }
+    code = pt_run_cursor_open(&cursor, run, false, err);
+    while (!code) {
+        code = pt_run_cursor_next(&cursor, &id, err);
+        if (!code) {
+            pt_id_put(id, bytes);
+            code = each(ctx, bytes, run->header.bucket, err);
+        } else if (code == PT_NOT_FOUND) {
+            code = is_gone(io, run->path) ? code : PT_OK; /* the end, not a run that was removed */
+            break;
+        }
+    }
+    pt_run_cursor_close(&cursor);
+
+out:
+    pt_run_close(run);
+    return code;
+}
+
+enum pt_code pt_stream_read_ids(struct pt_io *io, const char *state_dir,
+                                enum pt_code (*each)(void *ctx, const uint8_t id[PT_UUID_BYTES],
+                                                     uint32_t bucket, struct pt_error *err),
+                                void *ctx, bool *is_exact_out, struct pt_error *err)
+{
+    struct pt_state_files files = {0};
+    char *dir = pt_strf("%s/ids", state_dir);
+    enum pt_code code = dir ? pt_stream_list_files(io, state_dir, &files, err)
+                            : pt_fail(err, PT_NO_MEMORY, "read the id runs");
+
+    *is_exact_out = true;
+    for (size_t i = 0; !code && i < files.count; i++) {
+        if (strncmp(files.paths[i], "ids/", 4) == 0) {
+            code = read_run(io, dir, files.paths[i] + 4, each, ctx, is_exact_out, err);
+        }
+    }
+    pt_state_files_release(&files);
+    pt_free(dir);
+    return code;
 }

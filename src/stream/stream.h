@@ -114,6 +114,18 @@ enum pt_code pt_stream_list_files(struct pt_io *io, const char *state_dir,
 void pt_state_files_release(struct pt_state_files *files);
 
 /*
+ * Give each id of the runs that the newest whole checkpoint names, in no order, with its bucket
+ * (hours since 1970, of when it was last seen). `each` returning anything but PT_OK ends it.
+ * PT_CORRUPT names the run. `*is_exact_out` false: a run holds hashes alone (approximate mode),
+ * whose ids are left out. Any process, bounded memory; PT_NOT_FOUND where a running engine has
+ * merged them meanwhile.
+ */
+enum pt_code pt_stream_read_ids(struct pt_io *io, const char *state_dir,
+                                enum pt_code (*each)(void *ctx, const uint8_t id[PT_UUID_BYTES],
+                                                     uint32_t bucket, struct pt_error *err),
+                                void *ctx, bool *is_exact_out, struct pt_error *err) PT_MUST_USE;
+
+/*
  * Read the newest whole checkpoint and commit its files if the table has not got them. PT_CORRUPT,
  * with an explanation, where checkpoint, table and log disagree. It takes no longer with more
  * log, table or state.

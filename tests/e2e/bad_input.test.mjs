@@ -144,7 +144,7 @@ test('a data file is missing: named by query and audit, the rest goes on, put ba
     assert.match(query.stderr, /backup.*playtrace audit/);
     const audit = await cli(['audit', '--data', dir]);
     assert.equal(audit.code, 1);
-    assert.ok(audit.stdout.includes(`${file} with 10 rows is missing`), audit.stdout);
+    assert.ok(audit.stdout.includes(`${file}: it is missing, with 10 rows`), audit.stdout);
 
     const server = await Server.forTest(t, dir);
     assert.equal((await server.send(events(10))).status, 202);
