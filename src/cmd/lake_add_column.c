@@ -13,6 +13,7 @@ int pt_lake_verb_add_column(int argc, char **argv)
     const char *given[2] = {NULL, NULL};
     struct pt_lake *lake = NULL;
     struct pt_error err = {0};
+    enum pt_code failed = PT_OK;
     const struct pt_option options[] = {
         {"--data", "DIR", "the data directory", &data, NULL},
         {0},
@@ -37,12 +38,12 @@ int pt_lake_verb_add_column(int argc, char **argv)
         pt_cmd_say("lake add-column: a name and a type are needed; usage: %s", line.usage);
         return PT_EXIT_USAGE;
     }
-    code = pt_cmd_lake_open(&lake, data, &err);
-    if (!code) {
-        code = pt_lake_add_column(lake, given[0], given[1], &err);
+    failed = pt_cmd_lake_open(&lake, data, &err);
+    if (!failed) {
+        failed = pt_lake_add_column(lake, given[0], given[1], &err);
     }
     pt_lake_close(lake);
-    if (code) {
+    if (failed) {
         return pt_cmd_failed("lake add-column", &err);
     }
     printf("column %s (%s) added\n", given[0], given[1]);

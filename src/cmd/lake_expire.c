@@ -56,6 +56,7 @@ int pt_lake_verb_expire(int argc, char **argv)
     struct pt_config *config = NULL;
     struct pt_lake *lake = NULL;
     struct pt_error err = {0};
+    enum pt_code failed = PT_OK;
     int64_t number = 0;
     const struct pt_option options[] = {
         {"--older-than", "AGE",
@@ -107,13 +108,13 @@ int pt_lake_verb_expire(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     rule.kept_max = keep ? (uint32_t)number : rule.kept_max;
-    code = pt_cmd_lake_open(&lake, data, &err);
-    if (!code) {
-        code = pt_lake_expire(lake, &rule, &expired, &err);
-        if (!code || expired.snapshots) {
+    failed = pt_cmd_lake_open(&lake, data, &err);
+    if (!failed) {
+        failed = pt_lake_expire(lake, &rule, &expired, &err);
+        if (!failed || expired.snapshots) {
             say_result(&expired, rule.is_dry_run);
         }
     }
     pt_lake_close(lake);
-    return code ? pt_cmd_failed("lake expire", &err) : PT_EXIT_OK;
+    return failed ? pt_cmd_failed("lake expire", &err) : PT_EXIT_OK;
 }

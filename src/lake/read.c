@@ -305,7 +305,7 @@ enum pt_code pt_lake_read_at(struct pt_io *io, const char *dir, const struct pt_
         if (code != PT_NOT_FOUND) {
             break;
         }
-        code = pt_error_prefix(err, PT_CORRUPT, "table %s names a manifest that is gone", dir);
+        (void)pt_error_prefix(err, PT_CORRUPT, "table %s names a manifest that is gone", dir);
         code = PT_CORRUPT;
     }
     if (!code) {

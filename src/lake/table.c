@@ -438,7 +438,7 @@ enum pt_code pt_table_read_version(struct pt_table *table, uint64_t version, str
         goto out;
     }
     if (pt_json_parse(table->parser, pt_span_of(table->text, size), &table->root, NULL, err)) {
-        code = pt_error_prefix(err, PT_CORRUPT, "%s", path);
+        (void)pt_error_prefix(err, PT_CORRUPT, "%s", path);
         code = PT_CORRUPT;
         goto out;
     }
@@ -493,7 +493,7 @@ enum pt_code pt_table_load(struct pt_table *table, struct pt_error *err)
         code = pt_table_load_version(table, newest, err);
         if (code == PT_NOT_FOUND && tries + 1 == LOAD_TRIES) {
             /* Not the writer's clean-up: the metadata names a file that is gone. */
-            code = pt_error_prefix(err, PT_CORRUPT, "table %s", table->dir);
+            (void)pt_error_prefix(err, PT_CORRUPT, "table %s", table->dir);
             code = PT_CORRUPT;
         }
     }
