@@ -256,11 +256,14 @@ static enum pt_code write_open(struct pt_idset *set, struct next *next, uint64_t
 
     if (!ids || !spare) {
         code = pt_fail(err, PT_NO_MEMORY, "write %zu event ids", set->open.count);
+        goto out;
     }
     for (uint32_t bucket = next_bucket(&set->open, -1); !code && bucket != UINT32_MAX;
          bucket = next_bucket(&set->open, bucket)) {
         code = write_bucket(set, next, bucket, checkpoint, ids, spare, err);
     }
+
+out:
     pt_free(ids);
     pt_free(spare);
     return code;

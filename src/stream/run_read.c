@@ -18,7 +18,8 @@ enum pt_code pt_run_cursor_open(struct pt_run_cursor *cursor, const struct pt_ru
     cursor->block = pt_alloc_zero(sizeof(*cursor->block));
     if (!cursor->buffer || !cursor->block) {
         pt_run_cursor_close(cursor);
-        return pt_fail(err, PT_NO_MEMORY, "read id run %s", run->path);
+        (void)pt_fail(err, PT_NO_MEMORY, "read id run %s", run->path);
+        return PT_NO_MEMORY;
     }
     return PT_OK;
 }
