@@ -3,13 +3,15 @@
 // Method: let the program write, stop it, damage one thing by hand (docs/formats says where it is), and
 // look at what `serve` and `audit` say.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cli, cliOk, countRows, event, events, freshDir, patience, root, sleep } from './support/server.mjs';
+import {
+    Server, cli, cliOk, countRows, environment, event, events, freshDir, patience, program, root, sleep,
+} from './support/server.mjs';
 
 const segmentHeaderBytes = 4096;
 const batchHeaderBytes = 104;
@@ -249,6 +251,46 @@ test('audit says how far back it could recount', async (t) => {
     assert.match(audit.stdout, /every row received since the log begins is an event of the log/);
     const json = JSON.parse((await cliOk(['audit', '--data', dir, '--format', 'json'])).stdout);
     assert.ok(json.balanced && json.log_start > 0 && json.log_start_at && json.stored === 1200, JSON.stringify(json));
+});
+
+// The most memory that the command had resident, in MiB; it must succeed.
+async function peakOf(args) {
+    const child = spawn(program, args, { env: environment(), stdio: 'ignore' });
+    const exited = new Promise((resolve) => child.on('close', resolve));
+    let peak = 0;
+    let isOver = false;
+    exited.then(() => (isOver = true));
+    while (!isOver) {
+        try {
+            const status = fs.readFileSync(`/proc/${child.pid}/status`, 'utf8');
+            peak = Math.max(peak, Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) / 1024);
+        } catch {
+            // it has just ended
+        }
+        await sleep(5);
+    }
+    assert.equal(await exited, 0, args.join(' '));
+    return peak;
+}
+
+// AUDIT_PLAYERS=16500,82500 is 1 million and 5 million events.
+test('audit needs no more memory for more events', async (t) => {
+    if (patience > 1) {
+        t.skip('a sanitizer has a memory of its own');
+        return;
+    }
+    const players = (process.env.AUDIT_PLAYERS ?? '600,3000').split(',');
+    const peaks = [];
+    for (const count of players) {
+        const dir = freshDir(t);
+        const server = await Server.forTest(t, dir);
+        await cliOk(['simulate', '--url', server.url, '--players', count, '--seed', '7', '--checkpoint'], { timeoutMs: 3600e3 });
+        await server.stop();
+        peaks.push(await peakOf(['audit', '--data', dir]));
+        t.diagnostic(`${count} players: ${(await countRows(dir)).rows} rows, ${Math.round(peaks.at(-1))} MiB`);
+    }
+    assert.ok(peaks.every((peak) => peak < 400), peaks.join(', '));
+    assert.ok(peaks[1] < peaks[0] + 150, peaks.join(', '));
 });
 
 test('a full disk is 507, and the service recovers when there is space again', async (t) => {
