@@ -170,7 +170,7 @@ static unsigned step_of(unsigned stride)
 #ifdef __SANITIZE_THREAD__
     stride *= 24;
 #elif defined(__SANITIZE_ADDRESS__)
-    stride *= 3;
+    stride *= 6;
 #endif
     return pt_test_is_full() ? 1 : stride;
 }
