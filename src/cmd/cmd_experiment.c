@@ -1,129 +1,48 @@
 /*
- * cmd_experiment.c - playtrace experiment analyze: read an experiment out
+ * cmd_experiment.c - playtrace experiment: the table of its verbs, and what they share
  */
 #include "cmd/cmd.h"
-#include "cmd/data_dir.h"
-#include "experiment/experiment.h"
-#include "query/query.h"
+#include "cmd/experiment_verbs.h"
 #include "wire/rfc3339.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define REPORT_BYTES_MAX (4u << 20)
+#define PROBLEM_BYTES_MAX (1u << 20)
 
-struct given {
-    const char *data;
-    const char *control;
-    const char *treatment;
-    const char *metric;
-    const char *ratio;
-    const char *alpha;
-    const char *as_of;
-    const char *format;
+static const struct verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} verbs[] = {
+    {"plan", pt_experiment_verb_plan, "what a plan costs: units, days, boundaries"},
+    {"start", pt_experiment_verb_start, "fix a plan before the first exposure"},
+    {"analyze", pt_experiment_verb_analyze,
+     "read an experiment out: as it was planned, or ad hoc where no plan was started"},
+    {"simulate", pt_experiment_verb_simulate, "a plan's real error rate and power"},
 };
 
-/* A number that is all of `text` up to `end_char`; false otherwise. */
-static bool parse_number(const char *text, char end_char, double *value_out, const char **end_out)
+static const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);
+
+int pt_cmd_experiment(int argc, char **argv)
 {
-    char *end = NULL;
-
-    *value_out = strtod(text, &end);
-    if (end == text || *end != end_char || !isfinite(*value_out)) {
-        return false;
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        puts("usage: playtrace experiment VERB [OPTION…]\n");
+        for (size_t i = 0; i < verb_count; i++) {
+            printf("  %-12s %s\n", verbs[i].name, verbs[i].about);
+        }
+        puts("\n`playtrace experiment VERB --help` tells more.");
+        return PT_EXIT_OK;
     }
-    *end_out = end;
-    return true;
-}
-
-static bool parse_ratio(const char *text, struct pt_experiment_request *request)
-{
-    const char *end = text;
-
-    if (!parse_number(text, ':', &request->ratio_control, &end) ||
-        !parse_number(end + 1, '\0', &request->ratio_treatment, &end) ||
-        request->ratio_control <= 0 || request->ratio_treatment <= 0) {
-        pt_cmd_say("--ratio: \"%s\" is not control:treatment such as 1:1 or 9:1", text);
-        return false;
+    for (size_t i = 0; argc >= 2 && i < verb_count; i++) {
+        if (strcmp(argv[1], verbs[i].name) == 0) {
+            return verbs[i].run(argc - 1, argv + 1);
+        }
     }
-    return true;
-}
-
-static bool parse_alpha(const char *text, struct pt_experiment_request *request)
-{
-    const char *end = text;
-
-    if (!parse_number(text, '\0', &request->alpha, &end) || request->alpha <= 0 ||
-        request->alpha >= 1) {
-        pt_cmd_say("--alpha: \"%s\" is not a number between 0 and 1", text);
-        return false;
-    }
-    return true;
-}
-
-/* "now", a date (its midnight in UTC), or a time with offset. */
-static bool parse_as_of(const char *text, struct pt_experiment_request *request)
-{
-    char midnight[32];
-
-    if (strcmp(text, "now") == 0) {
-        request->as_of_us = pt_clock_wall_us(pt_clock_system());
-        return true;
-    }
-    snprintf(midnight, sizeof(midnight), "%.10sT00:00:00Z", text);
-    if (!pt_rfc3339_parse(text, strlen(text), &request->as_of_us) &&
-        !(strlen(text) == 10 && pt_rfc3339_parse(midnight, strlen(midnight), &request->as_of_us))) {
-        pt_cmd_say("--as-of: \"%s\" is not a time such as 2026-11-01T12:00:00Z, a date, or now",
-                   text);
-        return false;
-    }
-    return true;
-}
-
-/* Everything that was given, or false after the mistake has been said. */
-static bool read_request(const struct given *given, struct pt_experiment_request *request)
-{
-    struct pt_error err = {0};
-
-    request->control = given->control;
-    request->treatment = given->treatment;
-    if (pt_experiment_metrics_parse(given->metric, request->metrics, &request->metric_count,
-                                    &err)) {
-        pt_cmd_say("--metric: %s", err.text);
-        return false;
-    }
-    if (strcmp(given->format, "table") != 0 && strcmp(given->format, "json") != 0) {
-        pt_cmd_say("--format: \"%s\" is not table or json", given->format);
-        return false;
-    }
-    return parse_ratio(given->ratio, request) && parse_alpha(given->alpha, request) &&
-           (!given->as_of || parse_as_of(given->as_of, request));
-}
-
-static enum pt_code print_report(const struct pt_experiment_report *report, bool is_json,
-                                 struct pt_error *err)
-{
-    struct pt_buf out;
-    struct pt_jsonw w;
-    enum pt_code code = PT_OK;
-
-    pt_buf_init(&out, REPORT_BYTES_MAX);
-    if (is_json) {
-        pt_jsonw_init(&w, &out);
-        pt_experiment_report_json(report, &w);
-        pt_buf_append_byte(&out, '\n');
-    } else {
-        pt_experiment_report_table(report, &out);
-    }
-    if (out.has_failed) {
-        code = pt_fail(err, PT_NO_MEMORY, "no memory for the report");
-    } else if (fwrite(out.data, 1, out.size, stdout) != out.size || fflush(stdout) != 0) {
-        code = pt_fail(err, PT_IO, "standard output cannot be written");
-    }
-    pt_buf_release(&out);
-    return code;
+    pt_cmd_say("experiment: %s%s`playtrace experiment --help` lists the verbs",
+               argc >= 2 ? argv[1] : "", argc >= 2 ? ": no such verb; " : "a verb is missing; ");
+    return PT_EXIT_USAGE;
 }
 
 static void ignore_entry(void *ctx, const char *name, bool is_dir)
@@ -133,95 +52,103 @@ static void ignore_entry(void *ctx, const char *name, bool is_dir)
     (void)is_dir;
 }
 
-static enum pt_code analyze(const struct given *given, const struct pt_experiment_request *request,
-                            struct pt_error *err)
+enum pt_code pt_experiment_open(struct pt_experiment_open *open, const char *data,
+                                struct pt_error *err)
 {
-    struct pt_data_dir dir = {0};
-    struct pt_query *query = NULL;
-    struct pt_experiment_report *report = NULL;
-    char *temporary = NULL;
-    enum pt_code code = pt_data_dir_init(&dir, pt_cmd_data_dir(given->data), err);
+    enum pt_code code = PT_OK;
 
-    if (!code) {
-        /* A table that is not there yet is empty; a directory that is not there is a slip. */
-        code = pt_io_list(pt_io_posix(), dir.root, ignore_entry, NULL, err);
-    }
+    *open = (struct pt_experiment_open){0};
+    code = pt_data_dir_init(&open->dir, pt_cmd_data_dir(data), err);
+    /* A table that is not there yet is empty; a directory that is not there is a slip. */
+    code = code ? code : pt_io_list(pt_io_posix(), open->dir.root, ignore_entry, NULL, err);
     if (code) {
-        goto out;
+        return code;
     }
-    temporary = pt_strf("%s/query-tmp", dir.root);
-    report = pt_alloc_zero(sizeof(*report));
-    if (!temporary || !report) {
-        code = pt_fail(err, PT_NO_MEMORY, "no memory for the report");
-        goto out;
+    open->experiments = pt_strf("%s/experiments", open->dir.root);
+    open->temporary = pt_strf("%s/query-tmp", open->dir.root);
+    if (!open->experiments || !open->temporary) {
+        return pt_fail(err, PT_NO_MEMORY, "no memory for the data directory");
     }
-    code = pt_query_open(&query, pt_io_posix(), dir.lake, temporary, err);
-    if (code) {
-        goto out;
-    }
-    code = pt_experiment_analyze(query, request, report, err);
-    if (!code) {
-        code = print_report(report, strcmp(given->format, "json") == 0, err);
-    }
-    pt_experiment_report_release(report);
-
-out:
-    pt_query_close(query);
-    pt_free(report);
-    pt_free(temporary);
-    pt_data_dir_release(&dir);
-    return code;
+    return pt_query_open(&open->query, pt_io_posix(), open->dir.lake, open->temporary, err);
 }
 
-int pt_cmd_experiment(int argc, char **argv)
+enum pt_code pt_experiment_open_for_plan(struct pt_experiment_open *open, const char *data,
+                                         const struct pt_plan *plan, struct pt_error *err)
 {
-    struct given given = {
-        .metric = "retention:1", .ratio = "1:1", .alpha = "0.05", .format = "table"};
-    struct pt_experiment_request request = {0};
-    struct pt_error err = {0};
-    const char *words[2] = {NULL, NULL};
-    const struct pt_option options[] = {
-        {"--data", "DIR", "data directory (default $PLAYTRACE_DATA or playtrace-data)", &given.data,
-         NULL},
-        {"--control", "VARIANT", "variant A (default \"control\", else the first by name)",
-         &given.control, NULL},
-        {"--treatment", "VARIANT", "variant B (default the other one of two)", &given.treatment,
-         NULL},
-        {"--metric", "LIST",
-         "retention:N, conversion:EVENT:Wd, several with commas; the first decides (default "
-         "retention:1)",
-         &given.metric, NULL},
-        {"--ratio", "A:B", "planned sizes, control to treatment (default 1:1)", &given.ratio, NULL},
-        {"--alpha", "P", "of the two-sided test; intervals have level 1 - P (default 0.05)",
-         &given.alpha, NULL},
-        {"--as-of", "TIME",
-         "look back from here: a time, a date, now (default the newest receipt of an event)",
-         &given.as_of, NULL},
-        {"--format", "FORMAT", "table or json (default table)", &given.format, NULL},
-        {NULL, NULL, NULL, NULL, NULL},
-    };
-    struct pt_command_line line = {
-        .usage = "playtrace experiment analyze NAME [--data DIR] [--control A] [--treatment B] "
-                 "[--metric LIST] [--ratio A:B] [--alpha P] [--as-of TIME] [--format table|json]",
-        .about = "Reads an experiment out: sizes and their check against the plan, rates, "
-                 "difference with interval, z test, Bayesian comparison, decision. Exposures are "
-                 "events experiment_exposure with attributes {\"experiment\":NAME,\"variant\":V}.",
-        .options = options,
-        .positional = words,
-        .positional_max = 2,
-    };
-    int status = pt_command_line_parse(&line, argc, argv);
+    bool is_complete = !isnan(plan->baseline) &&
+                       (pt_plan_is_share(plan->metrics[0].kind) || !isnan(plan->baseline_sd));
+    enum pt_code code = pt_experiment_open(open, data, err);
 
-    if (status >= 0) {
-        return status;
+    return code == PT_NOT_FOUND && is_complete && !data ? PT_OK : code;
+}
+
+void pt_experiment_open_release(struct pt_experiment_open *open)
+{
+    pt_query_close(open->query);
+    pt_free(open->experiments);
+    pt_free(open->temporary);
+    pt_data_dir_release(&open->dir);
+    *open = (struct pt_experiment_open){0};
+}
+
+int pt_experiment_read_plan(const char *path, struct pt_plan *plan, uint8_t **text_out,
+                            size_t *bytes_out)
+{
+    struct pt_buf problems;
+    struct pt_error err = {0};
+    enum pt_code code =
+        pt_io_read_all(pt_io_posix(), path, PT_PLAN_BYTES_MAX, 1, text_out, bytes_out, &err);
+    int status = PT_EXIT_OK;
+
+    pt_buf_init(&problems, PROBLEM_BYTES_MAX);
+    if (!code) {
+        code = pt_plan_read(plan, pt_span_of(*text_out, *bytes_out), path, &problems, &err);
     }
-    if (line.positional_count < 2 || strcmp(words[0], "analyze") != 0) {
-        pt_cmd_say("experiment: say `analyze` and the experiment's name; usage: %s", line.usage);
-        return PT_EXIT_USAGE;
+    if (code) {
+        if (problems.size > 0) {
+            fwrite(problems.data, 1, problems.size, stderr);
+        }
+        status = pt_cmd_failed("experiment", &err);
     }
-    request.name = words[1];
-    if (!read_request(&given, &request)) {
-        return PT_EXIT_USAGE;
+    pt_buf_release(&problems);
+    return status;
+}
+
+bool pt_experiment_parse_as_of(const char *text, int64_t *as_of_us_out)
+{
+    char midnight[32];
+
+    if (strcmp(text, "now") == 0) {
+        *as_of_us_out = pt_clock_wall_us(pt_clock_system());
+        return true;
     }
-    return analyze(&given, &request, &err) ? pt_cmd_failed("experiment", &err) : PT_EXIT_OK;
+    snprintf(midnight, sizeof(midnight), "%.10sT00:00:00Z", text);
+    if (!pt_rfc3339_parse(text, strlen(text), as_of_us_out) &&
+        !(strlen(text) == 10 && pt_rfc3339_parse(midnight, strlen(midnight), as_of_us_out))) {
+        pt_cmd_say("--as-of: \"%s\" is not a time such as 2026-11-01T12:00:00Z, a date, or now",
+                   text);
+        return false;
+    }
+    return true;
+}
+
+bool pt_experiment_parse_format(const char *text, bool *is_json_out)
+{
+    *is_json_out = strcmp(text, "json") == 0;
+    if (!*is_json_out && strcmp(text, "table") != 0) {
+        pt_cmd_say("--format: \"%s\" is not table or json", text);
+        return false;
+    }
+    return true;
+}
+
+enum pt_code pt_experiment_print(const struct pt_buf *out, struct pt_error *err)
+{
+    if (out->has_failed) {
+        return pt_fail(err, PT_NO_MEMORY, "no memory for the report");
+    }
+    if (fwrite(out->data, 1, out->size, stdout) != out->size || fflush(stdout) != 0) {
+        return pt_fail(err, PT_IO, "standard output cannot be written");
+    }
+    return PT_OK;
 }

@@ -1,0 +1,702 @@
+/*
+ * journal.c - plans as they were started, and every look
+ *
+ * FORMAT (docs/formats/experiments.md). A line of the journal:
+ *
+ *     SHA-256 of the JSON behind it, 64 hex digits   space   JSON object   newline
+ *
+ * The object: "seq" from 1, "prev" (the digits of the line before; 64 zeros in the first), "at",
+ * "kind" ("start", "look"), "experiment", "record". What follows the last newline is a torn write.
+ */
+#include "experiment/journal.h"
+
+#include "base/lock.h"
+#include "wire/rfc3339.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#define HEX (2 * (size_t)PT_SHA256_BYTES)
+#define LINE_BYTES_MAX (1u << 20)
+
+static const char zeros[HEX + 1] =
+    "0000000000000000000000000000000000000000000000000000000000000000";
+
+static const char *const verdicts[] = {"continue", "stop_for_effect", "stop_for_futility",
+                                       "inconclusive", "invalid"};
+
+const char *pt_verdict_name(enum pt_verdict verdict)
+{
+    return verdicts[verdict];
+}
+
+static void hash_of(struct pt_span text, char hex_out[HEX + 1])
+{
+    uint8_t digest[PT_SHA256_BYTES];
+
+    pt_sha256(text, digest);
+    pt_hex_encode(digest, sizeof(digest), hex_out);
+}
+
+/* ---- reading ---- */
+
+struct journal {
+    uint8_t *data;      /* owned; padded for the parser */
+    size_t whole_bytes; /* up to the last newline */
+    uint64_t seq;
+    char hash[HEX + 1]; /* of the newest line */
+    char *path;         /* owned */
+};
+
+static void journal_release(struct journal *journal)
+{
+    pt_free(journal->data);
+    pt_free(journal->path);
+    *journal = (struct journal){0};
+}
+
+/* Called for each line of an experiment's own. */
+typedef enum pt_code line_fn(void *ctx, struct pt_json line, const char *hash,
+                             struct pt_error *err);
+
+static bool string_is(struct pt_json object, const char *key, const char *text)
+{
+    struct pt_span span = {0};
+
+    return pt_json_member_string(object, key, &span) && pt_span_is(span, text);
+}
+
+static enum pt_code check_line(struct journal *journal, struct pt_json_parser *parser,
+                               struct pt_span line, const char *name, line_fn *each, void *ctx,
+                               struct pt_error *err)
+{
+    struct pt_json root = {0};
+    struct pt_span json = {0};
+    char hash[HEX + 1];
+    int64_t seq = 0;
+    uint64_t number = journal->seq + 1;
+
+    if (line.size < HEX + 2 || line.data[HEX] != ' ') {
+        return pt_fail(err, PT_CORRUPT, "%s: line %" PRIu64 " has no checksum", journal->path,
+                       number);
+    }
+    json = pt_span_of(line.data + HEX + 1, line.size - HEX - 1);
+    hash_of(json, hash);
+    if (memcmp(hash, line.data, HEX) != 0) {
+        return pt_fail(err, PT_CORRUPT,
+                       "%s: line %" PRIu64 " was changed: its checksum is %.12s..., its text has "
+                       "%.12s...",
+                       journal->path, number, (const char *)line.data, hash);
+    }
+    if (pt_json_parse(parser, json, &root, NULL, err) || pt_json_type(root) != PT_JSON_OBJECT) {
+        return pt_fail(err, PT_CORRUPT, "%s: line %" PRIu64 " is no JSON object", journal->path,
+                       number);
+    }
+    if (!pt_json_member_int(root, "seq", &seq) || seq != (int64_t)number ||
+        !string_is(root, "prev", journal->hash)) {
+        return pt_fail(err, PT_CORRUPT,
+                       "%s: line %" PRIu64 " does not follow the line before it: a line was taken "
+                       "out, put in or exchanged",
+                       journal->path, number);
+    }
+    journal->seq = number;
+    memcpy(journal->hash, hash, sizeof(hash));
+    return each && string_is(root, "experiment", name) ? each(ctx, root, hash, err) : PT_OK;
+}
+
+/* Read and check all of it; an absent journal is empty. */
+static enum pt_code journal_read(struct journal *journal, struct pt_io *io, const char *dir,
+                                 const char *name, line_fn *each, void *ctx, struct pt_error *err)
+{
+    struct pt_json_parser *parser = pt_json_parser_create(LINE_BYTES_MAX);
+    size_t size = 0;
+    enum pt_code code = PT_OK;
+
+    *journal = (struct journal){.path = pt_strf("%s/journal", dir)};
+    memcpy(journal->hash, zeros, sizeof(zeros));
+    if (!parser || !journal->path) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for the journal of experiments");
+        goto out;
+    }
+    code = pt_io_read_all(io, journal->path, PT_JOURNAL_BYTES_MAX, PT_JSON_PADDING, &journal->data,
+                          &size, err);
+    if (code) {
+        code = code == PT_NOT_FOUND ? PT_OK : code;
+        goto out;
+    }
+    for (size_t at = 0; at < size && !code;) {
+        const uint8_t *end = memchr(journal->data + at, '\n', size - at);
+
+        if (!end) {
+            break;
+        }
+        code = check_line(journal, parser,
+                          pt_span_of(journal->data + at, (size_t)(end - journal->data) - at), name,
+                          each, ctx, err);
+        at = journal->whole_bytes = (size_t)(end - journal->data) + 1;
+    }
+
+out:
+    pt_json_parser_destroy(parser);
+    return code;
+}
+
+/* ---- writing ---- */
+
+static void line_begin(struct pt_jsonw *w, const struct journal *journal, struct pt_clock *clock,
+                       const char *kind, const char *name)
+{
+    char at[PT_RFC3339_TEXT_BYTES + 1];
+
+    pt_rfc3339_format(pt_clock_wall_us(clock), at);
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "seq");
+    pt_jsonw_uint(w, journal->seq + 1);
+    pt_jsonw_key(w, "prev");
+    pt_jsonw_str(w, journal->hash);
+    pt_jsonw_key(w, "at");
+    pt_jsonw_str(w, at);
+    pt_jsonw_key(w, "kind");
+    pt_jsonw_str(w, kind);
+    pt_jsonw_key(w, "experiment");
+    pt_jsonw_str(w, name);
+    pt_jsonw_key(w, "record");
+}
+
+/* Append `json` as the next line, durable; a torn line behind the whole ones is cut first. */
+static enum pt_code journal_append(struct journal *journal, struct pt_io *io, const char *dir,
+                                   const struct pt_buf *json, struct pt_error *err)
+{
+    struct pt_file *file = NULL;
+    struct pt_buf line;
+    char hash[HEX + 1];
+    enum pt_code code = PT_OK;
+
+    hash_of(pt_buf_span(json), hash);
+    pt_buf_init(&line, LINE_BYTES_MAX);
+    pt_buf_appendf(&line, "%s ", hash);
+    pt_buf_append(&line, json->data, json->size);
+    pt_buf_append_byte(&line, '\n');
+    if (json->has_failed || line.has_failed) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for a line of the journal");
+        goto out;
+    }
+    code = pt_io_open(io, journal->path, PT_OPEN_WRITE | PT_OPEN_CREATE, &file, err);
+    code = code ? code : pt_io_truncate(io, file, journal->whole_bytes, err);
+    code = code ? code : pt_io_write(io, file, journal->whole_bytes, line.data, line.size, err);
+    code = code ? code : pt_io_sync(io, file, err);
+    code = code ? code : pt_io_sync_dir(io, dir, err);
+    if (!code) {
+        journal->seq++;
+        journal->whole_bytes += line.size;
+        memcpy(journal->hash, hash, sizeof(hash));
+    }
+
+out:
+    pt_io_close(io, file);
+    pt_buf_release(&line);
+    return code;
+}
+
+/* lock.json: the start again, and how far the journal went. */
+static enum pt_code write_lock(struct pt_io *io, const char *dir, const char *name,
+                               const char *plan_hash, const struct journal *journal,
+                               struct pt_error *err)
+{
+    char *path = pt_strf("%s/%s/lock.json", dir, name);
+    struct pt_buf text;
+    struct pt_jsonw w;
+    enum pt_code code = PT_OK;
+
+    pt_buf_init(&text, LINE_BYTES_MAX);
+    pt_jsonw_init(&w, &text);
+    pt_jsonw_object(&w);
+    pt_jsonw_key(&w, "experiment");
+    pt_jsonw_str(&w, name);
+    pt_jsonw_key(&w, "plan_sha256");
+    pt_jsonw_str(&w, plan_hash);
+    pt_jsonw_key(&w, "journal_seq");
+    pt_jsonw_uint(&w, journal->seq);
+    pt_jsonw_key(&w, "journal_sha256");
+    pt_jsonw_str(&w, journal->hash);
+    pt_jsonw_object_end(&w);
+    pt_buf_append_byte(&text, '\n');
+    if (!path || text.has_failed) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for the lock of %s", name);
+    } else {
+        code = pt_io_replace(io, path, pt_buf_span(&text), 0, err);
+    }
+    pt_free(path);
+    pt_buf_release(&text);
+    return code;
+}
+
+static enum pt_code refuse_second_start(void *ctx, struct pt_json line, const char *hash,
+                                        struct pt_error *err)
+{
+    struct pt_span name = {0};
+
+    (void)ctx;
+    (void)hash;
+    (void)pt_json_member_string(line, "experiment", &name);
+    return pt_fail(err, PT_INVALID, "%.*s was started already; a started plan stays as it is",
+                   PT_SPAN_ARG(name));
+}
+
+static enum pt_code take_lock(struct pt_io *io, const char *dir, struct pt_lock **lock_out,
+                              struct pt_error *err)
+{
+    char *path = pt_strf("%s/lock", dir);
+    enum pt_code code = path ? pt_io_mkdir(io, dir, err)
+                             : pt_fail(err, PT_NO_MEMORY, "no memory for the experiments' lock");
+
+    code = code ? code : pt_lock_take(lock_out, path, err);
+    pt_free(path);
+    return code;
+}
+
+static void key_double(struct pt_jsonw *w, const char *key, double value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_double(w, value);
+}
+
+enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                               const struct pt_plan *plan, struct pt_span yaml,
+                               struct pt_plan_basis basis, uint64_t late_exposures,
+                               struct pt_error *err)
+{
+    struct pt_lock *lock = NULL;
+    struct journal journal = {0};
+    struct pt_buf text;
+    struct pt_jsonw w;
+    char hash[HEX + 1];
+    char *folder = pt_strf("%s/%s", dir, plan->name);
+    char *path = pt_strf("%s/%s/plan.yaml", dir, plan->name);
+    enum pt_code code = pt_plan_hash(plan, hash, err);
+
+    pt_buf_init(&text, LINE_BYTES_MAX);
+    if (!code && (!folder || !path)) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for the experiment's folder");
+    }
+    code = code ? code : take_lock(io, dir, &lock, err);
+    code =
+        code ? code : journal_read(&journal, io, dir, plan->name, refuse_second_start, NULL, err);
+    /* Folder and file first: a crash before the journal's line leaves a plan that was not started
+     * and may be started again. */
+    code = code ? code : pt_io_mkdir(io, folder, err);
+    code = code ? code : pt_io_replace(io, path, yaml, 0, err);
+    if (code) {
+        goto out;
+    }
+    pt_jsonw_init(&w, &text);
+    line_begin(&w, &journal, clock, "start", plan->name);
+    pt_jsonw_object(&w);
+    pt_jsonw_key(&w, "plan_sha256");
+    pt_jsonw_str(&w, hash);
+    pt_jsonw_key(&w, "late_exposures");
+    pt_jsonw_uint(&w, late_exposures);
+    key_double(&w, "baseline", basis.baseline);
+    key_double(&w, "sd", basis.sd);
+    pt_jsonw_key(&w, "plan");
+    pt_plan_write(plan, &w);
+    pt_jsonw_object_end(&w);
+    pt_jsonw_object_end(&w);
+    code = journal_append(&journal, io, dir, &text, err);
+    code = code ? code : write_lock(io, dir, plan->name, hash, &journal, err);
+
+out:
+    journal_release(&journal);
+    pt_buf_release(&text);
+    pt_lock_release(lock);
+    pt_free(folder);
+    pt_free(path);
+    return code;
+}
+
+static void write_look(struct pt_jsonw *w, const struct pt_look *look)
+{
+    char as_of[PT_RFC3339_TEXT_BYTES + 1];
+
+    pt_rfc3339_format(look->as_of_us, as_of);
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "as_of");
+    pt_jsonw_str(w, as_of);
+    pt_jsonw_key(w, "planned");
+    pt_jsonw_bool(w, look->is_planned);
+    pt_jsonw_key(w, "verdict");
+    pt_jsonw_str(w, pt_verdict_name(look->verdict));
+    key_double(w, "units_control", look->units[0]);
+    key_double(w, "units_treatment", look->units[1]);
+    key_double(w, "information", look->t);
+    key_double(w, "estimate", look->estimate);
+    key_double(w, "se", look->se);
+    key_double(w, "z", look->z);
+    key_double(w, "z_upper", look->z_upper);
+    key_double(w, "z_lower", look->z_lower);
+    key_double(w, "alpha_spent", look->alpha_spent);
+    key_double(w, "beta_spent", look->beta_spent);
+    key_double(w, "p_value", look->p_value);
+    key_double(w, "low", look->interval.low);
+    key_double(w, "high", look->interval.high);
+    pt_jsonw_object_end(w);
+}
+
+enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                                 struct pt_started *started, const struct pt_look *look,
+                                 struct pt_error *err)
+{
+    const char *name = started->plan.name;
+    struct pt_lock *lock = NULL;
+    struct journal journal = {0};
+    struct pt_buf text;
+    struct pt_jsonw w;
+    enum pt_code code = PT_OK;
+
+    pt_buf_init(&text, LINE_BYTES_MAX);
+    if (started->look_count == PT_JOURNAL_LOOKS_MAX) {
+        code = pt_fail(err, PT_TOO_BIG, "%s was looked at %d times, more are not kept", name,
+                       PT_JOURNAL_LOOKS_MAX);
+        goto out;
+    }
+    code = take_lock(io, dir, &lock, err);
+    code = code ? code : journal_read(&journal, io, dir, name, NULL, NULL, err);
+    if (code) {
+        goto out;
+    }
+    if (strcmp(journal.hash, started->journal_hash) != 0) {
+        code = pt_fail(err, PT_FENCED, "the journal went on meanwhile; ask again");
+        goto out;
+    }
+    pt_jsonw_init(&w, &text);
+    line_begin(&w, &journal, clock, "look", name);
+    write_look(&w, look);
+    pt_jsonw_object_end(&w);
+    code = journal_append(&journal, io, dir, &text, err);
+    code = code ? code : write_lock(io, dir, name, started->hash, &journal, err);
+    if (!code) {
+        started->looks[started->look_count++] = *look;
+        started->journal_seq = journal.seq;
+        memcpy(started->journal_hash, journal.hash, sizeof(journal.hash));
+    }
+
+out:
+    journal_release(&journal);
+    pt_buf_release(&text);
+    pt_lock_release(lock);
+    return code;
+}
+
+/* ---- a started experiment ---- */
+
+struct opening {
+    struct pt_started *out;
+    struct pt_buf plan; /* its canonical form at the start */
+    char lock_hash[HEX + 1];
+    int64_t lock_seq; /* what the lock names must be among the lines */
+    bool saw_lock_hash;
+    bool has_start;
+};
+
+static double number(struct pt_json record, const char *key, double missing)
+{
+    double value = missing;
+
+    return pt_json_member_double(record, key, &value) ? value : missing;
+}
+
+static void take_look(struct opening *o, struct pt_json record)
+{
+    struct pt_look *look = NULL;
+    struct pt_span span = {0};
+
+    if (o->out->look_count == PT_JOURNAL_LOOKS_MAX) {
+        return;
+    }
+    look = &o->out->looks[o->out->look_count++];
+    *look = (struct pt_look){
+        .units = {number(record, "units_control", 0), number(record, "units_treatment", 0)},
+        .t = number(record, "information", 0),
+        .estimate = number(record, "estimate", NAN),
+        .se = number(record, "se", NAN),
+        .z = number(record, "z", NAN),
+        .z_upper = number(record, "z_upper", HUGE_VAL),
+        .z_lower = number(record, "z_lower", -HUGE_VAL),
+        .alpha_spent = number(record, "alpha_spent", 0),
+        .beta_spent = number(record, "beta_spent", 0),
+        .p_value = number(record, "p_value", 1),
+        .interval = {number(record, "low", -HUGE_VAL), number(record, "high", HUGE_VAL)},
+    };
+    (void)pt_json_member_bool(record, "planned", &look->is_planned);
+    if (pt_json_member_string(record, "as_of", &span)) {
+        (void)pt_rfc3339_parse((const char *)span.data, span.size, &look->as_of_us);
+    }
+    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
+        if (string_is(record, "verdict", verdicts[i])) {
+            look->verdict = (enum pt_verdict)i;
+        }
+    }
+}
+
+static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
+                              struct pt_error *err)
+{
+    struct opening *o = ctx;
+    struct pt_json record = pt_json_member(line, "record");
+    struct pt_span span = {0};
+    int64_t late = 0;
+
+    (void)err;
+    o->saw_lock_hash = o->saw_lock_hash || strcmp(hash, o->lock_hash) == 0;
+    if (string_is(line, "kind", "look")) {
+        take_look(o, record);
+        return PT_OK;
+    }
+    if (!string_is(line, "kind", "start") || o->has_start) {
+        return PT_OK;
+    }
+    o->has_start = true;
+    if (pt_json_member_string(line, "at", &span)) {
+        (void)pt_rfc3339_parse((const char *)span.data, span.size, &o->out->started_us);
+    }
+    if (pt_json_member_string(record, "plan_sha256", &span) && span.size == HEX) {
+        memcpy(o->out->hash, span.data, HEX);
+    }
+    (void)pt_json_member_int(record, "late_exposures", &late);
+    o->out->late_exposures = (uint64_t)late;
+    o->out->basis.baseline = number(record, "baseline", NAN);
+    o->out->basis.sd = number(record, "sd", NAN);
+    if (pt_json_member(record, "plan").tape) {
+        struct pt_jsonw w;
+
+        pt_jsonw_init(&w, &o->plan);
+        pt_jsonw_value(&w, pt_json_member(record, "plan"));
+    }
+    return PT_OK;
+}
+
+static struct pt_span text_of(struct pt_json value, struct pt_buf *buf)
+{
+    struct pt_jsonw w;
+
+    pt_buf_reset(buf);
+    pt_jsonw_init(&w, buf);
+    if (value.tape) {
+        pt_jsonw_value(&w, value);
+    } else {
+        pt_buf_append_str(buf, "(nothing)");
+    }
+    return pt_buf_span(buf);
+}
+
+/* "alpha was 0.05 and is 0.1; …" of the members that differ, nested ones by path. */
+static void say_differences(struct pt_json was, struct pt_json is, const char *path,
+                            struct pt_buf *said, unsigned depth)
+{
+    struct pt_buf a;
+    struct pt_buf b;
+    bool descend = was.tape && is.tape && depth < 4 && pt_json_type(was) == pt_json_type(is) &&
+                   (pt_json_type(was) == PT_JSON_OBJECT || pt_json_type(was) == PT_JSON_ARRAY) &&
+                   pt_json_count(was) == pt_json_count(is);
+
+    pt_buf_init(&a, LINE_BYTES_MAX);
+    pt_buf_init(&b, LINE_BYTES_MAX);
+    if (!pt_span_equal(text_of(was, &a), text_of(is, &b)) && !descend) {
+        pt_buf_appendf(said, "%s%s was %.*s and is %.*s", said->size > 0 ? "; " : "", path,
+                       (int)(a.size < 160 ? a.size : 160), (const char *)a.data,
+                       (int)(b.size < 160 ? b.size : 160), (const char *)b.data);
+    } else if (descend) {
+        struct pt_json_iter old = pt_json_iterate(was);
+        struct pt_json_iter new = pt_json_iterate(is);
+
+        for (unsigned i = 0; pt_json_next(&old) && pt_json_next(&new); i++) {
+            char inner[256];
+
+            if (old.is_object) {
+                snprintf(inner, sizeof(inner), "%s%s%.*s", path, path[0] ? "." : "",
+                         PT_SPAN_ARG(old.key));
+            } else {
+                snprintf(inner, sizeof(inner), "%s[%u]", path, i);
+            }
+            say_differences(old.value, new.value, inner, said, depth + 1);
+        }
+    }
+    pt_buf_release(&a);
+    pt_buf_release(&b);
+}
+
+/* The file's plan against the journal's. */
+static enum pt_code compare_plans(const struct opening *o, const char *path, struct pt_error *err)
+{
+    struct pt_json_parser *parsers[2] = {pt_json_parser_create(LINE_BYTES_MAX),
+                                         pt_json_parser_create(LINE_BYTES_MAX)};
+    struct pt_buf texts[2];
+    struct pt_buf said;
+    struct pt_json roots[2] = {{0}};
+    struct pt_jsonw w;
+    char hash[HEX + 1];
+    enum pt_code code = pt_plan_hash(&o->out->plan, hash, err);
+
+    pt_buf_init(&texts[0], LINE_BYTES_MAX);
+    pt_buf_init(&texts[1], LINE_BYTES_MAX);
+    pt_buf_init(&said, LINE_BYTES_MAX);
+    if (code || strcmp(hash, o->out->hash) == 0) {
+        goto out;
+    }
+    pt_buf_append(&texts[0], o->plan.data, o->plan.size);
+    pt_jsonw_init(&w, &texts[1]);
+    pt_plan_write(&o->out->plan, &w);
+    for (size_t i = 0; i < 2 && !code; i++) {
+        size_t size = texts[i].size;
+
+        if (!parsers[i] || !pt_buf_reserve(&texts[i], PT_JSON_PADDING)) {
+            code = pt_fail(err, PT_NO_MEMORY, "no memory to compare the plans");
+        } else {
+            memset(texts[i].data + size, 0, PT_JSON_PADDING);
+            code = pt_json_parse(parsers[i], pt_span_of(texts[i].data, size), &roots[i], NULL, err);
+        }
+    }
+    if (!code) {
+        say_differences(roots[0], roots[1], "", &said, 0);
+        code = pt_fail(err, PT_CORRUPT, "%s is not the plan that was started: %.*s", path,
+                       (int)(said.size < 400 ? said.size : 400),
+                       said.size > 0 ? (const char *)said.data : "its hash differs");
+    }
+
+out:
+    pt_buf_release(&texts[0]);
+    pt_buf_release(&texts[1]);
+    pt_buf_release(&said);
+    pt_json_parser_destroy(parsers[0]);
+    pt_json_parser_destroy(parsers[1]);
+    return code;
+}
+
+/* What lock.json says, into `o`; PT_NOT_FOUND where it is absent. */
+static enum pt_code read_lock(struct opening *o, struct pt_io *io, const char *path,
+                              char plan_hash_out[HEX + 1], struct pt_error *err)
+{
+    struct pt_json_parser *parser = pt_json_parser_create(LINE_BYTES_MAX);
+    struct pt_json root = {0};
+    struct pt_span journal_hash = {0};
+    struct pt_span plan_hash = {0};
+    uint8_t *data = NULL;
+    size_t size = 0;
+    enum pt_code code =
+        parser ? pt_io_read_all(io, path, LINE_BYTES_MAX, PT_JSON_PADDING, &data, &size, err)
+               : pt_fail(err, PT_NO_MEMORY, "no memory for %s", path);
+
+    if (!code && (pt_json_parse(parser, pt_span_of(data, size), &root, NULL, err) ||
+                  pt_json_type(root) != PT_JSON_OBJECT ||
+                  !pt_json_member_string(root, "journal_sha256", &journal_hash) ||
+                  !pt_json_member_string(root, "plan_sha256", &plan_hash) ||
+                  !pt_json_member_int(root, "journal_seq", &o->lock_seq) ||
+                  journal_hash.size != HEX || plan_hash.size != HEX)) {
+        code = pt_fail(err, PT_CORRUPT, "%s is not what was written", path);
+    }
+    if (!code) {
+        memcpy(o->lock_hash, journal_hash.data, HEX);
+        memcpy(plan_hash_out, plan_hash.data, HEX);
+    }
+    pt_free(data);
+    pt_json_parser_destroy(parser);
+    return code;
+}
+
+static enum pt_code read_plan_file(struct opening *o, struct pt_io *io, const char *path,
+                                   struct pt_error *err)
+{
+    struct pt_buf problems;
+    uint8_t *data = NULL;
+    size_t size = 0;
+    enum pt_code code = pt_io_read_all(io, path, PT_PLAN_BYTES_MAX, 1, &data, &size, err);
+
+    pt_buf_init(&problems, LINE_BYTES_MAX);
+    if (code == PT_NOT_FOUND) {
+        code = pt_fail(err, PT_CORRUPT, "%s is gone, but the experiment was started", path);
+    }
+    if (!code) {
+        code = pt_plan_read(&o->out->plan, pt_span_of(data, size), path, &problems, err);
+        if (code == PT_INVALID) {
+            const void *end = problems.data ? memchr(problems.data, '\n', problems.size) : NULL;
+            size_t bytes = end ? (size_t)((const uint8_t *)end - problems.data) : 0;
+
+            code = pt_fail(err, PT_CORRUPT, "%s is not the plan that was started: %.*s", path,
+                           (int)bytes, problems.data ? (const char *)problems.data : "");
+        }
+    }
+    pt_free(data);
+    pt_buf_release(&problems);
+    return code;
+}
+
+enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name,
+                             struct pt_started *out, struct pt_error *err)
+{
+    struct opening o = {.out = out};
+    struct journal journal = {0};
+    char plan_hash[HEX + 1] = "";
+    char *lock_path = pt_strf("%s/%s/lock.json", dir, name);
+    char *plan_path = pt_strf("%s/%s/plan.yaml", dir, name);
+    bool has_lock = false;
+    enum pt_code code = PT_OK;
+
+    memset(out, 0, sizeof(*out));
+    pt_buf_init(&o.plan, LINE_BYTES_MAX);
+    if (strchr(name, '/') || name[0] == '.') {
+        code = pt_fail(err, PT_NOT_FOUND, "%s is no name of a plan", name);
+        goto out;
+    }
+    if (!lock_path || !plan_path) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for the experiment");
+        goto out;
+    }
+    code = read_lock(&o, io, lock_path, plan_hash, err);
+    has_lock = !code;
+    if (code && code != PT_NOT_FOUND) {
+        goto out;
+    }
+    code = journal_read(&journal, io, dir, name, take_line, &o, err);
+    if (code) {
+        goto out;
+    }
+    if (!o.has_start) {
+        code = has_lock ? pt_fail(err, PT_CORRUPT,
+                                  "%s does not hold the start of %s, which %s names: lines were "
+                                  "taken out",
+                                  journal.path, name, lock_path)
+                        : pt_fail(err, PT_NOT_FOUND, "%s was not started", name);
+        goto out;
+    }
+    /* A crash between the journal's first line and the lock leaves no lock, and no look. */
+    if (!has_lock && out->look_count > 0) {
+        code = pt_fail(err, PT_CORRUPT, "%s is gone, but the journal has looks at %s", lock_path,
+                       name);
+        goto out;
+    }
+    if (has_lock && !o.saw_lock_hash) {
+        code = pt_fail(err, PT_CORRUPT,
+                       "%s does not hold line %" PRId64 " as %s names it (%.12s...): lines were "
+                       "taken out or written anew",
+                       journal.path, o.lock_seq, lock_path, o.lock_hash);
+        goto out;
+    }
+    if (has_lock && strcmp(plan_hash, out->hash) != 0) {
+        code = pt_fail(err, PT_CORRUPT,
+                       "%s names the plan %.12s..., the journal %.12s...: one of them was changed",
+                       lock_path, plan_hash, out->hash);
+        goto out;
+    }
+    code = read_plan_file(&o, io, plan_path, err);
+    code = code ? code : compare_plans(&o, plan_path, err);
+    code = code ? code : pt_plan_design(&out->plan, out->basis, &out->design, err);
+    out->journal_seq = journal.seq;
+    memcpy(out->journal_hash, journal.hash, sizeof(journal.hash));
+
+out:
+    journal_release(&journal);
+    pt_buf_release(&o.plan);
+    pt_free(lock_path);
+    pt_free(plan_path);
+    return code;
+}

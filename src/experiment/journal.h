@@ -1,0 +1,81 @@
+/*
+ * journal.h - what was fixed before, and every look since: chained, so that no edit goes unnoticed
+ *
+ * DATA/experiments/journal is append-only: each line is checksummed and names the line before
+ * (docs/formats/experiments.md). DATA/experiments/NAME holds plan.yaml, the file that was started,
+ * and lock.json, which repeats the start and the newest line of the journal. Opening a started
+ * experiment holds all three against each other; PT_CORRUPT names what differs. One process
+ * writes at a time (the file `lock`). A line is there once pt_journal_append() returned PT_OK; a
+ * crash leaves at most a torn last line, which the next append cuts off.
+ */
+#ifndef PT_EXPERIMENT_JOURNAL_H
+#define PT_EXPERIMENT_JOURNAL_H
+
+#include "base/clock.h"
+#include "base/io.h"
+#include "experiment/plan.h"
+
+#define PT_JOURNAL_LOOKS_MAX 1000
+#define PT_JOURNAL_BYTES_MAX (256u << 20)
+
+enum pt_verdict {
+    PT_VERDICT_CONTINUE,
+    PT_VERDICT_EFFECT,
+    PT_VERDICT_FUTILITY,
+    PT_VERDICT_INCONCLUSIVE,
+    PT_VERDICT_INVALID,
+};
+/* "continue", "stop_for_effect", "stop_for_futility", "inconclusive", "invalid"; static. */
+const char *pt_verdict_name(enum pt_verdict verdict);
+
+/* One look at the primary metric, as it was recorded. z is signed as treatment - control. */
+struct pt_look {
+    int64_t as_of_us;
+    double units[2];
+    double t; /* information fraction */
+    double estimate;
+    double se;
+    double z;
+    double z_upper; /* in the hypothesis' direction; infinite: no bound */
+    double z_lower;
+    double alpha_spent; /* so far, this look included */
+    double beta_spent;
+    double p_value;              /* always_valid: the least so far */
+    struct pt_interval interval; /* always_valid: the intersection so far */
+    bool is_planned;
+    enum pt_verdict verdict;
+};
+
+struct pt_started {
+    struct pt_plan plan;
+    char hash[2 * PT_SHA256_BYTES + 1];
+    int64_t started_us;
+    uint64_t late_exposures; /* that were in the table already: above 0 for --late alone */
+    struct pt_plan_basis basis;
+    struct pt_plan_design design;
+    struct pt_look looks[PT_JOURNAL_LOOKS_MAX];
+    size_t look_count;
+    uint64_t journal_seq; /* of the newest line */
+    char journal_hash[2 * PT_SHA256_BYTES + 1];
+};
+
+/*
+ * Fix a plan: `yaml` is the file's text. PT_INVALID where an experiment of that name was started
+ * already; PT_FENCED where another process writes.
+ */
+enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                               const struct pt_plan *plan, struct pt_span yaml,
+                               struct pt_plan_basis basis, uint64_t late_exposures,
+                               struct pt_error *err) PT_MUST_USE;
+
+/* PT_NOT_FOUND: neither the journal nor a folder knows the name. PT_CORRUPT: what differs. */
+enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name,
+                             struct pt_started *out, struct pt_error *err) PT_MUST_USE;
+
+/* Record a look; `started` is what pt_started_open() gave, and PT_FENCED says that another look was
+ * recorded since. */
+enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                                 struct pt_started *started, const struct pt_look *look,
+                                 struct pt_error *err) PT_MUST_USE;
+
+#endif

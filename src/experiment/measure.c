@@ -1,0 +1,542 @@
+/*
+ * measure.c - one statement a plan, and its rows added up
+ */
+#include "experiment/measure.h"
+
+#include "query/query.h"
+#include "wire/rfc3339.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#define SQL_BYTES_MAX (1u << 20)
+#define COLUMNS_BEFORE                                                                             \
+    6 /* group, epoch, day, units, first_us, of the row; then those of metrics                     \
+       */
+#define COLUMNS_EACH 7
+#define DAYS_MAX 100000
+
+/* ---- moments ---- */
+
+void pt_moments_add(struct pt_moments *sum, const struct pt_moments *more)
+{
+    double n = sum->n + more->n;
+    double dx = more->mean_x - sum->mean_x;
+    double dy = more->mean_y - sum->mean_y;
+    double weight = n > 0 ? sum->n * more->n / n : 0;
+
+    if (more->n == 0) {
+        return;
+    }
+    sum->sxx += more->sxx + weight * dx * dx;
+    sum->syy += more->syy + weight * dy * dy;
+    sum->sxy += more->sxy + weight * dx * dy;
+    sum->mean_x += dx * more->n / n;
+    sum->mean_y += dy * more->n / n;
+    sum->n = n;
+}
+
+struct pt_proportion pt_moments_proportion(const struct pt_moments *m)
+{
+    return (struct pt_proportion){round(m->mean_x * m->n), m->n};
+}
+
+struct pt_sample pt_moments_sample(const struct pt_moments *m)
+{
+    return (struct pt_sample){m->n, m->mean_x, m->n > 1 ? m->sxx / (m->n - 1) : NAN};
+}
+
+struct pt_ratio_arm pt_moments_ratio(const struct pt_moments *m)
+{
+    double df = m->n - 1;
+
+    return (struct pt_ratio_arm){m->n, m->mean_x, m->mean_y, m->sxx / df, m->syy / df, m->sxy / df};
+}
+
+/* ---- the statement ---- */
+
+/* "event_name = 'x' AND age >= 0 AND age < W" */
+static void sql_in_window(struct pt_buf *sql, const char *event, int64_t days)
+{
+    pt_buf_append_str(sql, "event_name = ");
+    pt_sql_append_text(sql, event);
+    pt_buf_appendf(sql, " AND age >= 0 AND age < %" PRId64, days * PT_DAY_US);
+}
+
+static void sql_sum(struct pt_buf *sql, const struct pt_plan_sum *sum, int64_t days,
+                    const char *name)
+{
+    pt_buf_append_str(sql, sum->field[0] ? ", sum(CASE WHEN " : ", count(CASE WHEN ");
+    sql_in_window(sql, sum->event, days);
+    pt_buf_append_str(sql, " THEN ");
+    if (sum->field[0]) {
+        /* A text such as "NaN" is no number of a game's. */
+        pt_buf_append_str(sql, "nullif(nullif(nullif(TRY_CAST(attributes ->> ");
+        pt_sql_append_text(sql, sum->field);
+        pt_buf_append_str(sql, " AS DOUBLE), 'nan'::DOUBLE), 'inf'::DOUBLE), '-inf'::DOUBLE)");
+    } else {
+        pt_buf_append_byte(sql, '1');
+    }
+    pt_buf_appendf(sql, " END) AS %s", name);
+}
+
+static void sql_metric_sums(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct pt_plan_metric *m = &plan->metrics[i];
+        char x[16];
+        char y[16];
+
+        snprintf(x, sizeof(x), "x%zu", i);
+        snprintf(y, sizeof(y), "y%zu", i);
+        if (m->kind == PT_PLAN_RETENTION) {
+            pt_buf_appendf(sql, ", max(CASE WHEN day = %" PRId64 " THEN 1 END) AS %s", m->days, x);
+        } else if (m->kind == PT_PLAN_CONVERSION) {
+            pt_buf_append_str(sql, ", max(CASE WHEN ");
+            sql_in_window(sql, m->sum.event, m->days);
+            pt_buf_appendf(sql, " THEN 1 END) AS %s", x);
+        } else {
+            sql_sum(sql, &m->sum, m->days, x);
+        }
+        if (m->kind == PT_PLAN_RATIO) {
+            sql_sum(sql, &m->denominator, m->days, y);
+        }
+    }
+}
+
+/* Which events the sums need at all: by name, or every one where retention is among the metrics. */
+static void sql_wanted_events(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (plan->metrics[i].kind == PT_PLAN_RETENTION) {
+            return;
+        }
+    }
+    pt_buf_append_str(sql, " AND event_name IN (");
+    for (size_t i = 0; i < count; i++) {
+        pt_buf_append_str(sql, i > 0 ? ", " : "");
+        pt_sql_append_text(sql, plan->metrics[i].sum.event);
+        if (plan->metrics[i].kind == PT_PLAN_RATIO) {
+            pt_buf_append_str(sql, ", ");
+            pt_sql_append_text(sql, plan->metrics[i].denominator.event);
+        }
+    }
+    pt_buf_append_str(sql, ")");
+}
+
+/* Values of units whose window has passed, NULL for others. */
+static void sql_values(struct pt_buf *sql, const struct pt_plan *plan, size_t count,
+                       int64_t as_of_us)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct pt_plan_metric *m = &plan->metrics[i];
+        char passed[160]; /* when the window has passed */
+
+        if (m->kind == PT_PLAN_RETENTION) {
+            snprintf(passed, sizeof(passed),
+                     "(first_us // 86400000000 + %" PRId64 " + 1) * 86400000000", m->days);
+        } else {
+            snprintf(passed, sizeof(passed), "first_us + %" PRId64, m->days * PT_DAY_US);
+        }
+        pt_buf_appendf(
+            sql, ", CASE WHEN %s <= %" PRId64 " THEN CAST(coalesce(x%zu, 0) AS DOUBLE) END AS v%zu",
+            passed, as_of_us, i, i);
+        if (m->kind == PT_PLAN_RATIO) {
+            pt_buf_appendf(sql,
+                           ", CASE WHEN %s <= %" PRId64
+                           " THEN CAST(coalesce(y%zu, 0) AS DOUBLE) END AS w%zu",
+                           passed, as_of_us, i, i);
+        }
+    }
+}
+
+static void sql_moments(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct pt_plan_metric *m = &plan->metrics[i];
+        char x[48];
+
+        if (m->winsorise < 1) {
+            snprintf(x, sizeof(x), "least(v%zu, c%zu)", i, i);
+        } else {
+            snprintf(x, sizeof(x), "v%zu", i);
+        }
+        pt_buf_appendf(sql, ", count(v%zu), avg(%s), var_pop(%s) * count(v%zu)", i, x, x, i);
+        if (m->kind == PT_PLAN_RATIO) {
+            pt_buf_appendf(sql,
+                           ", avg(w%zu), var_pop(w%zu) * count(w%zu), covar_pop(v%zu, w%zu) * "
+                           "count(v%zu)",
+                           i, i, i, i, i, i);
+        } else {
+            pt_buf_append_str(sql, ", 0.0, 0.0, 0.0");
+        }
+        if (m->winsorise < 1) {
+            pt_buf_appendf(sql, ", min(c%zu)", i);
+        } else {
+            pt_buf_append_str(sql, ", NULL");
+        }
+    }
+}
+
+static void sql_exposures(struct pt_buf *sql, const struct pt_plan *plan, int64_t as_of_us)
+{
+    pt_buf_append_str(sql, "FROM events WHERE event_name = 'experiment_exposure' AND "
+                           "json_extract_string(attributes, '$.experiment') = ");
+    pt_sql_append_text(sql, plan->name);
+    pt_buf_appendf(sql, " AND epoch_us(event_time) <= %" PRId64, as_of_us);
+}
+
+static void sql_units(struct pt_buf *sql, const struct pt_plan *plan, int64_t as_of_us)
+{
+    pt_buf_append_str(sql, "WITH exposures AS (SELECT user_id, epoch_us(event_time) AS time_us, "
+                           "nullif(json_extract_string(attributes, '$.variant'), '') AS variant, "
+                           "json_extract_string(attributes, '$.epoch') AS epoch, platform, "
+                           "build_id, country ");
+    sql_exposures(sql, plan, as_of_us);
+    pt_buf_append_str(sql, "), units AS MATERIALIZED (SELECT user_id, CASE WHEN "
+                           "min(variant) <> max(variant) THEN 2 WHEN min(variant) = ");
+    pt_sql_append_text(sql, plan->variant[0]);
+    pt_buf_append_str(sql, " THEN 0 WHEN min(variant) = ");
+    pt_sql_append_text(sql, plan->variant[1]);
+    pt_buf_append_str(sql, " THEN 1 ELSE 3 END AS arm, min(time_us) AS first_us, "
+                           "arg_min(coalesce(epoch, ''), time_us) AS epoch, "
+                           "arg_min(coalesce(platform, ''), time_us) AS platform, "
+                           "arg_min(coalesce(build_id, ''), time_us) AS build, "
+                           "arg_min(coalesce(country, ''), time_us) AS country "
+                           "FROM exposures WHERE variant IS NOT NULL GROUP BY user_id)");
+}
+
+/* After `WITH … units`: everything up to the rows by arm, epoch and day. */
+static void sql_measure(struct pt_buf *sql, const struct pt_plan *plan, size_t count,
+                        int64_t as_of_us)
+{
+    bool has_caps = false;
+
+    pt_buf_appendf(sql,
+                   ", aged AS (SELECT e.user_id, e.event_name, e.attributes, "
+                   "epoch_us(e.event_time) - u.first_us AS age, "
+                   "epoch_us(e.event_time) // 86400000000 - u.first_us // 86400000000 AS day "
+                   "FROM events e JOIN units u ON e.user_id = u.user_id WHERE u.arm < 2 AND "
+                   "epoch_us(e.event_time) <= %" PRId64,
+                   as_of_us);
+    sql_wanted_events(sql, plan, count);
+    pt_buf_append_str(sql, "), sums AS (SELECT user_id");
+    sql_metric_sums(sql, plan, count);
+    pt_buf_append_str(sql, " FROM aged GROUP BY user_id), vals AS MATERIALIZED (SELECT arm, epoch, "
+                           "first_us");
+    sql_values(sql, plan, count, as_of_us);
+    pt_buf_append_str(sql, " FROM units LEFT JOIN sums ON units.user_id = sums.user_id), caps AS "
+                           "(SELECT 0 AS no_cap");
+    for (size_t i = 0; i < count; i++) {
+        if (plan->metrics[i].winsorise < 1) {
+            has_caps = true;
+            pt_buf_appendf(sql, ", quantile_cont(v%zu, %.17g) AS c%zu", i,
+                           plan->metrics[i].winsorise, i);
+        }
+    }
+    pt_buf_append_str(sql, has_caps ? " FROM vals WHERE arm < 2" : "");
+    pt_buf_append_str(sql, ") SELECT arm, epoch, first_us // 86400000000 AS day, count(*), "
+                           "min(first_us), 0");
+    sql_moments(sql, plan, count);
+    pt_buf_append_str(sql, " FROM vals CROSS JOIN caps GROUP BY arm, epoch, day ORDER BY day, "
+                           "epoch, arm");
+}
+
+/* ---- rows ---- */
+
+static double number_at(struct pt_duck_result *rows, size_t column)
+{
+    struct pt_duck_value value = pt_duck_value_at(rows, column);
+
+    return value.kind == PT_DUCK_INT      ? (double)value.integer
+           : value.kind == PT_DUCK_DOUBLE ? value.number
+                                          : NAN;
+}
+
+static double number_or_zero(struct pt_duck_result *rows, size_t column)
+{
+    double value = number_at(rows, column);
+
+    return isnan(value) ? 0 : value;
+}
+
+static struct pt_moments moments_at(struct pt_duck_result *rows, size_t metric)
+{
+    size_t at = COLUMNS_BEFORE + metric * COLUMNS_EACH;
+
+    return (struct pt_moments){
+        .n = number_or_zero(rows, at),
+        .mean_x = number_or_zero(rows, at + 1),
+        .sxx = number_or_zero(rows, at + 2),
+        .mean_y = number_or_zero(rows, at + 3),
+        .syy = number_or_zero(rows, at + 4),
+        .sxy = number_or_zero(rows, at + 5),
+    };
+}
+
+static struct pt_measure_day *day_of(struct pt_measure *m, int64_t day, struct pt_error *err)
+{
+    struct pt_measure_day *days = m->days;
+
+    if (m->day_count > 0 && days[m->day_count - 1].day == day) {
+        return &days[m->day_count - 1];
+    }
+    if (m->day_count == DAYS_MAX ||
+        !(days = pt_realloc(m->days, (m->day_count + 1) * sizeof(*days)))) {
+        (void)pt_fail(err, PT_NO_MEMORY, "no memory for %zu days of exposures", m->day_count + 1);
+        return NULL;
+    }
+    m->days = days;
+    days[m->day_count] = (struct pt_measure_day){.day = day};
+    return &days[m->day_count++];
+}
+
+/* Epochs beyond the most that are told apart count in the last one. */
+static void add_epoch(struct pt_measure *m, struct pt_span name, size_t arm, double units)
+{
+    size_t i = 0;
+
+    while (i < m->epoch_count && !pt_span_is(name, m->epochs[i].name)) {
+        i++;
+    }
+    if (i == m->epoch_count && i < PT_MEASURE_EPOCHS_MAX) {
+        snprintf(m->epochs[i].name, sizeof(m->epochs[i].name), "%.*s", PT_SPAN_ARG(name));
+        m->epoch_count++;
+    } else if (i == m->epoch_count) {
+        i = PT_MEASURE_EPOCHS_MAX - 1;
+    }
+    m->epochs[i].units[arm] += units;
+}
+
+static enum pt_code take_row(struct pt_duck_result *rows, const struct pt_plan *plan,
+                             struct pt_measure *m, struct pt_error *err)
+{
+    size_t arm = (size_t)number_or_zero(rows, 0);
+    uint64_t units = (uint64_t)number_or_zero(rows, 3);
+    int64_t first_us = (int64_t)number_or_zero(rows, 4);
+    struct pt_measure_day *day = NULL;
+
+    if (arm >= 2) {
+        *(arm == 2 ? &m->several_units : &m->other_units) += units;
+        return PT_OK;
+    }
+    day = day_of(m, (int64_t)number_or_zero(rows, 2), err);
+    if (!day) {
+        return PT_NO_MEMORY;
+    }
+    if (m->first_us == 0 || first_us < m->first_us) {
+        m->first_us = first_us;
+    }
+    m->units[arm] += units;
+    day->units[arm] += units;
+    add_epoch(m, pt_duck_value_at(rows, 1).text, arm, (double)units);
+    for (size_t i = 0; i < plan->metric_count; i++) {
+        struct pt_moments moments = moments_at(rows, i);
+
+        pt_moments_add(&m->metrics[i][arm], &moments);
+        if (i == 0) {
+            pt_moments_add(&day->primary[arm], &moments);
+        }
+        m->caps[i] = number_at(rows, COLUMNS_BEFORE + i * COLUMNS_EACH + 6);
+    }
+    return PT_OK;
+}
+
+/* ---- questions ---- */
+
+static enum pt_code ask(struct pt_query *query, struct pt_buf *sql,
+                        struct pt_duck_result **rows_out, struct pt_error *err)
+{
+    pt_buf_append_byte(sql, 0);
+    if (sql->has_failed) {
+        return pt_fail(err, PT_NO_MEMORY, "no memory for the experiment's SQL");
+    }
+    return pt_query_sql(query, (const char *)sql->data, rows_out, err);
+}
+
+/* One number; 0 where it is NULL. */
+static enum pt_code ask_number(struct pt_query *query, struct pt_buf *sql, double *out,
+                               struct pt_error *err)
+{
+    struct pt_duck_result *rows = NULL;
+    enum pt_code code = ask(query, sql, &rows, err);
+
+    *out = 0;
+    if (!code && pt_duck_next(rows)) {
+        *out = number_or_zero(rows, 0);
+    }
+    pt_duck_result_close(rows);
+    pt_buf_reset(sql);
+    return code;
+}
+
+enum pt_code pt_measure_plan(struct pt_query *query, const struct pt_plan *plan, int64_t as_of_us,
+                             struct pt_measure *out, struct pt_error *err)
+{
+    struct pt_buf sql;
+    struct pt_duck_result *rows = NULL;
+    double number = 0;
+    enum pt_code code = PT_OK;
+
+    memset(out, 0, sizeof(*out));
+    for (size_t i = 0; i < PT_PLAN_METRICS_MAX; i++) {
+        out->caps[i] = NAN;
+    }
+    pt_buf_init(&sql, SQL_BYTES_MAX);
+    out->as_of_us = as_of_us;
+    if (as_of_us == 0) {
+        pt_buf_append_str(&sql, "SELECT max(epoch_us(received_at)) FROM events");
+        code = ask_number(query, &sql, &number, err);
+        out->as_of_us = (int64_t)number;
+    }
+    if (!code) {
+        pt_buf_append_str(&sql, "SELECT count(*) ");
+        sql_exposures(&sql, plan, out->as_of_us);
+        pt_buf_append_str(&sql, " AND coalesce(json_extract_string(attributes, '$.variant'), '') "
+                                "= ''");
+        code = ask_number(query, &sql, &number, err);
+        out->unnamed_exposures = (uint64_t)number;
+    }
+    if (!code) {
+        sql_units(&sql, plan, out->as_of_us);
+        sql_measure(&sql, plan, plan->metric_count, out->as_of_us);
+        code = ask(query, &sql, &rows, err);
+    }
+    while (!code && pt_duck_next(rows)) {
+        code = take_row(rows, plan, out, err);
+    }
+    pt_duck_result_close(rows);
+    pt_buf_release(&sql);
+    return code;
+}
+
+void pt_measure_release(struct pt_measure *measure)
+{
+    pt_free(measure->days);
+    measure->days = NULL;
+    measure->day_count = 0;
+}
+
+/* Keep the worst few, worst first. */
+static void keep_segment(struct pt_measure_segment *out, size_t *count,
+                         const struct pt_measure_segment *one)
+{
+    size_t at = *count;
+
+    while (at > 0 && one->p_value < out[at - 1].p_value) {
+        if (at < PT_MEASURE_SEGMENTS_MAX) {
+            out[at] = out[at - 1];
+        }
+        at--;
+    }
+    if (at < PT_MEASURE_SEGMENTS_MAX) {
+        out[at] = *one;
+        *count += *count < PT_MEASURE_SEGMENTS_MAX;
+    }
+}
+
+enum pt_code pt_measure_segments(struct pt_query *query, const struct pt_plan *plan,
+                                 int64_t as_of_us,
+                                 struct pt_measure_segment out[PT_MEASURE_SEGMENTS_MAX],
+                                 size_t *count_out, struct pt_error *err)
+{
+    static const char *const kinds[] = {"platform", "build", "country", "day"};
+    struct pt_buf sql;
+    struct pt_duck_result *rows = NULL;
+    size_t looked_at = 0;
+    enum pt_code code = PT_OK;
+
+    *count_out = 0;
+    pt_buf_init(&sql, SQL_BYTES_MAX);
+    sql_units(&sql, plan, as_of_us);
+    for (size_t i = 0; i < 4; i++) {
+        const char *value =
+            i == 3 ? "CAST(CAST(make_timestamp(first_us) AS DATE) AS VARCHAR)" : kinds[i];
+
+        pt_buf_appendf(&sql,
+                       "%s SELECT '%s' AS kind, %s AS name, count(*) FILTER (arm = 0) AS a, "
+                       "count(*) FILTER (arm = 1) AS b FROM units WHERE arm < 2 GROUP BY ALL",
+                       i > 0 ? " UNION ALL" : "", kinds[i], value);
+    }
+    code = ask(query, &sql, &rows, err);
+    while (!code && pt_duck_next(rows)) {
+        struct pt_measure_segment one = {
+            .units = {number_or_zero(rows, 2), number_or_zero(rows, 3)}};
+        struct pt_span kind = pt_duck_value_at(rows, 0).text;
+        struct pt_span name = pt_duck_value_at(rows, 1).text;
+
+        snprintf(one.kind, sizeof(one.kind), "%.*s", PT_SPAN_ARG(kind));
+        snprintf(one.name, sizeof(one.name), "%.*s", PT_SPAN_ARG(name));
+        one.p_value = pt_srm_test(one.units, plan->weight, 2, NULL).p_value;
+        looked_at++;
+        keep_segment(out, count_out, &one);
+    }
+    for (size_t i = 0; i < *count_out; i++) {
+        out[i].p_value = fmin(1, out[i].p_value * (double)looked_at);
+    }
+    pt_duck_result_close(rows);
+    pt_buf_release(&sql);
+    return code;
+}
+
+enum pt_code pt_measure_baseline(struct pt_query *query, const struct pt_plan *plan,
+                                 struct pt_moments *out, struct pt_error *err)
+{
+    struct pt_buf sql;
+    struct pt_duck_result *rows = NULL;
+    double as_of = 0;
+    enum pt_code code = PT_OK;
+
+    *out = (struct pt_moments){0};
+    pt_buf_init(&sql, SQL_BYTES_MAX);
+    pt_buf_append_str(&sql, "SELECT max(epoch_us(received_at)) FROM events");
+    code = ask_number(query, &sql, &as_of, err);
+    if (!code) {
+        pt_buf_append_str(&sql, "WITH units AS MATERIALIZED (SELECT user_id, 0 AS arm, "
+                                "min(epoch_us(event_time)) AS first_us, '' AS epoch FROM events "
+                                "GROUP BY user_id)");
+        sql_measure(&sql, plan, 1, (int64_t)as_of);
+        code = ask(query, &sql, &rows, err);
+    }
+    while (!code && pt_duck_next(rows)) {
+        struct pt_moments more = moments_at(rows, 0);
+
+        pt_moments_add(out, &more);
+    }
+    pt_duck_result_close(rows);
+    pt_buf_release(&sql);
+    return code;
+}
+
+enum pt_code pt_measure_traffic(struct pt_query *query, struct pt_measure_traffic *out,
+                                struct pt_error *err)
+{
+    struct pt_duck_result *rows = NULL;
+    enum pt_code code = pt_query_metric(query, "experiment_traffic", NULL, 0, &rows, err);
+
+    *out = (struct pt_measure_traffic){0};
+    if (!code && pt_duck_next(rows)) {
+        out->days = number_or_zero(rows, 0);
+        out->new_users = number_or_zero(rows, 1);
+        out->active_users = number_or_zero(rows, 2);
+    }
+    pt_duck_result_close(rows);
+    return code;
+}
+
+enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment,
+                                  uint64_t *count_out, struct pt_error *err)
+{
+    struct pt_buf sql;
+    double number = 0;
+    enum pt_code code = PT_OK;
+
+    pt_buf_init(&sql, SQL_BYTES_MAX);
+    pt_buf_append_str(&sql, "SELECT count(*) FROM events WHERE event_name = 'experiment_exposure' "
+                            "AND json_extract_string(attributes, '$.experiment') = ");
+    pt_sql_append_text(&sql, experiment);
+    code = ask_number(query, &sql, &number, err);
+    *count_out = (uint64_t)number;
+    pt_buf_release(&sql);
+    return code;
+}

@@ -1,0 +1,173 @@
+/*
+ * plan_write.c - a plan's canonical form and its hash
+ *
+ * The form is JSON with fixed order; what does not apply is left out, so that a field added later
+ * with a default does not change the hash of older plans unless it is used.
+ */
+#include "experiment/plan.h"
+
+#include <math.h>
+
+static void key_str(struct pt_jsonw *w, const char *key, const char *text)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_str(w, text);
+}
+
+static void key_double(struct pt_jsonw *w, const char *key, double value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_double(w, value);
+}
+
+static void key_int(struct pt_jsonw *w, const char *key, int64_t value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_int(w, value);
+}
+
+static void write_sum(struct pt_jsonw *w, const char *key, const struct pt_plan_sum *sum)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_object(w);
+    key_str(w, "event", sum->event);
+    if (sum->field[0]) {
+        key_str(w, "field", sum->field);
+    }
+    pt_jsonw_object_end(w);
+}
+
+static void write_metric(struct pt_jsonw *w, const struct pt_plan_metric *metric)
+{
+    pt_jsonw_object(w);
+    key_str(w, "name", metric->name);
+    key_str(w, "role", pt_plan_role_name(metric->role));
+    key_str(w, "type", pt_plan_kind_name(metric->kind));
+    if (metric->kind == PT_PLAN_RETENTION) {
+        key_int(w, "day", metric->days);
+    } else {
+        key_int(w, "window_days", metric->days);
+        write_sum(w, metric->kind == PT_PLAN_RATIO ? "numerator" : "sum", &metric->sum);
+    }
+    if (metric->kind == PT_PLAN_RATIO) {
+        write_sum(w, "denominator", &metric->denominator);
+    }
+    if (metric->winsorise < 1) {
+        key_double(w, "winsorise", metric->winsorise);
+    }
+    if (metric->role == PT_PLAN_GUARDRAIL) {
+        key_str(w, "harm", metric->harm_is_increase ? "increase" : "decrease");
+        key_double(w, "margin", metric->margin);
+    }
+    pt_jsonw_object_end(w);
+}
+
+static void write_spending(struct pt_jsonw *w, const struct pt_spending *spending)
+{
+    key_str(w, "spending", pt_plan_spending_name(spending->kind));
+    if (spending->kind == PT_SPEND_HWANG_SHIH_DECANI || spending->kind == PT_SPEND_KIM_DEMETS) {
+        key_double(w, "parameter", spending->param);
+    }
+}
+
+static void write_analysis(struct pt_jsonw *w, const struct pt_plan *plan)
+{
+    pt_jsonw_key(w, "analysis");
+    pt_jsonw_object(w);
+    key_str(w, "type", pt_plan_analysis_name(plan->analysis));
+    if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
+        pt_jsonw_key(w, "looks");
+        pt_jsonw_array(w);
+        for (size_t i = 0; i < plan->look_count; i++) {
+            pt_jsonw_double(w, plan->looks[i]);
+        }
+        pt_jsonw_array_end(w);
+        write_spending(w, &plan->spending);
+        if (plan->has_futility) {
+            pt_jsonw_key(w, "futility");
+            pt_jsonw_object(w);
+            write_spending(w, &plan->futility);
+            pt_jsonw_key(w, "binding");
+            pt_jsonw_bool(w, plan->is_binding);
+            pt_jsonw_object_end(w);
+        }
+    } else if (plan->analysis == PT_PLAN_BAYESIAN) {
+        pt_jsonw_key(w, "prior");
+        pt_jsonw_array(w);
+        pt_jsonw_double(w, plan->prior_a);
+        pt_jsonw_double(w, plan->prior_b);
+        pt_jsonw_array_end(w);
+        key_double(w, "probability", plan->probability);
+        if (plan->loss > 0) {
+            key_double(w, "loss", plan->loss);
+        }
+    }
+    pt_jsonw_object_end(w);
+}
+
+void pt_plan_write(const struct pt_plan *plan, struct pt_jsonw *w)
+{
+    pt_jsonw_object(w);
+    key_str(w, "experiment", plan->name);
+    key_str(w, "hypothesis", plan->hypothesis);
+    key_str(w, "alternative", pt_plan_alternative_name(plan->alternative));
+    key_str(w, "unit", "user_id");
+    pt_jsonw_key(w, "variants");
+    pt_jsonw_array(w);
+    for (size_t i = 0; i < 2; i++) {
+        pt_jsonw_object(w);
+        key_str(w, "name", plan->variant[i]);
+        key_double(w, "weight", plan->weight[i]);
+        pt_jsonw_object_end(w);
+    }
+    pt_jsonw_array_end(w);
+    key_double(w, "alpha", plan->alpha);
+    key_double(w, "power", plan->power);
+    pt_jsonw_key(w, "minimum_effect");
+    pt_jsonw_object(w);
+    key_double(w, plan->is_relative ? "relative" : "absolute", plan->effect);
+    if (!isnan(plan->baseline)) {
+        key_double(w, "baseline", plan->baseline);
+    }
+    if (!isnan(plan->baseline_sd)) {
+        key_double(w, "sd", plan->baseline_sd);
+    }
+    pt_jsonw_object_end(w);
+    key_str(w, "traffic", plan->counts_active ? "active_users" : "new_users");
+    key_double(w, "sample_ratio_alpha", plan->sample_ratio_alpha);
+    key_str(w, "correction", pt_plan_correction_name(plan->correction));
+    pt_jsonw_key(w, "metrics");
+    pt_jsonw_array(w);
+    for (size_t i = 0; i < plan->metric_count; i++) {
+        write_metric(w, &plan->metrics[i]);
+    }
+    pt_jsonw_array_end(w);
+    write_analysis(w, plan);
+    pt_jsonw_key(w, "stopping");
+    pt_jsonw_object(w);
+    key_int(w, "min_days", plan->days_min);
+    key_int(w, "max_days", plan->days_max);
+    pt_jsonw_object_end(w);
+    pt_jsonw_object_end(w);
+}
+
+enum pt_code pt_plan_hash(const struct pt_plan *plan, char hex_out[2 * PT_SHA256_BYTES + 1],
+                          struct pt_error *err)
+{
+    struct pt_buf text;
+    struct pt_jsonw w;
+    uint8_t digest[PT_SHA256_BYTES];
+    enum pt_code code = PT_OK;
+
+    pt_buf_init(&text, PT_PLAN_BYTES_MAX);
+    pt_jsonw_init(&w, &text);
+    pt_plan_write(plan, &w);
+    if (text.has_failed) {
+        code = pt_fail(err, PT_NO_MEMORY, "no memory for the plan");
+    } else {
+        pt_sha256(pt_buf_span(&text), digest);
+        pt_hex_encode(digest, sizeof(digest), hex_out);
+    }
+    pt_buf_release(&text);
+    return code;
+}
