@@ -12,6 +12,7 @@ import { growthPlot } from './plot.mjs';
 
 const playtrace = path.join(root, 'build', 'playtrace');
 const million = 1e6;
+const growthEvents = Number(process.env.GROWTH_EVENTS ?? 100 * million);
 const extra = {};
 
 function freshDir(name) {
@@ -54,25 +55,22 @@ async function compact() {
 
 async function dedup() {
     const dir = freshDir('dedup');
-    const text = await run(program('bench_dedup'), [dir, String(growthEvents), String(rounds)]);
-    const result = lines(text);
+    const result = lines(await run(program('bench_dedup'), [dir, String(growthEvents), String(rounds)]));
     extra.dedup = result;
     for (const kind of ['v7', 'v4']) {
         const turns = result.filter((line) => line.ids === kind && line.round);
+        const state = result.filter((line) => line.ids === kind && line.state_ids).at(-1);
         const name = `${growthEvents / million} M ids of version ${kind.slice(1)}`;
         if (turns[0].yardstick_cpu_ns > 0) {
-            report('dedup', `a new id, persisted, ${name}`, 'CPU ns/id', pairs(turns, 'large_cpu_ns', 'yardstick_cpu_ns'),
-                'sorted runs as SST', 1, true);
+            report('dedup', `a new id, persisted, beside ${name}`, 'CPU ns/id',
+                pairs(turns, 'large_cpu_ns', 'yardstick_cpu_ns'), 'sorted SST file', 1, true);
         } else {
             skip('dedup', 'the yardstick needs librocksdb (tools/setup.sh bench)');
         }
         report('dedup', '  the same beside 1 % as many', 'CPU ns/id', pairs(turns, 'large_cpu_ns', 'small_cpu_ns'),
             'a small state', 1.5, true);
-        const state = result.filter((line) => line.ids === kind && line.resident_bytes && line.state).at(-1);
-        if (state) {
-            report('dedup', `  resident with ${name}`, 'MB', [[state.resident_bytes / 1e6, 1500]], '1.5 GB', 1, true);
-            report('dedup', '  on disk', 'bytes/id', [[state.disk_bytes / state.state, 20]], '20 bytes', 1, true);
-        }
+        report('dedup', '  resident', 'MB', [[state.resident_mib * 1.048576, 1500]], '1.5 GB', 1, true);
+        report('dedup', '  on disk', 'bytes/id', [[state.disk_bytes_an_id, 20]], '20 bytes', 1, true);
     }
     fs.rmSync(dir, { recursive: true });
 }
@@ -168,8 +166,10 @@ async function recovery() {
     const peace = 3 * million;
     const unread = 10 * million;
     const dir = freshDir('recovery');
+    let server = await serve(dir); // makes the keys
+    await stop(server);
     await run(program('bench_engine'), ['fill', dir, String(peace + unread)]);
-    let server = await serve(dir);
+    server = await serve(dir);
     const normal = await follow(server, 0.5 * million, peace);
     await kill(server);
     const started = performance.now();
@@ -205,8 +205,6 @@ async function memory() {
 }
 
 // ---- growth ------------------------------------------------------------------
-
-const growthEvents = Number(process.env.GROWTH_EVENTS ?? 100 * million);
 
 async function growth() {
     const dir = freshDir('growth');
