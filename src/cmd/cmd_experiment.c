@@ -20,6 +20,7 @@ static const struct verb {
     {"start", pt_experiment_verb_start, "fix a plan before the first exposure"},
     {"analyze", pt_experiment_verb_analyze,
      "read an experiment out: as it was planned, or ad hoc where no plan was started"},
+    {"report", pt_experiment_verb_report, "the last look as a page"},
     {"simulate", pt_experiment_verb_simulate, "a plan's real error rate and power"},
 };
 

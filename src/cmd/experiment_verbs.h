@@ -15,6 +15,7 @@
 int pt_experiment_verb_analyze(int argc, char **argv);
 int pt_experiment_verb_plan(int argc, char **argv);
 int pt_experiment_verb_start(int argc, char **argv);
+int pt_experiment_verb_report(int argc, char **argv);
 int pt_experiment_verb_simulate(int argc, char **argv);
 
 /* A data directory with a session over its table. */

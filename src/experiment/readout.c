@@ -111,13 +111,12 @@ static bool is_over(const struct pt_readout *r)
     return r->look.t >= 1 || (most > 0 && days_since_first(r) >= (double)most);
 }
 
-/* The next planned look: the first that lies after the information of the looks so far. */
-static double next_planned(const struct pt_started *s)
+/* The first planned look after information `t`, or the last one. */
+static double next_planned(const struct pt_started *s, double t)
 {
-    const struct pt_look *last = last_look(s);
     size_t i = 0;
 
-    while (i + 1 < s->plan.look_count && last && s->plan.looks[i] <= last->t) {
+    while (i + 1 < s->plan.look_count && s->plan.looks[i] <= t) {
         i++;
     }
     return s->plan.looks[i];
@@ -129,7 +128,7 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
     const struct pt_started *s = r->started;
     const struct pt_plan *plan = &s->plan;
     const struct pt_look *last = last_look(s);
-    double next = next_planned(s);
+    double next = next_planned(s, last ? last->t : 0);
     bool may_go_on =
         last && (last->verdict == PT_VERDICT_CONTINUE || last->verdict == PT_VERDICT_INVALID ||
                  (last->verdict == PT_VERDICT_FUTILITY && !plan->is_binding));
@@ -137,8 +136,9 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
 
     r->look.is_planned = true;
     if (last && !may_go_on) {
-        return pt_fail(err, PT_INVALID, "%s ended at look %zu with %s", plan->name, s->look_count,
-                       pt_verdict_name(last->verdict));
+        return pt_fail(err, PT_INVALID,
+                       "%s ended at look %zu with %s; `playtrace experiment report %s` shows it",
+                       plan->name, s->look_count, pt_verdict_name(last->verdict), plan->name);
     }
     if (last && r->measure.as_of_us < last->as_of_us) {
         return pt_fail(err, PT_INVALID, "the time of this look lies before that of look %zu",
@@ -318,7 +318,7 @@ static void judge_bounds(struct pt_readout *r)
         say(r, PT_VERDICT_INCONCLUSIVE, why);
     } else {
         snprintf(why, sizeof(why), "z = %.3f is within the bound %.3f; go on to information %.3f",
-                 r->look.z, r->look.z_upper, next_planned(r->started));
+                 r->look.z, r->look.z_upper, next_planned(r->started, r->look.t));
         say(r, PT_VERDICT_CONTINUE, why);
     }
 }

@@ -87,5 +87,7 @@ void pt_readout_release(struct pt_readout *readout);
 
 void pt_readout_table(const struct pt_readout *readout, struct pt_buf *out);
 void pt_readout_json(const struct pt_readout *readout, struct pt_jsonw *w);
+/* One self-contained page; every name in it is escaped. */
+void pt_readout_html(const struct pt_readout *readout, struct pt_buf *out);
 
 #endif

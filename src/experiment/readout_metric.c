@@ -23,8 +23,8 @@ static const char *no_test(const struct pt_moments a, const struct pt_moments b,
                   : "every unit has the same value: there is nothing to compare";
 }
 
-static void test_metric(const struct pt_plan_metric *metric, const struct pt_moments arms[2],
-                        struct pt_readout_metric *out)
+void pt_readout_metric_test(const struct pt_plan_metric *metric, const struct pt_moments arms[2],
+                            struct pt_readout_metric *out)
 {
     if (pt_plan_is_share(metric->kind)) {
         struct pt_proportion a = pt_moments_proportion(&arms[0]);
@@ -103,7 +103,7 @@ void pt_readout_metric_tests(struct pt_readout *r)
     const struct pt_plan *plan = &r->started->plan;
 
     for (size_t i = 0; i < plan->metric_count; i++) {
-        test_metric(&plan->metrics[i], r->measure.metrics[i], &r->metrics[i]);
+        pt_readout_metric_test(&plan->metrics[i], r->measure.metrics[i], &r->metrics[i]);
     }
     posterior(r);
 }

@@ -8,6 +8,10 @@
 
 #include "experiment/readout.h"
 
+/* Values, difference and z of one metric; `note` where there is no test. */
+void pt_readout_metric_test(const struct pt_plan_metric *metric, const struct pt_moments arms[2],
+                            struct pt_readout_metric *out);
+
 /* Values, differences, z and (BAYESIAN) the posterior of the primary one, from r->measure. */
 void pt_readout_metric_tests(struct pt_readout *r);
 

@@ -15,7 +15,7 @@ const at = (day, seconds = 0) => new Date(day0 + day * 86400000 + seconds * 1000
 
 const planText = ({ name = 'shop', alternative = 'two-sided', analysis, extra = '', effect = 'absolute: 0.2' } = {}) => `
 experiment: ${name}
-hypothesis: A clearer shop sells more
+hypothesis: A clearer shop <i>sells</i> more
 alternative: ${alternative}
 variants: {a: 1, b: 1}
 minimum_effect: {${effect}, baseline: 0.3}
@@ -160,6 +160,21 @@ test('the whole path: start, looks, a verdict; edits of plan and journal are ref
     assert.match(stayed.note, /same value/, 'nobody came back: a clear answer');
     const after = await readout(dir, 'shop');
     assert.equal(after.recorded_before, true);
+
+    // The page: whole, nothing from elsewhere, and no new look.
+    const [html, json] = [path.join(dir, 'r.html'), path.join(dir, 'r.json')];
+    await cliOk(['experiment', 'report', 'shop', '--html', html, '--json', json, '--data', dir]);
+    const page = fs.readFileSync(html, 'utf8');
+    assert.ok(page.startsWith('<!doctype html>') && page.endsWith('</html>\n'));
+    assert.doesNotMatch(page, /<script|<i>sells|https?:|src=|nan|inf\b/);
+    assert.match(page, /&lt;i&gt;sells/);
+    assert.equal(page.match(/<svg viewBox="0 0 760/g).length, 3, 'boundaries, difference, exposures');
+    assert.ok(page.includes(last.plan_sha256));
+    const written = JSON.parse(fs.readFileSync(json, 'utf8'));
+    // Threads add up in any order: the last digits may differ.
+    const rounded = (all) => JSON.parse(JSON.stringify(all, (_, one) => typeof one === 'number' ? +one.toPrecision(9) : one));
+    assert.deepEqual(rounded(written.metrics), rounded(last.metrics));
+    assert.equal(written.looks.length, 2);
 
     // Edits. The plan's own file, then the journal, then both put back.
     const kept = path.join(dir, 'experiments', 'shop', 'plan.yaml');
