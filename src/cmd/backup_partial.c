@@ -195,7 +195,7 @@ void pt_partial_end(struct pt_partial *partial, struct pt_io *io)
 void pt_progress_show(const char *what, uint64_t done, uint64_t total)
 {
     static int shown = -1;
-    int percent = total ? (int)(done * 100 / total) : -1;
+    int percent = total ? (int)((done < total ? done : total) * 100 / total) : -1;
 
     if (!isatty(STDERR_FILENO)) {
         return;

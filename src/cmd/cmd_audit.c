@@ -152,8 +152,8 @@ static void print_table(const struct pt_audit *audit)
                audit->log_start, audit->accepted, from, to);
     }
     if (audit->log_start > 0) {
-        printf("  before that, from rows and the checkpoint's sums alone: the log keeps no more "
-               "(log.retention_bytes)\n");
+        printf("  before that, from rows and the checkpoint's sums alone: the log reaches back no "
+               "further\n");
     }
     printf("\n%s: %zu checks, %u differences\n", audit->differences ? "NOT BALANCED" : "balanced",
            audit->finding_count, audit->differences);
