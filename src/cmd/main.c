@@ -18,7 +18,7 @@ static const struct command commands[] = {
     {"simulate", pt_cmd_simulate, "play a synthetic game with known truth through the client SDK"},
     {"import", pt_cmd_import, "send NDJSON, CSV or TSV files through the collector's checks"},
     {"query", pt_cmd_query, "a metric (retention, funnel, revenue, sessions) or any SQL"},
-    {"experiment", pt_cmd_experiment, "read an experiment out: sizes, rates, tests, decision"},
+    {"experiment", pt_cmd_experiment, "plan, start and read out experiments: tests, verdict"},
     {"stats", pt_cmd_stats, "power, tests, looks, posteriors: a line of JSON each"},
     {"flags", pt_cmd_flags, "evaluate and check flag definitions"},
     {"schema", pt_cmd_schema, "hold JSON to a JSON Schema"},

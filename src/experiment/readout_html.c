@@ -199,7 +199,8 @@ static void draw_bounds(struct pt_svg *svg, const struct pt_readout *r)
     double sign = pt_plan_sign(plan);
 
     for (size_t i = 0; i < count; i++) {
-        x[i] = is_curve ? svg->x_high * (double)(i + 1) / CURVE_POINTS : plan->looks[i];
+        /* Closer together where the curve bends. */
+        x[i] = is_curve ? svg->x_high * pow((double)(i + 1) / CURVE_POINTS, 2) : plan->looks[i];
         upper[i] = sign * (is_curve ? pt_plan_always_bound(plan, d->se * d->se / x[i], d->tau2)
                                     : d->z_upper[i]);
         lower[i] = plan->has_futility ? sign * d->z_lower[i] : NAN;
@@ -307,6 +308,8 @@ static void cumulative(const struct pt_readout *r, struct pt_buf *out)
     double *high = rows ? low + m->day_count : NULL;
     struct pt_svg svg = {.x_high = (double)m->day_count};
     double q = pt_norm_quantile(0.975);
+    double least = 0;
+    double most = 0;
 
     if (!rows) {
         out->has_failed = true;
@@ -324,10 +327,14 @@ static void cumulative(const struct pt_readout *r, struct pt_buf *out)
         high[i] = mid[i] + q * one.se;
         /* The first days' wide limits would flatten all the rest: the last day's set the range. */
         if (isfinite(mid[i])) {
+            least = fmin(least, mid[i]);
+            most = fmax(most, mid[i]);
             svg.y_low = fmin(fmin(low[i] - 0.5 * (mid[i] - low[i]), -0.2 * fabs(high[i])), 0);
             svg.y_high = fmax(fmax(high[i] + 0.5 * (high[i] - mid[i]), 0.2 * fabs(low[i])), 0);
         }
     }
+    svg.y_low = fmin(svg.y_low, 1.1 * least);
+    svg.y_high = fmax(svg.y_high, 1.1 * most);
     pt_buf_append_str(out, "<section>\n<h2>Difference, by day of first exposure</h2>\n");
     pt_svg_begin(&svg, out, 260, "difference of the primary metric, cumulative by day");
     pt_svg_y_grid(&svg, scale, is_share ? " %" : "");

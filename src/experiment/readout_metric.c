@@ -162,28 +162,38 @@ static void primary_interval(struct pt_readout *r)
     m->is_shown = r->look.verdict == PT_VERDICT_EFFECT;
 }
 
+/* The primary metric's mixture in the units of another one: as wide, in standard errors. */
+static double mixture_of(const struct pt_readout *r, const struct pt_readout_metric *m)
+{
+    double scale = r->look.se > 0 ? m->se / r->look.se : 1;
+
+    return r->started->design.tau2 * scale * scale;
+}
+
 static double p_of(const struct pt_readout *r, size_t i)
 {
     const struct pt_plan *plan = &r->started->plan;
     const struct pt_plan_metric *metric = &plan->metrics[i];
     const struct pt_readout_metric *m = &r->metrics[i];
+    bool is_always = plan->analysis == PT_PLAN_ALWAYS_VALID && i > 0;
 
     if (!isfinite(m->z)) {
         return NAN;
     }
     if (metric->role == PT_PLAN_GUARDRAIL) {
-        double harm = (metric->harm_is_increase ? 1 : -1) * m->estimate;
+        double harm = (metric->harm_is_increase ? 1 : -1) * m->estimate - metric->margin;
 
+        if (is_always) {
+            struct pt_plan larger = {.alternative = PT_LARGER, .alpha = plan->alpha};
+
+            return pt_readout_msprt(&larger, harm, m->se, mixture_of(r, m)).p_value;
+        }
         /* With no margin, the same z as everywhere else. */
-        return metric->margin > 0 ? pt_norm_sf((harm - metric->margin) / m->se)
+        return metric->margin > 0 ? pt_norm_sf(harm / m->se)
                                   : pt_norm_sf(copysign(fabs(m->z), harm));
     }
-    if (plan->analysis == PT_PLAN_ALWAYS_VALID && metric->role == PT_PLAN_SECONDARY) {
-        /* The mixture of the primary metric, in this one's units. */
-        double scale = r->look.se > 0 ? m->se / r->look.se : 1;
-        double tau2 = r->started->design.tau2 * scale * scale;
-
-        return pt_msprt(m->estimate, m->se * m->se, tau2, 0, plan->alpha).p_value;
+    if (is_always) {
+        return pt_msprt(m->estimate, m->se * m->se, mixture_of(r, m), 0, plan->alpha).p_value;
     }
     if (!pt_plan_is_share(metric->kind) && metric->kind != PT_PLAN_RATIO &&
         plan->analysis == PT_PLAN_FIXED) {
@@ -235,7 +245,14 @@ static enum pt_code family(struct pt_readout *r, enum pt_plan_role role, struct 
         m->p_value = p[k];
         m->p_adjusted = adjusted[k];
         m->is_shown = adjusted[k] <= r->nominal_alpha;
-        if (isfinite(m->z) && alphas[k] > 0 && alphas[k] < 0.5) {
+        if (!isfinite(m->z) || !(alphas[k] > 0 && alphas[k] < 0.5)) {
+            continue;
+        }
+        if (plan->analysis == PT_PLAN_ALWAYS_VALID) {
+            m->level = 1 - alphas[k];
+            m->interval =
+                pt_msprt(m->estimate, m->se * m->se, mixture_of(r, m), 0, alphas[k]).interval;
+        } else {
             m->level = 1 - alphas[k] * (role == PT_PLAN_GUARDRAIL ? 2 : 1);
             m->interval =
                 interval_of(&plan->metrics[places[k]], r->measure.metrics[places[k]], m, m->level);

@@ -254,6 +254,9 @@ test('nobody, one player, all or none converted: an answer, never a crash', asyn
     const always = await readout(dir, 'none');
     assert.equal(always.verdict, 'stop_for_effect', always.reason);
     assert.ok(always.metrics[0].interval[0] > 0, 'the confidence sequence leaves 0 out');
+    for (const one of always.metrics.filter(({ role, note }) => role === 'secondary' && !note)) {
+        assert.equal(one.shown, one.interval[0] > 0 || one.interval[1] < 0, `${one.metric}: interval and p agree`);
+    }
     await server.stop();
 });
 
