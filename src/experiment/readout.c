@@ -205,7 +205,7 @@ static double exit_gap(const void *ctx, double z)
         b->code = pt_gs_exits(&region, b->drift, up, down, NULL, b->err);
     }
     *place = kept;
-    return b->code ? 0 : (b->is_lower ? down : up)[b->looks - 1] - b->mass;
+    return b->code ? 0 : (b->is_lower ? down[b->looks - 1] : up[b->looks - 1]) - b->mass;
 }
 
 /* Upper and lower bound of r->look, the looks before it as they were recorded. */

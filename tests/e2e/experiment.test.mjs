@@ -203,6 +203,25 @@ test('the whole path: start, looks, a verdict; edits of plan and journal are ref
     await server.stop();
 });
 
+test('futility: a look far below the bound ends a binding plan', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const analysis = '{type: group_sequential, looks: [0.5, 1], futility: {spending: pocock, binding: true}}';
+    const file = write(dir, planText({ name: 'dull', alternative: 'larger', analysis }));
+    const design = JSON.parse((await cliOk(['experiment', 'plan', file, '--format', 'json', '--data', dir])).stdout);
+    await cliOk(['experiment', 'start', file, '--data', dir]);
+    await send(server, players('dull', 0, 50, 0, { a: 5, b: 3 }));
+    const said = await readout(dir, 'dull');
+    assert.equal(said.verdict, 'stop_for_futility', said.reason);
+    assert.ok(said.look.information > 0.5 && said.look.information < 1);
+    // At a little more information than planned, so a little beyond the planned bounds, towards each other.
+    assert.ok(said.look.z_bound < design.looks[0].z && said.look.z_bound > design.looks[1].z, JSON.stringify(said.look));
+    assert.ok(said.look.z_futility > design.looks[0].z_futility && said.look.z_futility < said.look.z_bound);
+    await send(server, players('dull', 50, 50, 0, { a: 3, b: 9 }));
+    assert.match((await analyze(dir, 'dull')).stderr, /ended at look 1 with stop_for_futility/);
+    await server.stop();
+});
+
 test('late starts are refused or said; a broken ratio blocks the verdict and names the segment', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);
