@@ -195,7 +195,7 @@ async function memory() {
     await send(server, 2 * million, 3);
     await checkpoint(server);
     const peak = Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]) * 1024 / 1e6;
-    await sleep(8000);
+    await sleep(15000);
     const atRest = residentBytes(server.pid) / 1e6;
     await stop(server);
     report('memory', 'resident after the start', 'MB', [[atStart, 150]], '150 MB', 1, true);

@@ -195,14 +195,18 @@ static uint32_t *order_by_day(const struct pt_row *rows, size_t count)
 {
     uint32_t *order = pt_alloc(count * sizeof(*order));
     struct place *places = NULL;
+    int32_t newest = INT32_MIN;
     bool is_sorted = true;
 
     if (!order) {
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
+        int32_t day = is_sorted ? day_of(&rows[i]) : newest;
+
         order[i] = (uint32_t)i;
-        is_sorted = is_sorted && (i == 0 || day_of(&rows[i - 1]) <= day_of(&rows[i]));
+        is_sorted = is_sorted && day >= newest;
+        newest = day;
     }
     if (is_sorted) {
         return order;
@@ -221,6 +225,25 @@ static uint32_t *order_by_day(const struct pt_row *rows, size_t count)
     }
     pt_free(places);
     return order;
+}
+
+/* One past the last row of the day of order[start]; days ascend, so few rows are looked at. */
+static size_t day_end(const struct pt_row *rows, const uint32_t *order, size_t start, size_t count)
+{
+    int32_t day = day_of(&rows[order[start]]);
+    size_t low = start + 1;
+    size_t high = count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (day_of(&rows[order[middle]]) == day) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 /* "data/event_time_day=2026-11-01/ckpt-00000012.parquet", not yet sealed, or its directory. */
@@ -400,11 +423,8 @@ enum pt_code pt_lake_write(struct pt_lake *lake, const struct pt_row *rows, size
         goto out;
     }
     while (!code && start < count) {
-        size_t end = start + 1;
+        size_t end = day_end(rows, order, start, count);
 
-        while (end < count && day_of(&rows[order[end]]) == day_of(&rows[order[start]])) {
-            end++;
-        }
         code = write_day(lake, rows, order + start, end - start, checkpoint, files, err);
         start = code ? start : end;
     }

@@ -29,7 +29,7 @@
 #define FILES_BYTES_MAX (64u << 20)
 #define WAITING_MAX 64
 #define RETRY_US 1000000
-#define IDLE_US 3000000 /* after so long without a record, memory is given back */
+#define IDLE_US 10000000 /* after so long without a record, memory is given back */
 
 struct pt_stream {
     struct pt_stream_parts parts;
