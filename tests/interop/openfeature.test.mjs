@@ -48,6 +48,7 @@ async function startProxy(t, target) {
             response.writeHead(answer.statusCode, answer.headers);
             answer.pipe(response);
         });
+        onward.on('error', () => response.destroy()); // the server has stopped, the SDK polls on
         request.pipe(onward);
     });
     await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
@@ -73,7 +74,6 @@ test('the server SDK evaluates flag by flag', async (t) => {
     const server = await Server.forTest(t, dir);
 
     await OpenFeature.setProviderAndWait(new OFREPProvider({ baseUrl: server.url }));
-    t.after(() => OpenFeature.close());
     const client = OpenFeature.getClient();
     const veteran = { targetingKey: 'player-1', level: 33 };
 
@@ -91,6 +91,7 @@ test('the server SDK evaluates flag by flag', async (t) => {
     assert.deepEqual([wrong.value, wrong.errorCode], ['mine', 'TYPE_MISMATCH']);
     const nobody = await client.getStringDetails('title', 'mine', {});
     assert.deepEqual([nobody.value, nobody.errorCode], ['mine', 'TARGETING_KEY_MISSING']);
+    await OpenFeature.close();
     await server.stop();
 });
 
@@ -105,7 +106,6 @@ test('the web SDK takes all flags, is told 304 while they stay, and sees a chang
 
     await OpenFeature.setContext({ targetingKey: 'player-1', level: 33 });
     await OpenFeature.setProviderAndWait(new OFREPWebProvider({ baseUrl: proxy.url, pollInterval: 200 }));
-    t.after(() => OpenFeature.close());
     const client = OpenFeature.getClient();
     let changes = 0;
     client.addHandler(ProviderEvents.ConfigurationChanged, () => changes++);
@@ -128,5 +128,6 @@ test('the web SDK takes all flags, is told 304 while they stay, and sees a chang
     // Another player: the context is evaluated anew.
     await OpenFeature.setContext({ targetingKey: 'player-2', level: 3 });
     assert.equal(client.getNumberValue('gate', 1), 30);
+    await OpenFeature.close();
     await server.stop();
 });
