@@ -35,7 +35,7 @@ function chart(points, title, left, top, w, h) {
 // `rows` as bench_engine growth prints them.
 export function growthPlot(rows) {
     const series = [
-        ['CPU ns an event, of the events since the point before', (row) => row.cpu_ns],
+        ['CPU ns an event, since the point before', (row) => row.cpu_ns],
         ['resident MB', (row) => row.resident_bytes / 1e6],
         ['bytes on disk an event: ids and state', (row) => row.state_bytes / row.events],
         ['bytes on disk an event: table', (row) => row.lake_bytes / row.events],
