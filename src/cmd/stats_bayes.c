@@ -26,8 +26,8 @@ static double shape_of(struct stats_call *call, const char *name)
 {
     double value = stats_positive_or(call, name, 1);
 
-    if (value < 0.1) {
-        stats_fail(call, "%s: %.17g is below 0.1", name, value);
+    if (value < 0.1 || value > 1e15) {
+        stats_fail(call, "%s: %.17g is not from 0.1 to 1e15", name, value);
     }
     return value;
 }
@@ -80,12 +80,12 @@ static void best_of(struct stats_call *call, enum pt_posterior_kind kind)
         bool is_normal = kind == PT_POSTERIOR_NORMAL;
 
         arms[i] = (struct pt_posterior){kind, rows[2 * i], rows[2 * i + 1]};
-        if (!(arms[i].b > 0) || (!is_normal && !(arms[i].a >= 0.1)) ||
-            (kind == PT_POSTERIOR_BETA && !(arms[i].b >= 0.1))) {
+        if (!(arms[i].b > 0) || (!is_normal && !(arms[i].a >= 0.1 && arms[i].a <= 1e16)) ||
+            (kind == PT_POSTERIOR_BETA && !(arms[i].b >= 0.1 && arms[i].b <= 1e16))) {
             stats_fail(call, "arms[%zu]: [%.17g, %.17g] is not %s", i, arms[i].a, arms[i].b,
                        is_normal                   ? "[mean, variance above 0]"
-                       : kind == PT_POSTERIOR_BETA ? "[a, b] from 0.1 up"
-                                                   : "[shape from 0.1 up, rate above 0]");
+                       : kind == PT_POSTERIOR_BETA ? "[a, b] from 0.1 to 1e16"
+                                                   : "[shape from 0.1 to 1e16, rate above 0]");
         }
     }
     if (stats_ready(call)) {

@@ -20,7 +20,8 @@
 
 #define LOGIT_MAX 700.0     /* e^-700 is still a normal double */
 #define NEGLIGIBLE_LOG 50.0 /* e^-50 = 2e-22 of the peak: below the rounding of the sum */
-#define PRIOR_MIN 0.1       /* flatter tails than e^(0.1 u) do not end within LOGIT_MAX */
+#define SIZE_MAX_EXACT 9007199254740992.0 /* 2^53 */
+#define PRIOR_MIN 0.1 /* flatter tails than e^(0.1 u) do not end within LOGIT_MAX */
 #define INTEGRAL_ERROR                                                                             \
     1e-11 /* estimated, by the difference of two rules; the true one is smaller */
 
@@ -190,7 +191,8 @@ static double variance(const struct pt_beta_posterior *posterior)
 
 static bool is_arm(struct pt_proportion arm)
 {
-    return isfinite(arm.size) && arm.size >= 0 && arm.successes >= 0 && arm.successes <= arm.size;
+    return arm.size >= 0 && arm.size <= SIZE_MAX_EXACT && arm.successes >= 0 &&
+           arm.successes <= arm.size;
 }
 
 struct pt_beta_comparison pt_beta_binomial(struct pt_proportion a, struct pt_proportion b,
@@ -200,7 +202,7 @@ struct pt_beta_comparison pt_beta_binomial(struct pt_proportion a, struct pt_pro
     struct pt_beta_comparison result = {none, none, NAN, NAN, NAN, NAN, NAN, NAN};
 
     if (!is_arm(a) || !is_arm(b) || !(prior_a >= PRIOR_MIN) || !(prior_b >= PRIOR_MIN) ||
-        !isfinite(prior_a) || !isfinite(prior_b) || !(level > 0 && level < 1)) {
+        !(prior_a <= SIZE_MAX_EXACT) || !(prior_b <= SIZE_MAX_EXACT) || !(level > 0 && level < 1)) {
         return result;
     }
     result.a = posterior_of(a, prior_a, prior_b, level);

@@ -5,14 +5,19 @@
 
 #include "stats/special.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
-#define SHAPE_MIN 0.1 /* flatter tails than e^(0.1 u) do not end within LOGIT_MAX */
-#define U_MAX 700.0   /* e^-700 is still a normal double */
-#define TAIL 1e-80    /* what is left out beyond the ends: a hopeless arm keeps its digits */
-#define NORMAL_SDS 19 /* the same for a normal */
+#define SHAPE_MIN 0.1  /* flatter tails than e^(0.1 u) do not end within LOGIT_MAX */
+#define SHAPE_MAX 1e16 /* counts end at 2^53 */
+#define U_MAX 700.0    /* e^-700 is still a normal double */
+#define TAIL 1e-80     /* what is left out beyond the ends: a hopeless arm keeps its digits */
+#define NORMAL_SDS 19  /* the same for a normal */
 #define INTEGRAL_ERROR 1e-12
+#define QUANTILE_ERROR                                                                             \
+    1e-10 /* of a probability whose place is looked for: rounding is at 1e-12                      \
+           */
 #define MARKS_EACH 7
 
 static double logit(double x, double rest)
@@ -31,7 +36,7 @@ bool pt_dist_init(struct pt_dist *dist, struct pt_posterior posterior)
     }
     switch (posterior.kind) {
     case PT_POSTERIOR_BETA:
-        if (!(a >= SHAPE_MIN && b >= SHAPE_MIN)) {
+        if (!(a >= SHAPE_MIN && a <= SHAPE_MAX && b >= SHAPE_MIN && b <= SHAPE_MAX)) {
             return false;
         }
         dist->mean = a / (a + b);
@@ -54,7 +59,7 @@ bool pt_dist_init(struct pt_dist *dist, struct pt_posterior posterior)
         dist->u_high = a + NORMAL_SDS * dist->sd;
         return true;
     case PT_POSTERIOR_GAMMA:
-        if (!(a >= SHAPE_MIN && b > 0)) {
+        if (!(a >= SHAPE_MIN && a <= SHAPE_MAX && b > 0)) {
             return false;
         }
         dist->mean = a / b;
@@ -220,7 +225,7 @@ static int by_value(const void *one, const void *two)
 
 /* Over [low, high], with panels that end around every distribution's middle. */
 static double integrate(double (*f)(const void *ctx, double u), const struct problem *p, double low,
-                        double high)
+                        double high, double error)
 {
     static const double steps[MARKS_EACH] = {-8, -4, -1.5, 0, 1.5, 4, 8};
     double marks[PT_BAYES_ARMS_MAX * MARKS_EACH + 2];
@@ -232,6 +237,8 @@ static double integrate(double (*f)(const void *ctx, double u), const struct pro
     marks[count++] = low;
     marks[count++] = high;
     for (size_t i = 0; i < p->count; i++) {
+        /* A density narrower than the rounding of its place is rough at that scale. */
+        error = fmax(error, 8 * DBL_EPSILON * fabs(p->dists[i].u_mean) / p->dists[i].u_sd);
         for (size_t k = 0; k < MARKS_EACH; k++) {
             double mark = p->dists[i].u_mean + steps[k] * p->dists[i].u_sd;
 
@@ -239,7 +246,7 @@ static double integrate(double (*f)(const void *ctx, double u), const struct pro
         }
     }
     qsort(marks, count, sizeof(marks[0]), by_value);
-    return pt_integrate(f, p, marks, count, INTEGRAL_ERROR);
+    return pt_integrate(f, p, marks, count, error);
 }
 
 static double best_integrand(const void *ctx, double u)
@@ -259,7 +266,8 @@ double pt_dist_prob_best(const struct pt_dist *dists, size_t count, size_t i)
 {
     struct problem problem = {dists, count, i, 0, 1};
 
-    return fmin(1, integrate(best_integrand, &problem, dists[i].u_low, dists[i].u_high));
+    return fmin(
+        1, integrate(best_integrand, &problem, dists[i].u_low, dists[i].u_high, INTEGRAL_ERROR));
 }
 
 /* F_i (1 - product of the others' F) dx/du. */
@@ -288,7 +296,7 @@ double pt_dist_loss(const struct pt_dist *dists, size_t count, size_t i)
     for (size_t j = 0; j < count; j++) {
         high = j == i ? high : fmax(high, dists[j].u_high);
     }
-    return integrate(loss_integrand, &problem, dists[i].u_low, high);
+    return integrate(loss_integrand, &problem, dists[i].u_low, high, INTEGRAL_ERROR);
 }
 
 bool pt_best_of(const struct pt_posterior *arms, size_t count, double *prob_out, double *loss_out,
@@ -340,8 +348,8 @@ static double quantile_excess(const void *ctx, double x)
 
     p.factor = q->is_uplift ? 1 + x : 1;
     p.shift = q->is_uplift ? 0 : x;
-    /* The step of b's distribution function stands where its middle minus the shift is. */
-    return integrate(below_integrand, &p, p.dists[0].u_low, p.dists[0].u_high) - q->probability;
+    return integrate(below_integrand, &p, p.dists[0].u_low, p.dists[0].u_high, QUANTILE_ERROR) -
+           q->probability;
 }
 
 /* The quantile, from a bracket that is widened until it holds it. */
@@ -358,7 +366,7 @@ static double quantile(const struct quantile_problem *q, double start, double st
         step *= 2;
         high += step;
     }
-    return pt_root(quantile_excess, q, low, high);
+    return pt_root_rough(quantile_excess, q, low, high);
 }
 
 struct pt_posterior_intervals pt_posterior_diff(struct pt_posterior a, struct pt_posterior b,

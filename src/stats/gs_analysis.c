@@ -86,20 +86,20 @@ static double drift_at(struct stage_problem *problem, double level)
 {
     double t = problem->region->t[problem->look];
     double middle = problem->z / sqrt(t);
-    double step = 2 / sqrt(problem->region->t[0]);
+    double step = 2 / sqrt(t);
     double low = middle - step;
     double high = middle + step;
 
     problem->level = level;
-    for (int i = 0; i < 8 && !*problem->code && stage_excess(problem, low) > 0; i++) {
+    for (int i = 0; i < 20 && !*problem->code && stage_excess(problem, low) > 0; i++) {
         step *= 2;
         low -= step;
     }
-    for (int i = 0; i < 8 && !*problem->code && stage_excess(problem, high) < 0; i++) {
+    for (int i = 0; i < 20 && !*problem->code && stage_excess(problem, high) < 0; i++) {
         step *= 2;
         high += step;
     }
-    return pt_root(stage_excess, problem, low, high);
+    return pt_root_rough(stage_excess, problem, low, high);
 }
 
 enum pt_code pt_gs_stagewise(const struct pt_gs_region *region, size_t look, double z, double level,

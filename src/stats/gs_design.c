@@ -254,9 +254,9 @@ enum pt_code pt_gs_classical(const double *t, size_t looks, double alpha, int si
     double least = fmin(1, shape_factor(&problem, 0));
     double low = z_lower ? 0 : pt_norm_quantile_upper(alpha / sided);
     double high = pt_norm_quantile_upper(alpha / sided / (double)looks) / least + 1e-9;
-    double constant = looks == 1
-                          ? pt_norm_quantile_upper(alpha / sided)
-                          : pt_root(shape_excess, &problem, fmin(low - 1e-9, high - 1e-3), high);
+    double constant =
+        looks == 1 ? pt_norm_quantile_upper(alpha / sided)
+                   : pt_root_rough(shape_excess, &problem, fmin(low - 1e-9, high - 1e-3), high);
 
     if (!code && isnan(constant)) {
         code = pt_fail(err, PT_INVALID, "no boundary of that shape has a total error of %g", alpha);

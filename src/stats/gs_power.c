@@ -130,7 +130,7 @@ enum pt_code pt_gs_drift_for_power(const struct pt_gs_region *region, double pow
     while (!code && high < DRIFT_MAX && power_excess(&problem, high) < 0) {
         high *= 2;
     }
-    double drift = pt_root(power_excess, &problem, 0, fmin(high, DRIFT_MAX));
+    double drift = pt_root_rough(power_excess, &problem, 0, fmin(high, DRIFT_MAX));
 
     if (!code && isnan(drift)) {
         code = pt_fail(err, PT_INVALID, "power: no drift up to %g has a power of %g", DRIFT_MAX,
@@ -258,7 +258,7 @@ enum pt_code pt_gs_futility(const struct pt_gs_futility *design, double *drift_o
     for (int i = 0; i < 10 && !code && futility_excess(&problem, high) > 0; i++) {
         high *= 1.5;
     }
-    double drift = pt_root(futility_excess, &problem, fixed * 0.5, high);
+    double drift = pt_root_rough(futility_excess, &problem, fixed * 0.5, high);
 
     if (!code && isnan(drift)) {
         code = pt_fail(err, PT_INVALID, "no drift lets alpha %g and beta %g be spent like that",

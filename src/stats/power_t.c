@@ -77,7 +77,8 @@ struct pt_sample_size pt_sample_size_t(double d, double alpha, double power, dou
         high += step;
         step *= 2;
     }
-    double n_a = low < high ? exp(pt_root(excess_by_log_size, &problem, low, high)) : exp(low);
+    double n_a =
+        low < high ? exp(pt_root_rough(excess_by_log_size, &problem, low, high)) : exp(low);
 
     size.n_a_real = n_a;
     size.n_b_real = ratio * n_a;
@@ -109,5 +110,5 @@ double pt_mde_t(double n_a, double n_b, double alpha, double power, int sided)
         low = high;
         high *= 1.25;
     }
-    return pt_root(excess_by_effect, &problem, low, high);
+    return pt_root_rough(excess_by_effect, &problem, low, high);
 }

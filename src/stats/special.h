@@ -3,9 +3,10 @@
  *
  * `playtrace stats` gives them out, the rest of src/stats stands on them. Everything here is
  * Boost.Math behind special_boost.cc; no function throws, sets errno or prints. Pure: any thread.
- * Arguments outside a function's domain give NaN, poles and overflow give infinities. Both tails
- * are computed as they stand, so that a tail of 1e-200 keeps its digits; no sf is 1 - cdf. What the
- * functions are: Abramowitz and Stegun, chapters 6, 7 and 26; NIST DLMF, chapters 5, 7 and 8.
+ * Shapes of Beta and F end at 1e17. Arguments outside a function's domain give NaN, poles and
+ * overflow give infinities. Both tails are computed as they stand, so that a tail of 1e-200 keeps
+ * its digits; no sf is 1 - cdf. What the functions are: Abramowitz and Stegun, chapters 6, 7 and
+ * 26; NIST DLMF, chapters 5, 7 and 8.
  */
 #ifndef PT_STATS_SPECIAL_H
 #define PT_STATS_SPECIAL_H
@@ -104,10 +105,13 @@ void pt_gauss_legendre(double points_out[PT_GAUSS_POINTS], double weights_out[PT
 /*
  * The root of a continuous f in [low, high] (finite), f having a different sign at the two ends,
  * else NaN: Alefeld, Potra, Shi, algorithm 748, ACM TOMS 21 (1995) 327-344. At most
- * PT_ROOT_CALLS_MAX calls; ends when the bracket is 2^-50 of its place.
+ * PT_ROOT_CALLS_MAX calls; ends when the bracket is 2^-50 of its place. The rough one ends at
+ * 2^-40: for an f that is an integral, whose rounding would be chased.
  */
 #define PT_ROOT_CALLS_MAX 200
 double pt_root(double (*f)(const void *ctx, double x), const void *ctx, double low, double high);
+double pt_root_rough(double (*f)(const void *ctx, double x), const void *ctx, double low,
+                     double high);
 
 #ifdef __cplusplus
 }

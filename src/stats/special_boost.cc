@@ -8,6 +8,8 @@
  */
 #include "stats/special.h"
 
+#include "stats/large_shapes.h"
+
 #include <boost/math/distributions/beta.hpp>
 #include <boost/math/quadrature/gauss.hpp>
 #include <boost/math/quadrature/gauss_kronrod.hpp>
@@ -36,6 +38,7 @@ using quiet =
 
 const double nan_value = std::numeric_limits<double>::quiet_NaN();
 const double infinity = std::numeric_limits<double>::infinity();
+const double shape_max = 1e17; /* no count gets there, and Boost's searches do not end there */
 const double root_two = 1.41421356237309504880;
 
 template <class F> double guarded(F f)
@@ -49,7 +52,18 @@ template <class F> double guarded(F f)
 
 bool is_shape(double a, double b)
 {
-    return a > 0 && b > 0 && std::isfinite(a) && std::isfinite(b);
+    return a > 0 && b > 0 && a <= shape_max && b <= shape_max;
+}
+
+bool is_large(double a, double b)
+{
+    return std::fmin(a, b) > PT_LARGE_SHAPE;
+}
+
+/* x of a logit. */
+double from_logit(double u)
+{
+    return 1 / (1 + std::exp(-u));
 }
 
 /* The smaller of x and 1 - x for the logit u, without cancellation. */
@@ -245,7 +259,7 @@ double pt_chi2_cdf(double x, double df)
     if (x <= 0 || std::isinf(x)) {
         return x <= 0 ? 0 : 1;
     }
-    return guarded([&] { return bm::gamma_p(df / 2, x / 2, quiet()); });
+    return pt_gamma_p(df / 2, x / 2);
 }
 
 double pt_chi2_sf(double x, double df)
@@ -256,7 +270,7 @@ double pt_chi2_sf(double x, double df)
     if (x <= 0 || std::isinf(x)) {
         return x <= 0 ? 1 : 0;
     }
-    return guarded([&] { return bm::gamma_q(df / 2, x / 2, quiet()); });
+    return pt_gamma_q(df / 2, x / 2);
 }
 
 double pt_gamma_p(double a, double x)
@@ -264,7 +278,11 @@ double pt_gamma_p(double a, double x)
     if (!(a > 0) || !std::isfinite(a) || !(x >= 0)) {
         return nan_value;
     }
-    return std::isinf(x) ? 1 : guarded([&] { return bm::gamma_p(a, x, quiet()); });
+    if (std::isinf(x)) {
+        return 1;
+    }
+    return a > PT_LARGE_SHAPE ? pt_gamma_large_tail(x, a, false)
+                              : guarded([&] { return bm::gamma_p(a, x, quiet()); });
 }
 
 double pt_gamma_q(double a, double x)
@@ -272,21 +290,31 @@ double pt_gamma_q(double a, double x)
     if (!(a > 0) || !std::isfinite(a) || !(x >= 0)) {
         return nan_value;
     }
-    return std::isinf(x) ? 0 : guarded([&] { return bm::gamma_q(a, x, quiet()); });
+    if (std::isinf(x)) {
+        return 0;
+    }
+    return a > PT_LARGE_SHAPE ? pt_gamma_large_tail(x, a, true)
+                              : guarded([&] { return bm::gamma_q(a, x, quiet()); });
 }
 
 double pt_gamma_p_inverse(double a, double p)
 {
-    if (!(a > 0) || !std::isfinite(a) || !(p >= 0 && p <= 1)) {
+    if (!(a > 0) || !(std::isfinite(a)) || !(p >= 0 && p <= 1)) {
         return nan_value;
+    }
+    if (a > PT_LARGE_SHAPE) {
+        return p == 0 ? 0 : p == 1 ? infinity : pt_gamma_large_quantile(p, a, false);
     }
     return p == 1 ? infinity : guarded([&] { return bm::gamma_p_inv(a, p, quiet()); });
 }
 
 double pt_gamma_q_inverse(double a, double p)
 {
-    if (!(a > 0) || !std::isfinite(a) || !(p >= 0 && p <= 1)) {
+    if (!(a > 0) || !(std::isfinite(a)) || !(p >= 0 && p <= 1)) {
         return nan_value;
+    }
+    if (a > PT_LARGE_SHAPE) {
+        return p == 1 ? 0 : p == 0 ? infinity : pt_gamma_large_quantile(p, a, true);
     }
     return p == 0 ? infinity : guarded([&] { return bm::gamma_q_inv(a, p, quiet()); });
 }
@@ -299,7 +327,11 @@ double pt_gamma_pdf(double a, double x)
     if (x == 0) {
         return a < 1 ? infinity : a == 1 ? 1 : 0;
     }
-    return std::isinf(x) ? 0 : guarded([&] { return bm::gamma_p_derivative(a, x, quiet()); });
+    if (std::isinf(x)) {
+        return 0;
+    }
+    return a > PT_LARGE_SHAPE ? pt_gamma_large_pdf(x, a)
+                              : guarded([&] { return bm::gamma_p_derivative(a, x, quiet()); });
 }
 
 double pt_lgamma(double x)
@@ -353,6 +385,9 @@ double pt_f_cdf(double x, double df1, double df2)
     if (x <= 0 || std::isinf(x)) {
         return x <= 0 ? 0 : 1;
     }
+    if (is_large(df1 / 2, df2 / 2)) {
+        return pt_beta_large_tail(std::log(x) + std::log(df1 / df2), df1 / 2, df2 / 2, false);
+    }
     return guarded([&] {
         long double p = static_cast<long double>(df1) * x;
         long double q = df2;
@@ -397,6 +432,9 @@ double pt_f_quantile(double p, double df1, double df2)
     if (!is_shape(df1, df2) || !(p >= 0 && p <= 1)) {
         return nan_value;
     }
+    if (is_large(df1 / 2, df2 / 2)) {
+        return std::exp(pt_beta_large_quantile(p, df1 / 2, df2 / 2, false)) * (df2 / df1);
+    }
     return guarded([&] {
         long double rest = 0;
         long double y =
@@ -410,6 +448,9 @@ double pt_f_quantile_upper(double p, double df1, double df2)
 {
     if (!is_shape(df1, df2) || !(p >= 0 && p <= 1)) {
         return nan_value;
+    }
+    if (is_large(df1 / 2, df2 / 2)) {
+        return std::exp(pt_beta_large_quantile(p, df1 / 2, df2 / 2, true)) * (df2 / df1);
     }
     return guarded([&] {
         long double rest = 0;
@@ -428,6 +469,10 @@ double pt_beta_pdf(double x, double a, double b)
     if ((x == 0 && a < 1) || (x == 1 && b < 1)) {
         return infinity;
     }
+    if (is_large(a, b)) {
+        return x == 0 || x == 1 ? 0
+                                : pt_beta_large_pdf(pt_beta_large_logit(x), a, b) / (x * (1 - x));
+    }
     return guarded([&] { return bm::pdf(bm::beta_distribution<double, quiet>(a, b), x); });
 }
 
@@ -438,6 +483,9 @@ double pt_beta_cdf(double x, double a, double b)
     }
     if (x <= 0 || x >= 1) {
         return x <= 0 ? 0 : 1;
+    }
+    if (is_large(a, b)) {
+        return pt_beta_large_tail(pt_beta_large_logit(x), a, b, false);
     }
     return guarded([&] { return bm::ibeta(a, b, x, quiet()); });
 }
@@ -450,6 +498,9 @@ double pt_beta_sf(double x, double a, double b)
     if (x <= 0 || x >= 1) {
         return x <= 0 ? 1 : 0;
     }
+    if (is_large(a, b)) {
+        return pt_beta_large_tail(pt_beta_large_logit(x), a, b, true);
+    }
     return guarded([&] { return bm::ibetac(a, b, x, quiet()); });
 }
 
@@ -458,6 +509,9 @@ double pt_beta_quantile(double p, double a, double b)
     if (!is_shape(a, b) || !(p >= 0 && p <= 1)) {
         return nan_value;
     }
+    if (is_large(a, b)) {
+        return from_logit(pt_beta_large_quantile(p, a, b, false));
+    }
     return guarded([&] { return bm::ibeta_inv(a, b, p, quiet()); });
 }
 
@@ -465,6 +519,9 @@ double pt_beta_quantile_upper(double p, double a, double b)
 {
     if (!is_shape(a, b) || !(p >= 0 && p <= 1)) {
         return nan_value;
+    }
+    if (is_large(a, b)) {
+        return from_logit(pt_beta_large_quantile(p, a, b, true));
     }
     return guarded([&] { return bm::ibetac_inv(a, b, p, quiet()); });
 }
@@ -476,6 +533,9 @@ double pt_logit_beta_pdf(double u, double a, double b)
 
     if (!is_shape(a, b) || std::isnan(u)) {
         return nan_value;
+    }
+    if (is_large(a, b)) {
+        return pt_beta_large_pdf(u, a, b);
     }
     return guarded([&] {
         double density =
@@ -500,6 +560,9 @@ double pt_logit_beta_cdf(double u, double a, double b)
     if (!is_shape(a, b) || std::isnan(u)) {
         return nan_value;
     }
+    if (is_large(a, b)) {
+        return pt_beta_large_tail(u, a, b, false);
+    }
     return guarded(
         [&] { return u > 0 ? bm::ibetac(b, a, t, quiet()) : bm::ibeta(a, b, t, quiet()); });
 }
@@ -515,6 +578,15 @@ double pt_logit_beta_sf(double u, double a, double b)
  */
 namespace
 {
+/* From here on Abramowitz and Stegun 26.7.10 is right to 1e-15, and the density of s is narrower
+ * than the rounding of its place. */
+const double nct_large_df = 1e8;
+
+double nct_large_z(double x, double df, double delta)
+{
+    return (x * (1 - 1 / (4 * df)) - delta) / std::sqrt(1 + x * x / (2 * df));
+}
+
 struct nct_problem {
     double x;
     double df;
@@ -559,6 +631,9 @@ double pt_nct_cdf(double x, double df, double delta)
     if (std::isinf(df) || std::isinf(x)) {
         return pt_norm_cdf(x - delta);
     }
+    if (df > nct_large_df) {
+        return pt_norm_cdf(nct_large_z(x, df, delta));
+    }
     return nct_tail(x, df, delta, false);
 }
 
@@ -569,6 +644,9 @@ double pt_nct_sf(double x, double df, double delta)
     }
     if (std::isinf(df) || std::isinf(x)) {
         return pt_norm_sf(x - delta);
+    }
+    if (df > nct_large_df) {
+        return pt_norm_sf(nct_large_z(x, df, delta));
     }
     return nct_tail(x, df, delta, true);
 }
@@ -590,10 +668,13 @@ double pt_integrate(double (*f)(const void *ctx, double x), const void *ctx, con
     };
     std::array<panel, PT_INTEGRATE_PANELS_MAX> panels;
     size_t used = 0;
+    /* On [-1, 1], because the rule does not scale its error with the interval. */
     auto apply = [&](double low, double high) {
+        double half = (high - low) / 2;
+        double middle = low + half;
         double error = 0;
-        double value =
-            rule::integrate([&](double x) { return f(ctx, x); }, low, high, 0, 0, &error);
+        double value = rule::integrate([&](double t) { return half * f(ctx, middle + half * t); },
+                                       -1.0, 1.0, 0, 0, &error);
         return panel{low, high, value, error};
     };
 
@@ -640,7 +721,8 @@ void pt_gauss_legendre(double points_out[PT_GAUSS_POINTS], double weights_out[PT
     }
 }
 
-double pt_root(double (*f)(const void *ctx, double x), const void *ctx, double low, double high)
+static double root_to(double (*f)(const void *ctx, double x), const void *ctx, double low,
+                      double high, unsigned bits)
 {
     if (!std::isfinite(low) || !std::isfinite(high) || !(low <= high)) {
         return nan_value;
@@ -656,9 +738,20 @@ double pt_root(double (*f)(const void *ctx, double x), const void *ctx, double l
         if (!(at_low < 0 && at_high > 0) && !(at_low > 0 && at_high < 0)) {
             return nan_value;
         }
-        auto bracket =
-            bm::tools::toms748_solve([&](double x) { return f(ctx, x); }, low, high, at_low,
-                                     at_high, bm::tools::eps_tolerance<double>(50), calls, quiet());
+        auto bracket = bm::tools::toms748_solve(
+            [&](double x) { return f(ctx, x); }, low, high, at_low, at_high,
+            bm::tools::eps_tolerance<double>(bits), calls, quiet());
         return bracket.first + (bracket.second - bracket.first) / 2;
     });
+}
+
+double pt_root(double (*f)(const void *ctx, double x), const void *ctx, double low, double high)
+{
+    return root_to(f, ctx, low, high, 50);
+}
+
+double pt_root_rough(double (*f)(const void *ctx, double x), const void *ctx, double low,
+                     double high)
+{
+    return root_to(f, ctx, low, high, 40);
 }

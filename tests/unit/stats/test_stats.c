@@ -176,12 +176,85 @@ static void roots_and_integrals(void **state)
     near(sum, 2.0 / 19, 1e-14);
 }
 
+/*
+ * Promise: shapes that no continued fraction gets through (10^12 and more) end at once, agree with
+ * the ordinary ones where those end (2,000,000), and quantiles lead back, in tails of 1e-80 too.
+ */
+static void large_shapes(void **state)
+{
+    (void)state;
+    static const double shapes[][2] = {{2.1e6, 5e6}, {1e9, 3e7}, {4e12, 6e12}, {3e6, 1e16}};
+    static const double tails[] = {1e-80, 1e-9, 0.03, 0.5, 0.999};
+
+    for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+        double a = shapes[i][0];
+        double b = shapes[i][1];
+
+        for (size_t k = 0; k < sizeof(tails) / sizeof(tails[0]); k++) {
+            double x = pt_beta_quantile(tails[k], a, b);
+            double u = log(x) - log1p(-x);
+
+            near(pt_logit_beta_cdf(u, a, b), tails[k], 1e-6); /* the rounding of u */
+            near(pt_logit_beta_cdf(u, a, b) + pt_logit_beta_sf(u, a, b), 1, 1e-13);
+            near(pt_gamma_q(a, pt_gamma_q_inverse(a, tails[k])), tails[k], 1e-7);
+            near(pt_gamma_p(a, pt_gamma_p_inverse(a, tails[k])), tails[k], 1e-7);
+        }
+    }
+    /* Both sides of the seam: symmetric, so exact in the middle, and continuous in the parameter.
+     */
+    near(pt_beta_cdf(0.5, 3e6, 3e6), 0.5, 1e-15);
+    for (double z = -8; z <= 8; z += 2) {
+        double x = 0.5 + z / sqrt(8 * 2e6);
+        double below = log(pt_beta_sf(x, 2e6 - 1e-3, 2e6 - 1e-3));
+        double above = log(pt_beta_sf(x, 2e6 + 1e-3, 2e6 + 1e-3));
+
+        near_abs(above, below, 1e-7);
+        x = 2e6 + z * sqrt(2e6);
+        near_abs(log(pt_gamma_p(2e6 + 1e-6, x)), log(pt_gamma_p(2e6 - 1e-6, x)), 1e-7);
+    }
+    /* 40 digits by mpmath. */
+    near(pt_gamma_q(1e9, 1e9 + 4 * sqrt(1e9)), 3.169240729133928e-05, 1e-11);
+    assert_true(isnan(pt_beta_cdf(0.5, 1e300, 1)) && isnan(pt_f_quantile(0.5, 1e300, 1)));
+    struct pt_beta_comparison c = pt_beta_binomial(
+        (struct pt_proportion){4e12, 9e12}, (struct pt_proportion){7e10, 1.8e11}, 1, 1, 0.95);
+
+    near(c.expected_loss_b - c.expected_loss_a, -c.mean_difference, 1e-9);
+}
+
+/* Promise: an integrand a millionth wide is integrated with the same few calls as one a unit wide.
+ */
+static long calls;
+
+static double narrow(const void *ctx, double x)
+{
+    double z = (x - 3) / *(const double *)ctx;
+
+    calls++;
+    return exp(-0.5 * z * z);
+}
+
+static void narrow_integrands(void **state)
+{
+    (void)state;
+    long wide_calls = 0;
+
+    for (double sd = 1; sd > 1e-7; sd /= 100) {
+        double marks[] = {3 - 12 * sd, 3, 3 + 12 * sd};
+
+        calls = 0;
+        near(pt_integrate(narrow, &sd, marks, 3, 1e-10), sd * sqrt(2 * acos(-1.0)), 1e-9);
+        wide_calls = sd == 1 ? calls : wide_calls;
+        assert_int_equal(calls, wide_calls);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_special_values), cmocka_unit_test(roots_and_integrals),
         cmocka_unit_test(known_cookie_cats),    cmocka_unit_test(bayes_closed_forms),
-        cmocka_unit_test(nonsense_gives_nan),
+        cmocka_unit_test(nonsense_gives_nan),   cmocka_unit_test(large_shapes),
+        cmocka_unit_test(narrow_integrands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
