@@ -168,9 +168,9 @@ static int tell_place(void **state)
 static unsigned step_of(unsigned stride)
 {
 #ifdef __SANITIZE_THREAD__
-    stride *= 24;
+    stride *= 8;
 #elif defined(__SANITIZE_ADDRESS__)
-    stride *= 6;
+    stride *= 2;
 #endif
     return pt_test_is_full() ? 1 : stride;
 }

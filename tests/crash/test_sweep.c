@@ -45,25 +45,25 @@ static void sweep(enum pt_trouble trouble, enum pt_code failure, enum pt_loss lo
 static void a_process_that_dies_at_any_call(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_NONE, 60);
+    sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_NONE, 180);
 }
 
 static void the_power_goes_at_any_call_and_takes_what_was_not_synced(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_ALL, 60);
+    sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_ALL, 180);
 }
 
 static void the_power_goes_at_any_call_and_leaves_a_mess(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_SOME, 60);
+    sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_SOME, 180);
 }
 
 /* What a killed process left can be read, but need not be durable: its heir must not rely on it. */
 static void a_process_dies_at_any_call_and_the_power_goes_under_its_heir(void **state)
 {
-    unsigned step = step_of(60);
+    unsigned step = step_of(180);
     unsigned nth = 1 + (unsigned)(pt_test_seed() % step);
     bool has_fired = true;
     struct pt_rng rng;
@@ -93,31 +93,31 @@ static void a_process_dies_at_any_call_and_the_power_goes_under_its_heir(void **
 static void any_call_fails_once_and_the_power_goes_later(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_ONCE, PT_IO, PT_LOSE_ALL, 60);
+    sweep(PT_TROUBLE_ONCE, PT_IO, PT_LOSE_ALL, 180);
 }
 
 static void any_call_finds_the_disk_full_once(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_ONCE, PT_FULL, PT_LOSE_NONE, 60);
+    sweep(PT_TROUBLE_ONCE, PT_FULL, PT_LOSE_NONE, 180);
 }
 
 static void any_call_is_half_done(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_SHORT, PT_FULL, PT_LOSE_SOME, 60);
+    sweep(PT_TROUBLE_SHORT, PT_FULL, PT_LOSE_SOME, 180);
 }
 
 static void any_call_is_done_and_yet_fails(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_DONE, PT_IO, PT_LOSE_ALL, 60);
+    sweep(PT_TROUBLE_DONE, PT_IO, PT_LOSE_ALL, 180);
 }
 
 static void any_call_takes_long(void **state)
 {
     (void)state;
-    sweep(PT_TROUBLE_DELAY, PT_OK, PT_LOSE_SOME, 120);
+    sweep(PT_TROUBLE_DELAY, PT_OK, PT_LOSE_SOME, 360);
 }
 
 int main(void)

@@ -258,25 +258,25 @@ static void sweep(enum trouble trouble, int failure, unsigned stride)
 static void any_call_fails_once(void **state)
 {
     (void)state;
-    sweep(FAILS, EIO, 60);
+    sweep(FAILS, EIO, 180);
 }
 
 static void any_call_finds_no_space_for_a_while(void **state)
 {
     (void)state;
-    sweep(FULL, ENOSPC, 60);
+    sweep(FULL, ENOSPC, 180);
 }
 
 static void any_call_is_interrupted_once(void **state)
 {
     (void)state;
-    sweep(INTERRUPTED, EINTR, 60);
+    sweep(INTERRUPTED, EINTR, 180);
 }
 
 static void any_write_is_short_once(void **state)
 {
     (void)state;
-    sweep(SHORT, 0, 60);
+    sweep(SHORT, 0, 180);
 }
 
 /* A test that counts nothing would pass: DuckDB's writes of a Parquet file must be among them. */
