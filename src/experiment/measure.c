@@ -84,8 +84,8 @@ static void sql_metric_sums(struct pt_buf *sql, const struct pt_plan *plan, size
 {
     for (size_t i = 0; i < count; i++) {
         const struct pt_plan_metric *m = &plan->metrics[i];
-        char x[16];
-        char y[16];
+        char x[32];
+        char y[32];
 
         snprintf(x, sizeof(x), "x%zu", i);
         snprintf(y, sizeof(y), "y%zu", i);
@@ -154,7 +154,7 @@ static void sql_moments(struct pt_buf *sql, const struct pt_plan *plan, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         const struct pt_plan_metric *m = &plan->metrics[i];
-        char x[48];
+        char x[64];
 
         if (m->winsorise < 1) {
             snprintf(x, sizeof(x), "least(v%zu, c%zu)", i, i);
