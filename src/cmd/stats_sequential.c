@@ -446,12 +446,12 @@ static void gs_repeated_ci(struct stats_call *call)
     if (t && (size_t)look > looks) {
         stats_fail(call, "look: %d of %zu", look, looks);
     }
-    for (size_t k = 0; k < looks; k++) {
+    for (size_t k = 0; t && k < looks; k++) {
         if (!(t[k] > 0)) {
             stats_fail(call, "t[%zu]: %.17g is not above 0", k, t[k]);
         }
     }
-    if (stats_ready(call)) {
+    if (stats_ready(call) && t && z_upper) {
         size_t k = (size_t)look - 1;
         struct pt_interval interval = pt_gs_repeated_interval(z, z_upper[k], t[k]);
 

@@ -143,7 +143,7 @@ static enum pt_code step(struct pt_gs_walk *walk, const double *t, size_t k, siz
 enum pt_code pt_gs_bounds(const struct pt_gs_design *design, double *z_out, double *cumulative_out,
                           struct pt_error *err)
 {
-    double cumulative[PT_GS_LOOKS_MAX];
+    double cumulative[PT_GS_LOOKS_MAX] = {0};
     struct pt_gs_walk walk = {0};
     size_t looks = design->looks;
     enum pt_code code = pt_gs_check_looks(design->t, looks, err);
