@@ -116,6 +116,9 @@ enum pt_code pt_pseudonyms_open(struct pt_pseudonyms **pseudonyms_out, struct pt
                        "%s is not a key (64 hexadecimal digits); restore it from a backup: with "
                        "another key every player would become a new one",
                        path);
+    } else if (!code) {
+        /* A name that is visible need not be durable: one killed before its sync left it so. */
+        code = pt_io_sync_dir(io, keys_dir, err);
     }
     if (code) {
         goto out;

@@ -172,7 +172,7 @@ static unsigned step_of(unsigned stride)
 #elif defined(__SANITIZE_ADDRESS__)
     stride *= 2;
 #endif
-    return pt_test_is_full() ? 1 : stride;
+    return pt_test_stride(stride);
 }
 
 #endif

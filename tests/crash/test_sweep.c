@@ -60,34 +60,53 @@ static void the_power_goes_at_any_call_and_leaves_a_mess(void **state)
     sweep(PT_TROUBLE_FROM, PT_IO, PT_LOSE_SOME, 180);
 }
 
-/* What a killed process left can be read, but need not be durable: its heir must not rely on it. */
+/*
+ * What a killed process left can be read, but need not be durable: its heir must not rely on it.
+ * False: the script has fewer than `nth` calls.
+ */
+static bool play_with_heir(unsigned nth, unsigned later)
+{
+    struct world w;
+    bool has_fired = false;
+    size_t next = 0;
+
+    world_init(&w, true);
+    pt_powercut_plan(w.cut, PT_TROUBLE_FROM, nth, PT_IO);
+    next = play(&w, 0, false);
+    has_fired = pt_powercut_fired(w.cut);
+    (void)snprintf(place, sizeof(place), "call %u: %s, then %u more", nth, pt_powercut_met(w.cut),
+                   later);
+    pt_powercut_plan(w.cut, PT_TROUBLE_FROM, later, PT_IO);
+    (void)play(&w, next, false);
+    pt_powercut_cut(w.cut, nth % 2 ? PT_LOSE_ALL : PT_LOSE_SOME, pt_test_seed() + nth);
+    check_promise(&w);
+    world_release(&w);
+    return has_fired;
+}
+
 static void a_process_dies_at_any_call_and_the_power_goes_under_its_heir(void **state)
 {
     unsigned step = step_of(180);
     unsigned nth = 1 + (unsigned)(pt_test_seed() % step);
-    bool has_fired = true;
     struct pt_rng rng;
 
     (void)state;
     pt_rng_seed(&rng, pt_test_seed());
-    for (; has_fired; nth += step) {
-        struct world w;
-        unsigned later = 1 + (unsigned)pt_rng_below(&rng, 150);
-        size_t next = 0;
-
-        world_init(&w, true);
-        pt_powercut_plan(w.cut, PT_TROUBLE_FROM, nth, PT_IO);
-        next = play(&w, 0, false);
-        has_fired = pt_powercut_fired(w.cut);
-        (void)snprintf(place, sizeof(place), "call %u: %s, then %u more", nth,
-                       pt_powercut_met(w.cut), later);
-        pt_powercut_plan(w.cut, PT_TROUBLE_FROM, later, PT_IO);
-        (void)play(&w, next, false);
-        pt_powercut_cut(w.cut, nth % 2 ? PT_LOSE_ALL : PT_LOSE_SOME, pt_test_seed() + nth);
-        check_promise(&w);
-        world_release(&w);
+    while (play_with_heir(nth, 1 + (unsigned)pt_rng_below(&rng, 150))) {
+        nth += step;
     }
     PT_CHECK(nth > 100);
+}
+
+/* Directories, keys, logs and table are made here, so that each call is tried each time. */
+static void the_first_start_dies_and_the_power_goes_under_its_heir(void **state)
+{
+    unsigned step = step_of(1);
+
+    (void)state;
+    for (unsigned nth = 1; nth <= 45; nth += step) {
+        PT_CHECK(play_with_heir(nth, 80));
+    }
 }
 
 static void any_call_fails_once_and_the_power_goes_later(void **state)
@@ -128,6 +147,8 @@ int main(void)
                                   tell_place),
         cmocka_unit_test_teardown(the_power_goes_at_any_call_and_leaves_a_mess, tell_place),
         cmocka_unit_test_teardown(a_process_dies_at_any_call_and_the_power_goes_under_its_heir,
+                                  tell_place),
+        cmocka_unit_test_teardown(the_first_start_dies_and_the_power_goes_under_its_heir,
                                   tell_place),
         cmocka_unit_test_teardown(any_call_fails_once_and_the_power_goes_later, tell_place),
         cmocka_unit_test_teardown(any_call_finds_the_disk_full_once, tell_place),

@@ -26,9 +26,17 @@ uint64_t pt_test_seed(void)
     return seed;
 }
 
-bool pt_test_is_full(void)
+unsigned pt_test_stride(unsigned usual)
 {
     const char *sweep = getenv("PT_SWEEP");
+    unsigned long stride = 0;
 
-    return sweep && strcmp(sweep, "full") == 0;
+    if (!sweep || !*sweep) {
+        return usual;
+    }
+    if (strcmp(sweep, "full") == 0) {
+        return 1;
+    }
+    stride = strtoul(sweep, NULL, 10);
+    return stride > 0 && stride < 1000000 ? (unsigned)stride : usual;
 }
