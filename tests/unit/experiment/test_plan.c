@@ -142,8 +142,8 @@ static void designs_meet_what_was_planned(void **state)
     static const char *const analyses[] = {
         "analysis: {type: fixed}",
         "analysis: {type: group_sequential, looks: [0.3, 0.6, 1], spending: pocock}",
-        "analysis: {type: group_sequential, looks: [0.3, 0.6, 1], "
-        "futility: {spending: kim_demets, parameter: 2}}",
+        ("analysis: {type: group_sequential, looks: [0.3, 0.6, 1], "
+         "futility: {spending: kim_demets, parameter: 2}}"),
     };
     struct pt_plan *plan = pt_alloc(sizeof(*plan));
     struct pt_plan_design *design = pt_alloc(sizeof(*design));

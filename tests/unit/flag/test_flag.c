@@ -726,7 +726,7 @@ static void run_case(struct bench *b, struct pt_json test)
     struct pt_span type_name;
     struct pt_span id;
     struct pt_buf text;
-    enum pt_flag_type type;
+    enum pt_flag_type type = PT_FLAG_ANY;
 
     assert_true(pt_json_member_string(flag, "key", &key) &&
                 pt_json_member_string(flag, "type", &type_name) &&
