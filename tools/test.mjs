@@ -17,6 +17,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const logDir = path.join(root, 'build', 'test-logs');
+const stepMinutesMax = process.argv.includes('sweep') ? 600 : 25;
 const jobs = String(os.cpus().length);
 const totals = { passed: 0, failed: 0, skipped: 0 };
 const failures = []; // { step, name, lines }
@@ -36,6 +37,7 @@ function run(name, command, args, { env = {}, show = false } = {}) {
             cwd: root,
             env: { ...process.env, ...sanitizerEnv, ...env },
             stdio: ['ignore', 'pipe', 'pipe'],
+            timeout: stepMinutesMax * 60000, // what hangs fails its step, and not the whole run
         });
         let text = '';
         const take = (chunk) => {

@@ -78,7 +78,7 @@ test('a reader sees whole snapshots while the writer goes on', async (t) => {
     let sent = 0;
     let isDone = false;
     const writer = (async () => {
-        while (!isDone) {
+        while (!isDone && server.exit === undefined) {
             assert.equal((await server.send(events(50))).status, 202);
             sent += 50;
         }
