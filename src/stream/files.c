@@ -37,6 +37,21 @@ static enum pt_code take_member(struct pt_json array, const char *key, const cha
     return PT_OK;
 }
 
+static enum pt_code count_pending(struct pt_json files, uint64_t *rows_out, struct pt_error *err)
+{
+    struct pt_json_iter it;
+
+    for (it = pt_json_iterate(files); pt_json_next(&it);) {
+        int64_t rows = 0;
+
+        if (!pt_json_member_int(it.value, "rows", &rows) || rows < 0) {
+            return pt_fail(err, PT_CORRUPT, "the checkpoint names a data file without \"rows\"");
+        }
+        *rows_out += (uint64_t)rows;
+    }
+    return PT_OK;
+}
+
 /* The ledger's files, in the paths. */
 static enum pt_code take_ledger(struct pt_io *io, const char *state_dir, uint64_t number,
                                 struct pt_state_files *files, struct pt_error *err)
@@ -104,6 +119,9 @@ enum pt_code pt_stream_list_files(struct pt_io *io, const char *state_dir,
     if (!code) {
         code = take_member(found.files, "path", "", &files_out->pending, &files_out->pending_count,
                            err);
+    }
+    if (!code) {
+        code = count_pending(found.files, &files_out->pending_rows, err);
     }
 
 out:

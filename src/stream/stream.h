@@ -105,6 +105,7 @@ struct pt_state_files {
     size_t count;
     char **pending; /* data files that the checkpoint adds, relative to the table */
     size_t pending_count;
+    uint64_t pending_rows; /* in those */
 };
 
 /* Any process. Pair with pt_state_files_release(), which takes a zeroed struct too. */

@@ -231,6 +231,45 @@ test('audit notices each planted fault, names it, and balances again when it is 
     }
 });
 
+test('a table one commit behind its checkpoint balances, and not without the files of that commit', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const metadata = path.join(dir, 'lake', 'events', 'metadata');
+    await server.send(events(20));
+    await server.checkpoint();
+    fs.cpSync(metadata, `${metadata}.before`, { recursive: true });
+    await server.send(events(30));
+    await server.checkpoint();
+    await server.kill();
+    // As a crash between the two leaves it: the checkpoint is there, the commit of its files is not.
+    fs.rmSync(metadata, { recursive: true });
+    fs.renameSync(`${metadata}.before`, metadata);
+    assert.deepEqual(await countRows(dir), { rows: 20, ids: 20 });
+
+    const audit = await cliOk(['audit', '--data', dir]);
+    assert.match(audit.stdout, /and the table agree, with 1 files \(30 rows\) that the next start commits/);
+    assert.match(audit.stdout, /50 rows; the snapshot says 50, the checkpoint 50/);
+    const place = path.join(freshDir(t), 'b');
+    const restored = path.join(path.dirname(place), 'r');
+    await cliOk(['backup', place, '--data', dir]);
+    await cliOk(['restore', place, '--data', restored]);
+    await cliOk(['audit', '--data', restored]);
+
+    const newest = filesHolding(dir, '.parquet').find((name) => /ckpt-0*2\./.test(name));
+    fs.renameSync(newest, `${newest}.away`);
+    const without = await cli(['audit', '--data', dir]);
+    assert.equal(without.code, 1);
+    assert.ok(without.stdout.includes(`${newest}, which checkpoint 2 adds to the table, is missing`), without.stdout);
+    assert.match(without.stdout, /in the log, but no row:/);
+    fs.renameSync(`${newest}.away`, newest);
+
+    for (const place of [dir, restored]) {
+        await (await Server.forTest(t, place)).stop();
+        assert.deepEqual(await countRows(place), { rows: 50, ids: 50 });
+        await cliOk(['audit', '--data', place]);
+    }
+});
+
 test('audit says how far back it could recount', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir, {
