@@ -196,7 +196,15 @@ async function sweeps() {
 
 // ---- node:test ----------------------------------------------------------------
 
-async function nodeTests(name, directory, env = {}) {
+const programOf = (preset) =>
+    preset === 'release' ? {} : { PLAYTRACE_BIN: path.join(root, 'build', preset, 'playtrace') };
+
+// Build what is tested first: a step may be the only one, and an earlier step's build may have failed.
+async function nodeTests(name, directory, preset = 'release') {
+    if (!(await build(preset))) {
+        totals.failed++;
+        return false;
+    }
     const dir = path.join(root, directory);
     const files = fs.existsSync(dir)
         ? fs.readdirSync(dir).filter((file) => file.endsWith('.test.mjs')).sort()
@@ -211,7 +219,7 @@ async function nodeTests(name, directory, env = {}) {
             '--test-reporter=tap', `--test-reporter-destination=${tap}`,
             ...files.map((file) => path.join(directory, file)),
         ],
-        { env, show: true },
+        { env: programOf(preset), show: true },
     );
     const text = fs.existsSync(tap) ? fs.readFileSync(tap, 'utf8') : '';
     const number = (word) => Number(new RegExp(`^# ${word} (\\d+)$`, 'm').exec(text)?.[1] ?? 0);
@@ -250,8 +258,6 @@ function rememberTap(step, tap, said) {
     }
 }
 
-const programOf = (preset) => ({ PLAYTRACE_BIN: path.join(root, 'build', preset, 'playtrace') });
-
 // ---- the steps ----------------------------------------------------------------
 
 const steps = [
@@ -261,10 +267,10 @@ const steps = [
     ['crash', 'kill -9 at random moments', () => nodeTests('crash', 'tests/crash')],
     ['asan', 'Unit tests under ASan and UBSan', () => unit('asan')],
     ['asan-e2e', 'End to end under ASan and UBSan',
-        () => nodeTests('asan-e2e', 'tests/e2e', programOf('asan'))],
+        () => nodeTests('asan-e2e', 'tests/e2e', 'asan')],
     ['tsan', 'Unit tests under TSan', () => unit('tsan')],
     ['tsan-e2e', 'End to end under TSan',
-        () => nodeTests('tsan-e2e', 'tests/e2e', programOf('tsan'))],
+        () => nodeTests('tsan-e2e', 'tests/e2e', 'tsan')],
     ['clang', "clang builds it, with the conventions' warnings as errors",
         () => buildAsCheck('clang')],
     ['sweep', 'Every call fails, and the power goes at every call', sweeps, { isOnlyAsked: true }],
