@@ -202,7 +202,7 @@ enum compat_answer compat_evaluate_text(struct compat_checker *ck, struct pt_spa
 enum compat_answer compat_looks_at(struct compat_checker *ck, const struct compat_node *schema,
                                    struct pt_span key);
 
-/* ---- the question (compat.c) and its parts (compat_object.c, compat_array.c) ---- */
+/* ---- the question (compat.c) and its parts (compat_value.c and so on) ---- */
 
 /* Whether every value of the set is one of `reader`; keeps reasons unless in a trial. */
 bool compat_subset(struct compat_checker *ck, const struct compat_set *writer,
@@ -210,6 +210,26 @@ bool compat_subset(struct compat_checker *ck, const struct compat_set *writer,
 /* The same without reasons. */
 bool compat_subset_quietly(struct compat_checker *ck, const struct compat_set *writer,
                            const struct compat_node *reader);
+bool compat_check_type(struct compat_checker *ck, const struct compat_set *writer,
+                       const struct compat_node *reader);
+bool compat_check_enum(struct compat_checker *ck, const struct compat_set *writer,
+                       const struct compat_node *reader);
+bool compat_check_number(struct compat_checker *ck, const struct compat_set *writer,
+                         const struct compat_node *reader);
+bool compat_check_string(struct compat_checker *ck, const struct compat_set *writer,
+                         const struct compat_node *reader);
+/* The writer takes these `count` values and no others: each must be one of the reader's. */
+bool compat_check_values(struct compat_checker *ck, const struct compat_set *writer,
+                         const struct compat_node *reader, const struct pt_json *values,
+                         uint32_t count);
+bool compat_check_reference(struct compat_checker *ck, const struct compat_set *writer,
+                            const struct compat_node *reader);
+/* allOf, anyOf, oneOf, not, if. */
+bool compat_check_combined(struct compat_checker *ck, const struct compat_set *writer,
+                           const struct compat_node *reader);
+/* The array that is `keyword` of `node`; absent where it has none. */
+struct pt_json compat_branches_of(struct compat_checker *ck, const struct compat_node *node,
+                                  const char *keyword);
 bool compat_check_object(struct compat_checker *ck, const struct compat_set *writer,
                          const struct compat_node *reader);
 bool compat_check_array(struct compat_checker *ck, const struct compat_set *writer,
