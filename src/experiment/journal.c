@@ -1,26 +1,20 @@
 /*
  * journal.c - plans as they were started, and every look
  *
- * FORMAT (docs/formats/experiments.md). A line of the journal:
- *
- *     SHA-256 of the JSON behind it, 64 hex digits   space   JSON object   newline
- *
- * The object: "seq" from 1, "prev" (the digits of the line before; 64 zeros in the first), "at",
- * "kind" ("start", "look"), "experiment", "record". What follows the last newline is a torn write.
+ * FORMAT (docs/formats/experiments.md). The journal is a chain (base/chain.c) of lines with "kind"
+ * "start" or "look", "experiment" and "record".
  */
 #include "experiment/journal.h"
 
+#include "base/chain.h"
 #include "base/lock.h"
 #include "wire/rfc3339.h"
 
 #include <inttypes.h>
 #include <math.h>
 
-#define HEX (2 * (size_t)PT_SHA256_BYTES)
+#define HEX PT_CHAIN_HASH_CHARS
 #define LINE_BYTES_MAX (1u << 20)
-
-static const char zeros[HEX + 1] =
-    "0000000000000000000000000000000000000000000000000000000000000000";
 
 static const char *const verdicts[] = {"continue", "stop_for_effect", "stop_for_futility",
                                        "inconclusive", "invalid"};
@@ -30,34 +24,14 @@ const char *pt_verdict_name(enum pt_verdict verdict)
     return verdicts[verdict];
 }
 
-static void hash_of(struct pt_span text, char hex_out[HEX + 1])
-{
-    uint8_t digest[PT_SHA256_BYTES];
-
-    pt_sha256(text, digest);
-    pt_hex_encode(digest, sizeof(digest), hex_out);
-}
-
 /* ---- reading ---- */
 
-struct journal {
-    uint8_t *data;      /* owned; padded for the parser */
-    size_t whole_bytes; /* up to the last newline */
-    uint64_t seq;
-    char hash[HEX + 1]; /* of the newest line */
-    char *path;         /* owned */
-};
-
-static void journal_release(struct journal *journal)
-{
-    pt_free(journal->data);
-    pt_free(journal->path);
-    *journal = (struct journal){0};
-}
-
 /* Called for each line of an experiment's own. */
-typedef enum pt_code line_fn(void *ctx, struct pt_json line, const char *hash,
-                             struct pt_error *err);
+struct each_of {
+    const char *name;
+    pt_chain_line *each;
+    void *ctx;
+};
 
 static bool string_is(struct pt_json object, const char *key, const char *text)
 {
@@ -66,141 +40,44 @@ static bool string_is(struct pt_json object, const char *key, const char *text)
     return pt_json_member_string(object, key, &span) && pt_span_is(span, text);
 }
 
-static enum pt_code check_line(struct journal *journal, struct pt_json_parser *parser,
-                               struct pt_span line, const char *name, line_fn *each, void *ctx,
-                               struct pt_error *err)
+static enum pt_code pick_line(void *ctx, struct pt_json line, const char *hash,
+                              struct pt_error *err)
 {
-    struct pt_json root = {0};
-    struct pt_span json = {0};
-    char hash[HEX + 1];
-    int64_t seq = 0;
-    uint64_t number = journal->seq + 1;
+    const struct each_of *of = ctx;
 
-    if (line.size < HEX + 2 || line.data[HEX] != ' ') {
-        return pt_fail(err, PT_CORRUPT, "%s: line %" PRIu64 " has no checksum", journal->path,
-                       number);
-    }
-    json = pt_span_of(line.data + HEX + 1, line.size - HEX - 1);
-    hash_of(json, hash);
-    if (memcmp(hash, line.data, HEX) != 0) {
-        return pt_fail(err, PT_CORRUPT,
-                       "%s: line %" PRIu64 " was changed: its checksum is %.12s..., its text has "
-                       "%.12s...",
-                       journal->path, number, (const char *)line.data, hash);
-    }
-    if (pt_json_parse(parser, json, &root, NULL, err) || pt_json_type(root) != PT_JSON_OBJECT) {
-        return pt_fail(err, PT_CORRUPT, "%s: line %" PRIu64 " is no JSON object", journal->path,
-                       number);
-    }
-    if (!pt_json_member_int(root, "seq", &seq) || seq != (int64_t)number ||
-        !string_is(root, "prev", journal->hash)) {
-        return pt_fail(err, PT_CORRUPT,
-                       "%s: line %" PRIu64 " does not follow the line before it: a line was taken "
-                       "out, put in or exchanged",
-                       journal->path, number);
-    }
-    journal->seq = number;
-    memcpy(journal->hash, hash, sizeof(hash));
-    return each && string_is(root, "experiment", name) ? each(ctx, root, hash, err) : PT_OK;
+    return of->each && string_is(line, "experiment", of->name) ? of->each(of->ctx, line, hash, err)
+                                                               : PT_OK;
 }
 
 /* Read and check all of it; an absent journal is empty. */
-static enum pt_code journal_read(struct journal *journal, struct pt_io *io, const char *dir,
-                                 const char *name, line_fn *each, void *ctx, struct pt_error *err)
+static enum pt_code journal_read(struct pt_chain *journal, struct pt_io *io, const char *dir,
+                                 const char *name, pt_chain_line *each, void *ctx,
+                                 struct pt_error *err)
 {
-    struct pt_json_parser *parser = pt_json_parser_create(LINE_BYTES_MAX);
-    size_t size = 0;
-    enum pt_code code = PT_OK;
+    struct each_of of = {name, each, ctx};
+    char *path = pt_strf("%s/journal", dir);
+    enum pt_code code = path ? pt_chain_read(journal, io, path, PT_JOURNAL_BYTES_MAX,
+                                             LINE_BYTES_MAX, pick_line, &of, err)
+                             : pt_fail(err, PT_NO_MEMORY, "no memory for the experiments' journal");
 
-    *journal = (struct journal){.path = pt_strf("%s/journal", dir)};
-    memcpy(journal->hash, zeros, sizeof(zeros));
-    if (!parser || !journal->path) {
-        code = pt_fail(err, PT_NO_MEMORY, "no memory for the journal of experiments");
-        goto out;
-    }
-    code = pt_io_read_all(io, journal->path, PT_JOURNAL_BYTES_MAX, PT_JSON_PADDING, &journal->data,
-                          &size, err);
-    if (code) {
-        code = code == PT_NOT_FOUND ? PT_OK : code;
-        goto out;
-    }
-    for (size_t at = 0; at < size && !code;) {
-        const uint8_t *end = memchr(journal->data + at, '\n', size - at);
-
-        if (!end) {
-            break;
-        }
-        code = check_line(journal, parser,
-                          pt_span_of(journal->data + at, (size_t)(end - journal->data) - at), name,
-                          each, ctx, err);
-        at = journal->whole_bytes = (size_t)(end - journal->data) + 1;
-    }
-
-out:
-    pt_json_parser_destroy(parser);
+    pt_free(path);
     return code;
 }
 
 /* ---- writing ---- */
 
-static void line_begin(struct pt_jsonw *w, const struct journal *journal, struct pt_clock *clock,
+static void line_begin(struct pt_jsonw *w, const struct pt_chain *journal, struct pt_clock *clock,
                        const char *kind, const char *name)
 {
-    char at[PT_RFC3339_TEXT_BYTES + 1];
-
-    pt_rfc3339_format(pt_clock_wall_us(clock), at);
-    pt_jsonw_object(w);
-    pt_jsonw_key(w, "seq");
-    pt_jsonw_uint(w, journal->seq + 1);
-    pt_jsonw_key(w, "prev");
-    pt_jsonw_str(w, journal->hash);
-    pt_jsonw_key(w, "at");
-    pt_jsonw_str(w, at);
-    pt_jsonw_key(w, "kind");
-    pt_jsonw_str(w, kind);
+    pt_chain_begin(journal, clock, kind, w);
     pt_jsonw_key(w, "experiment");
     pt_jsonw_str(w, name);
     pt_jsonw_key(w, "record");
 }
 
-/* Append `json` as the next line, durable; a torn line behind the whole ones is cut first. */
-static enum pt_code journal_append(struct journal *journal, struct pt_io *io, const char *dir,
-                                   const struct pt_buf *json, struct pt_error *err)
-{
-    struct pt_file *file = NULL;
-    struct pt_buf line;
-    char hash[HEX + 1];
-    enum pt_code code = PT_OK;
-
-    hash_of(pt_buf_span(json), hash);
-    pt_buf_init(&line, LINE_BYTES_MAX);
-    pt_buf_appendf(&line, "%s ", hash);
-    pt_buf_append(&line, json->data, json->size);
-    pt_buf_append_byte(&line, '\n');
-    if (json->has_failed || line.has_failed) {
-        code = pt_fail(err, PT_NO_MEMORY, "no memory for a line of the journal");
-        goto out;
-    }
-    code = pt_io_open(io, journal->path, PT_OPEN_WRITE | PT_OPEN_CREATE, &file, err);
-    code = code ? code : pt_io_truncate(io, file, journal->whole_bytes, err);
-    code = code ? code : pt_io_write(io, file, journal->whole_bytes, line.data, line.size, err);
-    code = code ? code : pt_io_sync(io, file, err);
-    code = code ? code : pt_io_sync_dir(io, dir, err);
-    if (!code) {
-        journal->seq++;
-        journal->whole_bytes += line.size;
-        memcpy(journal->hash, hash, sizeof(hash));
-    }
-
-out:
-    pt_io_close(io, file);
-    pt_buf_release(&line);
-    return code;
-}
-
 /* lock.json: the start again, and how far the journal went. */
 static enum pt_code write_lock(struct pt_io *io, const char *dir, const char *name,
-                               const char *plan_hash, const struct journal *journal,
+                               const char *plan_hash, const struct pt_chain *journal,
                                struct pt_error *err)
 {
     char *path = pt_strf("%s/%s/lock.json", dir, name);
@@ -267,7 +144,7 @@ enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const c
                                struct pt_error *err)
 {
     struct pt_lock *lock = NULL;
-    struct journal journal = {0};
+    struct pt_chain journal = {0};
     struct pt_buf text;
     struct pt_jsonw w;
     char hash[HEX + 1];
@@ -302,11 +179,11 @@ enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const c
     pt_plan_write(plan, &w);
     pt_jsonw_object_end(&w);
     pt_jsonw_object_end(&w);
-    code = journal_append(&journal, io, dir, &text, err);
+    code = pt_chain_append(&journal, io, dir, &text, err);
     code = code ? code : write_lock(io, dir, plan->name, hash, &journal, err);
 
 out:
-    journal_release(&journal);
+    pt_chain_release(&journal);
     pt_buf_release(&text);
     pt_lock_release(lock);
     pt_free(folder);
@@ -348,7 +225,7 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
 {
     const char *name = started->plan.name;
     struct pt_lock *lock = NULL;
-    struct journal journal = {0};
+    struct pt_chain journal = {0};
     struct pt_buf text;
     struct pt_jsonw w;
     enum pt_code code = PT_OK;
@@ -372,7 +249,7 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
     line_begin(&w, &journal, clock, "look", name);
     write_look(&w, look);
     pt_jsonw_object_end(&w);
-    code = journal_append(&journal, io, dir, &text, err);
+    code = pt_chain_append(&journal, io, dir, &text, err);
     code = code ? code : write_lock(io, dir, name, started->hash, &journal, err);
     if (!code) {
         started->looks[started->look_count++] = *look;
@@ -381,7 +258,7 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
     }
 
 out:
-    journal_release(&journal);
+    pt_chain_release(&journal);
     pt_buf_release(&text);
     pt_lock_release(lock);
     return code;
@@ -634,7 +511,7 @@ enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name
                              struct pt_started *out, struct pt_error *err)
 {
     struct opening o = {.out = out};
-    struct journal journal = {0};
+    struct pt_chain journal = {0};
     char plan_hash[HEX + 1] = "";
     char *lock_path = pt_strf("%s/%s/lock.json", dir, name);
     char *plan_path = pt_strf("%s/%s/plan.yaml", dir, name);
@@ -694,7 +571,7 @@ enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name
     memcpy(out->journal_hash, journal.hash, sizeof(journal.hash));
 
 out:
-    journal_release(&journal);
+    pt_chain_release(&journal);
     pt_buf_release(&o.plan);
     pt_free(lock_path);
     pt_free(plan_path);
