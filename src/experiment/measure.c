@@ -63,21 +63,60 @@ static void sql_in_window(struct pt_buf *sql, const char *event, int64_t days)
     pt_buf_appendf(sql, " AND age >= 0 AND age < %" PRId64, days * PT_DAY_US);
 }
 
-static void sql_sum(struct pt_buf *sql, const struct pt_plan_sum *sum, int64_t days,
-                    const char *name)
+/*
+ * The place of a field among those of the metrics' sums, the same one for sums of the same field:
+ * a number is taken out of an event's attributes once, which is most of what a measurement costs.
+ */
+static size_t field_place(const struct pt_plan *plan, const struct pt_plan_sum *sum)
 {
-    pt_buf_append_str(sql, sum->field[0] ? ", sum(CASE WHEN " : ", count(CASE WHEN ");
-    sql_in_window(sql, sum->event, days);
-    pt_buf_append_str(sql, " THEN ");
-    if (sum->field[0]) {
-        /* A text such as "NaN" is no number of a game's. */
-        pt_buf_append_str(sql, "nullif(nullif(nullif(TRY_CAST(attributes ->> ");
-        pt_sql_append_text(sql, sum->field);
-        pt_buf_append_str(sql, " AS DOUBLE), 'nan'::DOUBLE), 'inf'::DOUBLE), '-inf'::DOUBLE)");
-    } else {
-        pt_buf_append_byte(sql, '1');
+    for (size_t i = 0; i < plan->metric_count; i++) {
+        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator};
+
+        for (size_t k = 0; k < 2; k++) {
+            if (strcmp(sums[k]->event, sum->event) == 0 &&
+                strcmp(sums[k]->field, sum->field) == 0) {
+                return 2 * i + k;
+            }
+        }
     }
-    pt_buf_appendf(sql, " END) AS %s", name);
+    return 0; /* not reached: `sum` is one of the plan's */
+}
+
+/* Each field of the first `count` metrics as a column f0, f1, … of the events. */
+static void sql_fields(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator};
+
+        for (size_t k = 0; k < 2; k++) {
+            if (!sums[k]->field[0] || field_place(plan, sums[k]) != 2 * i + k) {
+                continue;
+            }
+            pt_buf_append_str(sql, ", CASE WHEN e.event_name = ");
+            pt_sql_append_text(sql, sums[k]->event);
+            pt_buf_append_str(sql, " THEN TRY_CAST(e.attributes ->> ");
+            pt_sql_append_text(sql, sums[k]->field);
+            pt_buf_appendf(sql, " AS DOUBLE) END AS f%zu", 2 * i + k);
+        }
+    }
+}
+
+static void sql_sum(struct pt_buf *sql, const struct pt_plan *plan, const struct pt_plan_sum *sum,
+                    int64_t days, const char *name)
+{
+    if (sum->field[0]) {
+        size_t place = field_place(plan, sum);
+
+        /* A text such as "NaN" is no number of a game's. */
+        pt_buf_appendf(sql,
+                       ", sum(CASE WHEN age >= 0 AND age < %" PRId64
+                       " AND isfinite(f%zu) THEN f%zu END) AS %s",
+                       days * PT_DAY_US, place, place, name);
+    } else {
+        pt_buf_append_str(sql, ", count(CASE WHEN ");
+        sql_in_window(sql, sum->event, days);
+        pt_buf_appendf(sql, " THEN 1 END) AS %s", name);
+    }
 }
 
 static void sql_metric_sums(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
@@ -96,10 +135,10 @@ static void sql_metric_sums(struct pt_buf *sql, const struct pt_plan *plan, size
             sql_in_window(sql, m->sum.event, m->days);
             pt_buf_appendf(sql, " THEN 1 END) AS %s", x);
         } else {
-            sql_sum(sql, &m->sum, m->days, x);
+            sql_sum(sql, plan, &m->sum, m->days, x);
         }
         if (m->kind == PT_PLAN_RATIO) {
-            sql_sum(sql, &m->denominator, m->days, y);
+            sql_sum(sql, plan, &m->denominator, m->days, y);
         }
     }
 }
@@ -212,11 +251,13 @@ static void sql_measure(struct pt_buf *sql, const struct pt_plan *plan, size_t c
 {
     bool has_caps = false;
 
+    pt_buf_append_str(sql,
+                      ", aged AS (SELECT e.user_id, e.event_name, "
+                      "epoch_us(e.event_time) - u.first_us AS age, "
+                      "epoch_us(e.event_time) // 86400000000 - u.first_us // 86400000000 AS day");
+    sql_fields(sql, plan, count);
     pt_buf_appendf(sql,
-                   ", aged AS (SELECT e.user_id, e.event_name, e.attributes, "
-                   "epoch_us(e.event_time) - u.first_us AS age, "
-                   "epoch_us(e.event_time) // 86400000000 - u.first_us // 86400000000 AS day "
-                   "FROM events e JOIN units u ON e.user_id = u.user_id WHERE u.arm < 2 AND "
+                   " FROM events e JOIN units u ON e.user_id = u.user_id WHERE u.arm < 2 AND "
                    "epoch_us(e.event_time) <= %" PRId64,
                    as_of_us);
     sql_wanted_events(sql, plan, count);
