@@ -4,6 +4,7 @@
 #include "flag/definition.h"
 
 #include "flag/flag.h"
+#include "flag/govern.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -197,12 +198,21 @@ static void check_metadata(struct pt_flag_compiler *c, struct pt_json metadata)
     }
 }
 
-static void write_members(struct pt_jsonw *w, struct pt_json object, struct pt_json but_not_in)
+/* A member that only configures, or that an evaluation writes itself. */
+static bool is_left_out(struct pt_span key, bool is_governed)
+{
+    return pt_flag_is_config_key(key) ||
+           (is_governed && (pt_span_is(key, "epoch") || pt_span_is(key, "gate") ||
+                            pt_span_is(key, "prerequisite")));
+}
+
+static void write_members(struct pt_jsonw *w, struct pt_json object, struct pt_json but_not_in,
+                          bool is_governed)
 {
     struct pt_json_iter it = pt_json_iterate(object);
 
     while (pt_json_next(&it)) {
-        bool is_overridden = false;
+        bool is_overridden = is_left_out(it.key, is_governed);
 
         if (pt_json_exists(but_not_in)) {
             struct pt_json_iter other = pt_json_iterate(but_not_in);
@@ -220,7 +230,7 @@ static void write_members(struct pt_jsonw *w, struct pt_json object, struct pt_j
 
 /* The set's metadata with the flag's over it, written out once for all evaluations. */
 static struct pt_span merge_metadata(struct pt_flag_compiler *c, struct pt_json of_set,
-                                     struct pt_json of_flag)
+                                     struct pt_json of_flag, bool is_governed)
 {
     struct pt_buf buf;
     struct pt_jsonw w;
@@ -231,10 +241,10 @@ static struct pt_span merge_metadata(struct pt_flag_compiler *c, struct pt_json 
     pt_jsonw_init(&w, &buf);
     pt_jsonw_object(&w);
     if (pt_json_exists(of_set) && pt_json_type(of_set) == PT_JSON_OBJECT) {
-        write_members(&w, of_set, has_flag ? of_flag : (struct pt_json){0});
+        write_members(&w, of_set, has_flag ? of_flag : (struct pt_json){0}, is_governed);
     }
     if (has_flag) {
-        write_members(&w, of_flag, (struct pt_json){0});
+        write_members(&w, of_flag, (struct pt_json){0}, is_governed);
     }
     pt_jsonw_object_end(&w);
     if (buf.has_failed) {
@@ -458,7 +468,10 @@ static void compile_flag(struct pt_flag_compiler *c, struct pt_flag_definition *
     struct pt_json metadata;
     struct pt_json targeting;
 
-    *flag = (struct pt_flag_definition){.key = pt_flag_copy(c, key)};
+    *flag = (struct pt_flag_definition){
+        .key = pt_flag_copy(c, key),
+        .list_index = PT_FLAG_NO_INDEX,
+    };
     flag->default_variant = PT_FLAG_NO_VARIANT;
     if (key.size == 0) {
         pt_flag_report(c, "a flag needs a key");
@@ -484,14 +497,17 @@ static void compile_flag(struct pt_flag_compiler *c, struct pt_flag_definition *
         size_t mark = pt_flag_down_str(c, "metadata");
 
         check_metadata(c, metadata);
+        pt_flag_compile_govern(c, flag, metadata, targeting);
         pt_flag_up(c, mark);
+    } else {
+        pt_flag_compile_govern(c, flag, metadata, targeting);
     }
-    flag->metadata = merge_metadata(c, set_metadata, metadata);
+    flag->metadata = merge_metadata(c, set_metadata, metadata, flag->govern != NULL);
 }
 
 /* ---- the set ---- */
 
-static int compare_spans(struct pt_span a, struct pt_span b)
+int pt_flag_compare_spans(struct pt_span a, struct pt_span b)
 {
     size_t bytes = a.size < b.size ? a.size : b.size;
     int order = bytes > 0 ? memcmp(a.data, b.data, bytes) : 0;
@@ -504,7 +520,7 @@ static int compare_flags(const void *a, const void *b)
     const struct pt_flag_definition *one = a;
     const struct pt_flag_definition *two = b;
 
-    return compare_spans(one->key, two->key);
+    return pt_flag_compare_spans(one->key, two->key);
 }
 
 static void compile_flags(struct pt_flag_compiler *c, struct pt_json flags, struct pt_json metadata)
@@ -529,6 +545,7 @@ static void compile_flags(struct pt_flag_compiler *c, struct pt_json flags, stru
         } else {
             c->flag = key;
             compile_flag(c, &set->flags[set->count], key, it.value, metadata);
+            set->flags[set->count].list_index = is_list ? index : PT_FLAG_NO_INDEX;
             set->count++;
         }
         c->flag = pt_span_of(NULL, 0);
@@ -598,9 +615,10 @@ static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
     if (pt_json_exists(metadata)) {
         mark = pt_flag_down_str(c, "metadata");
         check_metadata(c, metadata);
+        pt_flag_compile_holdouts(c, metadata);
         pt_flag_up(c, mark);
     }
-    c->set->metadata = merge_metadata(c, metadata, (struct pt_json){0});
+    c->set->metadata = merge_metadata(c, metadata, (struct pt_json){0}, false);
     if (pt_json_exists(pt_json_member(root, "$evaluators"))) {
         compile_evaluators(c, pt_json_member(root, "$evaluators"));
     }
@@ -613,6 +631,9 @@ static void compile_root(struct pt_flag_compiler *c, struct pt_json root)
         compile_flags(c, flags, metadata);
     }
     pt_flag_up(c, mark);
+    if (!c->has_no_memory) {
+        pt_flag_check_govern(c);
+    }
 }
 
 enum pt_code pt_flag_set_compile(struct pt_span json, struct pt_flag_set **set_out,
@@ -724,7 +745,7 @@ const struct pt_flag_definition *pt_flag_set_find(const struct pt_flag_set *set,
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare_spans(set->flags[middle].key, key);
+        int order = pt_flag_compare_spans(set->flags[middle].key, key);
 
         if (order == 0) {
             return &set->flags[middle];

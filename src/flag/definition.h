@@ -12,6 +12,10 @@
 #include "flag/logic.h"
 
 #define PT_FLAG_NO_VARIANT UINT32_MAX
+#define PT_FLAG_NO_INDEX UINT32_MAX
+
+struct pt_flag_govern;  /* govern.h */
+struct pt_flag_holdout; /* govern.h */
 
 enum pt_flag_value_kind {
     PT_FLAG_VALUE_BOOLEAN,
@@ -35,6 +39,8 @@ struct pt_flag_definition {
     uint32_t default_variant;         /* PT_FLAG_NO_VARIANT: the caller's default */
     const struct pt_logic *targeting; /* NULL: none */
     struct pt_span metadata;          /* a JSON object */
+    struct pt_flag_govern *govern;    /* NULL: nothing stands above flagd's format */
+    uint32_t list_index;              /* in a file whose flags are a list */
 };
 
 struct pt_flag_set {
@@ -42,8 +48,10 @@ struct pt_flag_set {
     struct pt_flag_definition *flags; /* by key, ascending */
     size_t count;
     struct pt_span metadata; /* the set's own */
-    unsigned broken_count;   /* flags' rules that fail where they are reached … */
-    char first_broken[256];  /* … and the first one's flag and reason */
+    struct pt_flag_holdout *holdouts;
+    uint32_t holdout_count;
+    unsigned broken_count;  /* flags' rules that fail where they are reached … */
+    char first_broken[256]; /* … and the first one's flag and reason */
 };
 
 /*
@@ -97,6 +105,7 @@ void pt_flag_report_strict(struct pt_flag_compiler *c, const char *format, ...) 
 /* From the arena; NULL after has_no_memory was set. */
 void *pt_flag_room(struct pt_flag_compiler *c, size_t bytes);
 struct pt_span pt_flag_copy(struct pt_flag_compiler *c, struct pt_span text);
+int pt_flag_compare_spans(struct pt_span a, struct pt_span b); /* byte by byte */
 
 /* A rule is wrong, but the file loads: remember it for the server's log. */
 void pt_flag_note_broken(struct pt_flag_compiler *c, const char *detail);

@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "flag/definition.h"
+#include "flag/govern.h"
 
 #include <pthread.h>
 
@@ -24,8 +25,11 @@ struct pt_flags {
 const char *pt_flag_reason_name(enum pt_flag_reason reason)
 {
     static const char *const names[] = {
-        [PT_FLAG_REASON_STATIC] = "STATIC",   [PT_FLAG_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
-        [PT_FLAG_REASON_DEFAULT] = "DEFAULT", [PT_FLAG_REASON_DISABLED] = "DISABLED",
+        [PT_FLAG_REASON_STATIC] = "STATIC",
+        [PT_FLAG_REASON_TARGETING_MATCH] = "TARGETING_MATCH",
+        [PT_FLAG_REASON_SPLIT] = "SPLIT",
+        [PT_FLAG_REASON_DEFAULT] = "DEFAULT",
+        [PT_FLAG_REASON_DISABLED] = "DISABLED",
         [PT_FLAG_REASON_ERROR] = "ERROR",
     };
 
@@ -234,6 +238,8 @@ static void fail_with(struct pt_flag_evaluation *out, enum pt_flag_error error, 
     out->reason = PT_FLAG_REASON_ERROR;
     out->error = error;
     out->has_value = false;
+    out->gate = PT_FLAG_GATE_NONE;
+    out->epoch = 0;
     out->value = pt_span_of(NULL, 0);
     out->variant = pt_span_of(NULL, 0);
     snprintf(out->detail, sizeof(out->detail), "%.*s", (int)sizeof(out->detail) - 1, detail);
@@ -310,23 +316,118 @@ static bool target(struct pt_flags *flags, const struct pt_flag_definition *flag
     return is_ok;
 }
 
+static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag,
+                   struct pt_json context, enum pt_flag_type type, struct pt_flag_evaluation *out);
+
+static struct pt_span unit_of(struct pt_json context)
+{
+    struct pt_span unit = {0};
+
+    if (pt_json_exists(context)) {
+        (void)pt_json_member_string(context, "targetingKey", &unit);
+    }
+    return unit;
+}
+
+/* Whether flag and variants are as they must be, by the same context. */
+static bool is_met(struct pt_flags *flags, const struct pt_flag_requirement *requirement,
+                   struct pt_json context, struct pt_flag_evaluation *out)
+{
+    struct pt_flag_evaluation other;
+
+    memset(&other, 0, sizeof(other));
+    if (!choose(flags, requirement->flag, context, PT_FLAG_ANY, &other) || !other.has_value) {
+        return false;
+    }
+    out->is_targeting_key_missing = out->is_targeting_key_missing || other.is_targeting_key_missing;
+    for (uint32_t i = 0; i < requirement->variant_count; i++) {
+        if (pt_span_equal(requirement->variants[i], other.variant)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The gates before the targeting, in this order. False: one of them holds the unit back. */
+static bool admit(struct pt_flags *flags, const struct pt_flag_definition *flag,
+                  struct pt_json context, struct pt_flag_evaluation *out)
+{
+    const struct pt_flag_govern *govern = flag->govern;
+    struct pt_span unit = unit_of(context);
+    const struct pt_flag_holdout *holdout =
+        unit.size > 0 ? pt_flag_held_out(flags->set, flag, unit) : NULL;
+
+    if (holdout) {
+        out->gate = PT_FLAG_GATE_HOLDOUT;
+        out->gated_by = holdout->name;
+        return false;
+    }
+    if (govern->layer.size > 0 &&
+        (unit.size == 0 ||
+         !pt_flag_slices_own(&govern->layer_slices,
+                             pt_flag_bucket("layer", govern->layer, unit, PT_FLAG_BUCKETS)))) {
+        out->gate = PT_FLAG_GATE_LAYER;
+        out->is_targeting_key_missing = unit.size == 0;
+        return false;
+    }
+    for (uint32_t i = 0; i < govern->requirement_count; i++) {
+        if (!is_met(flags, &govern->requirements[i], context, out)) {
+            out->gate = PT_FLAG_GATE_PREREQUISITE;
+            out->gated_by = govern->requirements[i].key;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What the epochs say where the targeting named nobody. */
+static uint32_t roll(const struct pt_flag_definition *flag, struct pt_json context,
+                     struct pt_flag_evaluation *out)
+{
+    struct pt_span unit = unit_of(context);
+    uint32_t index = PT_FLAG_NO_VARIANT;
+    const struct pt_flag_epoch *epoch = unit.size > 0 ? pt_flag_assign(flag, unit, &index) : NULL;
+
+    if (epoch) {
+        out->reason = PT_FLAG_REASON_SPLIT;
+        out->epoch = epoch->number;
+    } else {
+        out->reason = PT_FLAG_REASON_DEFAULT;
+        out->gate = PT_FLAG_GATE_ROLLOUT;
+        out->is_targeting_key_missing = unit.size == 0;
+    }
+    return index;
+}
+
 /* Which variant, and why. False: an error was set. Spans of `out` still point into the set. */
 static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag,
                    struct pt_json context, enum pt_flag_type type, struct pt_flag_evaluation *out)
 {
     uint32_t index = PT_FLAG_NO_VARIANT;
+    bool is_admitted = true;
 
     out->reason = PT_FLAG_REASON_STATIC;
     if (!flag->is_enabled) {
         out->reason = PT_FLAG_REASON_DISABLED;
         return true;
     }
-    if (flag->targeting) {
+    if (flag->govern && !admit(flags, flag, context, out)) {
+        out->reason = PT_FLAG_REASON_DEFAULT;
+        is_admitted = false;
+    }
+    if (flag->targeting && is_admitted) {
+        bool was_missing = out->is_targeting_key_missing;
+
         if (!target(flags, flag, context, &index, out)) {
             return false;
         }
+        out->is_targeting_key_missing = out->is_targeting_key_missing || was_missing;
         out->reason =
             index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT : PT_FLAG_REASON_TARGETING_MATCH;
+    }
+    if (index == PT_FLAG_NO_VARIANT && is_admitted && flag->govern &&
+        flag->govern->epoch_count > 0) {
+        index = roll(flag, context, out);
     }
     if (index == PT_FLAG_NO_VARIANT) {
         index = flag->default_variant;
@@ -345,6 +446,33 @@ static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag
     return true;
 }
 
+/* The evaluation's own members behind those of the file. */
+static void write_metadata(struct pt_buf *buf, const struct pt_flag_evaluation *out)
+{
+    static const char *const gates[] = {
+        [PT_FLAG_GATE_HOLDOUT] = "holdout",
+        [PT_FLAG_GATE_LAYER] = "layer",
+        [PT_FLAG_GATE_PREREQUISITE] = "prerequisite",
+        [PT_FLAG_GATE_ROLLOUT] = "rollout",
+    };
+    const char *comma = out->metadata.size > 2 ? "," : "";
+
+    pt_buf_append(buf, out->metadata.data, out->metadata.size - 1); /* without its } */
+    if (out->epoch > 0) {
+        pt_buf_appendf(buf, "%s\"epoch\":%u", comma, out->epoch);
+    } else {
+        pt_buf_appendf(buf, "%s\"gate\":\"%s\"", comma, gates[out->gate]);
+    }
+    if (out->gated_by.size > 0) {
+        struct pt_jsonw w;
+
+        pt_buf_appendf(buf, ",\"%s\":", gates[out->gate]);
+        pt_jsonw_init(&w, buf);
+        pt_jsonw_string(&w, out->gated_by);
+    }
+    pt_buf_append_byte(buf, '}');
+}
+
 /* Copy what `out` borrows from the set into `scratch`, so that it outlives a reload. */
 static void keep(struct pt_buf *scratch, struct pt_flag_evaluation *out)
 {
@@ -355,7 +483,11 @@ static void keep(struct pt_buf *scratch, struct pt_flag_evaluation *out)
     pt_buf_reset(scratch);
     pt_buf_append(scratch, out->value.data, out->value.size);
     pt_buf_append(scratch, out->variant.data, out->variant.size);
-    pt_buf_append(scratch, out->metadata.data, out->metadata.size);
+    if (out->epoch > 0 || out->gate) {
+        write_metadata(scratch, out);
+    } else {
+        pt_buf_append(scratch, out->metadata.data, out->metadata.size);
+    }
     if (scratch->has_failed) {
         fail_with(out, PT_FLAG_ERROR_GENERAL, "no memory for the flag's value");
         out->metadata = pt_span_str("{}");
@@ -363,7 +495,7 @@ static void keep(struct pt_buf *scratch, struct pt_flag_evaluation *out)
     }
     out->value = pt_span_of(scratch->data + value_at, out->value.size);
     out->variant = pt_span_of(scratch->data + variant_at, out->variant.size);
-    out->metadata = pt_span_of(scratch->data + metadata_at, out->metadata.size);
+    out->metadata = pt_span_of(scratch->data + metadata_at, scratch->size - metadata_at);
 }
 
 /* One flag of the set, or NULL for one that is not there. `out` borrows from the set. */
@@ -403,6 +535,7 @@ bool pt_flags_evaluate_all(struct pt_flags *flags, struct pt_json context, struc
         const struct pt_flag_definition *flag = &flags->set->flags[i];
 
         evaluate(flags, flag, context, PT_FLAG_ANY, &evaluation);
+        keep(scratch, &evaluation);
         take(ctx, flag->key, &evaluation);
     }
     pt_buf_reset(scratch);

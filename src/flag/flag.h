@@ -37,6 +37,7 @@ enum pt_flag_type {
 enum pt_flag_reason {
     PT_FLAG_REASON_STATIC,
     PT_FLAG_REASON_TARGETING_MATCH,
+    PT_FLAG_REASON_SPLIT, /* an allocation epoch assigned the unit */
     PT_FLAG_REASON_DEFAULT,
     PT_FLAG_REASON_DISABLED,
     PT_FLAG_REASON_ERROR,
@@ -53,6 +54,15 @@ enum pt_flag_error {
     PT_FLAG_ERROR_GENERAL,
 };
 
+/* Why the default variant was given although the flag is on (docs/flags.md). */
+enum pt_flag_gate {
+    PT_FLAG_GATE_NONE,
+    PT_FLAG_GATE_HOLDOUT,
+    PT_FLAG_GATE_LAYER,
+    PT_FLAG_GATE_PREREQUISITE,
+    PT_FLAG_GATE_ROLLOUT,
+};
+
 const char *pt_flag_reason_name(enum pt_flag_reason reason); /* "TARGETING_MATCH"; static storage */
 const char *pt_flag_error_name(enum pt_flag_error error);    /* "FLAG_NOT_FOUND"; static storage */
 /* "boolean", "string", "integer", "float", "object"; false for anything else. */
@@ -67,9 +77,13 @@ struct pt_flag_evaluation {
      * default variant; OFREP, where a targetingKey is required, answers TARGETING_KEY_MISSING.
      */
     bool is_targeting_key_missing;
-    struct pt_span value;    /* JSON */
-    struct pt_span variant;  /* its name; size 0 where there is none */
-    struct pt_span metadata; /* a JSON object: the set's, overridden by the flag's */
+    struct pt_span value;   /* JSON */
+    struct pt_span variant; /* its name; size 0 where there is none */
+    /* A JSON object: the set's, overridden by the flag's, with the epoch or the gate. */
+    struct pt_span metadata;
+    enum pt_flag_gate gate;  /* a unit with one takes no part in the flag's experiment */
+    struct pt_span gated_by; /* the holdout or the prerequisite; the flag set's, do not read it */
+    uint32_t epoch;          /* that assigned the unit; 0: none did */
     char detail[256];        /* for people, where there is an error; NUL-terminated */
 };
 

@@ -5,12 +5,7 @@
 
 #include <math.h>
 
-#define TEXT_BYTES_MAX ((size_t)1 << 20)
-
 typedef struct pt_logic_value value_t;
-
-static bool eval(struct pt_logic_run *run, const struct pt_logic *node, const value_t *data,
-                 value_t *out);
 
 static bool fail(struct pt_logic_run *run, enum pt_code code, const char *text)
 {
@@ -18,7 +13,7 @@ static bool fail(struct pt_logic_run *run, enum pt_code code, const char *text)
     return false;
 }
 
-static bool no_memory(struct pt_logic_run *run)
+bool pt_logic_no_memory(struct pt_logic_run *run)
 {
     return fail(run, PT_NO_MEMORY, "the rule needs more memory than one evaluation may have");
 }
@@ -43,10 +38,10 @@ static bool eval_args(struct pt_logic_run *run, const struct pt_logic *node, con
     value_t *args = room_for(run, node->arg_count);
 
     if (!args) {
-        return no_memory(run);
+        return pt_logic_no_memory(run);
     }
     for (uint32_t i = 0; i < node->arg_count; i++) {
-        if (!eval(run, &node->args[i], data, &args[i])) {
+        if (!pt_logic_eval_node(run, &node->args[i], data, &args[i])) {
             return false;
         }
     }
@@ -60,7 +55,7 @@ static bool eval_arg(struct pt_logic_run *run, const struct pt_logic *node, uint
                      const value_t *data, value_t *out)
 {
     *out = pt_logic_null();
-    return index >= node->arg_count || eval(run, &node->args[index], data, out);
+    return index >= node->arg_count || pt_logic_eval_node(run, &node->args[index], data, out);
 }
 
 /* What the buffer holds becomes a text of the run. The buffer is released. */
@@ -73,7 +68,7 @@ static bool keep_text(struct pt_logic_run *run, struct pt_buf *buf, value_t *out
     }
     *out = pt_logic_text(pt_span_of(copy, buf->size));
     pt_buf_release(buf);
-    return copy || no_memory(run);
+    return copy || pt_logic_no_memory(run);
 }
 
 /* ---- data ---- */
@@ -106,7 +101,7 @@ static bool look_up(struct pt_logic_run *run, const value_t *path, const value_t
         return true;
     }
     if (path->kind != PT_LOGIC_STRING) {
-        pt_buf_init(&text, TEXT_BYTES_MAX);
+        pt_buf_init(&text, PT_LOGIC_TEXT_BYTES_MAX);
         pt_logic_append_text(&text, path, false);
         if (!keep_text(run, &text, &name)) {
             return false;
@@ -151,7 +146,7 @@ static bool find_missing(struct pt_logic_run *run, const value_t *keys, uint32_t
     uint32_t found = 0;
 
     if (!missing) {
-        return no_memory(run);
+        return pt_logic_no_memory(run);
     }
     for (uint32_t i = 0; i < count; i++) {
         value_t value;
@@ -181,7 +176,7 @@ static bool eval_missing(struct pt_logic_run *run, const struct pt_logic *node, 
     if (count > 0 && pt_logic_is_array(&args[0])) {
         count = pt_logic_count(&args[0]);
         if (!pt_logic_items(run->arena, &args[0], &keys)) {
-            return no_memory(run);
+            return pt_logic_no_memory(run);
         }
     }
     return find_missing(run, keys, count, data, out);
@@ -201,7 +196,7 @@ static bool eval_missing_some(struct pt_logic_run *run, const struct pt_logic *n
     if (pt_logic_is_array(&list)) {
         count = pt_logic_count(&list);
         if (!pt_logic_items(run->arena, &list, &keys)) {
-            return no_memory(run);
+            return pt_logic_no_memory(run);
         }
     }
     if (!find_missing(run, keys, count, data, out)) {
@@ -223,11 +218,11 @@ static bool eval_if(struct pt_logic_run *run, const struct pt_logic *node, const
     for (; i + 1 < node->arg_count; i += 2) {
         value_t condition;
 
-        if (!eval(run, &node->args[i], data, &condition)) {
+        if (!pt_logic_eval_node(run, &node->args[i], data, &condition)) {
             return false;
         }
         if (pt_logic_truthy(&condition)) {
-            return eval(run, &node->args[i + 1], data, out);
+            return pt_logic_eval_node(run, &node->args[i + 1], data, out);
         }
     }
     return eval_arg(run, node, i, data, out);
@@ -239,7 +234,7 @@ static bool eval_and_or(struct pt_logic_run *run, const struct pt_logic *node, c
 {
     *out = pt_logic_null();
     for (uint32_t i = 0; i < node->arg_count; i++) {
-        if (!eval(run, &node->args[i], data, out)) {
+        if (!pt_logic_eval_node(run, &node->args[i], data, out)) {
             return false;
         }
         if (pt_logic_truthy(out) == (node->op == PT_OP_OR)) {
@@ -352,7 +347,7 @@ static bool eval_cat(struct pt_logic_run *run, const struct pt_logic *node, cons
     if (!eval_args(run, node, data, &args)) {
         return false;
     }
-    pt_buf_init(&text, TEXT_BYTES_MAX);
+    pt_buf_init(&text, PT_LOGIC_TEXT_BYTES_MAX);
     for (uint32_t i = 0; i < node->arg_count; i++) {
         pt_logic_append_text(&text, &args[i], true);
     }
@@ -408,7 +403,7 @@ static bool eval_substr(struct pt_logic_run *run, const struct pt_logic *node, c
     if (!eval_args(run, node, data, &args)) {
         return false;
     }
-    pt_buf_init(&buf, TEXT_BYTES_MAX);
+    pt_buf_init(&buf, PT_LOGIC_TEXT_BYTES_MAX);
     if (node->arg_count > 0) {
         pt_logic_append_text(&buf, &args[0], false);
     }
@@ -460,7 +455,7 @@ static bool eval_in(struct pt_logic_run *run, const struct pt_logic *node, const
         return true;
     }
     if (args[1].kind == PT_LOGIC_STRING) {
-        pt_buf_init(&buf, TEXT_BYTES_MAX);
+        pt_buf_init(&buf, PT_LOGIC_TEXT_BYTES_MAX);
         pt_logic_append_text(&buf, &args[0], false);
         if (!keep_text(run, &buf, &part)) {
             return false;
@@ -472,7 +467,7 @@ static bool eval_in(struct pt_logic_run *run, const struct pt_logic *node, const
         return true;
     }
     if (!pt_logic_items(run->arena, &args[1], &items)) {
-        return no_memory(run);
+        return pt_logic_no_memory(run);
     }
     run->steps += pt_logic_count(&args[1]); /* looked at by the next step */
     for (uint32_t i = 0; i < pt_logic_count(&args[1]) && !is_in; i++) {
@@ -512,7 +507,7 @@ static bool eval_merge(struct pt_logic_run *run, const struct pt_logic *node, co
     }
     merged = count < UINT32_MAX ? room_for(run, (uint32_t)count) : NULL;
     if (!merged) {
-        return no_memory(run);
+        return pt_logic_no_memory(run);
     }
     count = 0;
     for (uint32_t i = 0; i < node->arg_count; i++) {
@@ -522,7 +517,7 @@ static bool eval_merge(struct pt_logic_run *run, const struct pt_logic *node, co
         if (pt_logic_is_array(&args[i])) {
             more = pt_logic_count(&args[i]);
             if (!pt_logic_items(run->arena, &args[i], &items)) {
-                return no_memory(run);
+                return pt_logic_no_memory(run);
             }
         }
         for (uint32_t k = 0; k < more; k++) {
@@ -548,7 +543,7 @@ static bool eval_list(struct pt_logic_run *run, const struct pt_logic *node, con
     }
     *count_out = pt_logic_count(&list);
     run->steps += *count_out; /* looked at by the next step */
-    return pt_logic_items(run->arena, &list, items_out) || no_memory(run);
+    return pt_logic_items(run->arena, &list, items_out) || pt_logic_no_memory(run);
 }
 
 static bool eval_map_filter(struct pt_logic_run *run, const struct pt_logic *node,
@@ -564,7 +559,7 @@ static bool eval_map_filter(struct pt_logic_run *run, const struct pt_logic *nod
     }
     made = room_for(run, count);
     if (!made) {
-        return no_memory(run);
+        return pt_logic_no_memory(run);
     }
     for (uint32_t i = 0; i < count; i++) {
         value_t value;
@@ -598,7 +593,7 @@ static bool eval_reduce(struct pt_logic_run *run, const struct pt_logic *node, c
         value_t scope = {.kind = PT_LOGIC_OBJECT, .count = 2};
 
         if (!pair || !names) {
-            return no_memory(run);
+            return pt_logic_no_memory(run);
         }
         /* In the arena: the rule may give its scope back as a value. */
         memcpy(names, keys, sizeof(keys));
@@ -638,112 +633,6 @@ static bool eval_quantifier(struct pt_logic_run *run, const struct pt_logic *nod
                          : node->op == PT_OP_NONE ? hits == 0
                                                   : hits > 0);
     return true;
-}
-
-/* ---- fractional ---- */
-
-/*
- * flagd's "fractional": [key, [variant, weight]…]. Without a key, or where the key gives no text,
- * the flag's key followed by the targetingKey is hashed; without that, or with one
- * that is empty, there is no bucket. Negative weights count as 0.
- */
-static bool bucketing_key(struct pt_logic_run *run, const value_t *given, struct pt_buf *text)
-{
-    value_t targeting_key;
-
-    if (given && given->kind == PT_LOGIC_STRING) {
-        pt_buf_append(text, given->text.data, given->text.size);
-        return true;
-    }
-    targeting_key = pt_logic_member(&run->data, pt_span_str("targetingKey"));
-    if (targeting_key.kind != PT_LOGIC_STRING || targeting_key.text.size == 0) {
-        run->is_key_missing = true;
-        return false;
-    }
-    run->is_key_missing = false;
-    pt_buf_append(text, run->flag_key.data, run->flag_key.size);
-    pt_buf_append(text, targeting_key.text.data, targeting_key.text.size);
-    return true;
-}
-
-/* The weight of one entry. False where it is none: the whole rule then gives null. */
-static bool read_weight(struct pt_logic_run *run, const struct pt_logic *entry, const value_t *data,
-                        uint32_t *weight_out, bool *is_sound_out)
-{
-    value_t given = pt_logic_number(1);
-
-    if (entry->op == PT_OP_LIST) {
-        if (entry->arg_count > 1 && !eval(run, &entry->args[1], data, &given)) {
-            return false;
-        }
-        *is_sound_out = entry->arg_count >= 1 && entry->arg_count <= 2;
-    } else {
-        *is_sound_out = entry->op == PT_OP_CONSTANT && entry->value.kind == PT_LOGIC_ARRAY &&
-                        entry->value.count >= 1 && entry->value.count <= 2;
-        if (*is_sound_out && entry->value.count > 1) {
-            given = entry->value.items[1];
-        }
-    }
-    *is_sound_out = *is_sound_out && given.kind == PT_LOGIC_NUMBER && given.number <= INT32_MAX;
-    *weight_out = *is_sound_out && given.number > 0 ? (uint32_t)given.number : 0;
-    return true;
-}
-
-static bool eval_fractional(struct pt_logic_run *run, const struct pt_logic *node,
-                            const value_t *data, value_t *out)
-{
-    const struct pt_logic *entries = node->args;
-    uint32_t count = node->arg_count;
-    bool has_key = count > 0 && entries[0].op != PT_OP_LIST &&
-                   !(entries[0].op == PT_OP_CONSTANT && entries[0].value.kind == PT_LOGIC_ARRAY);
-    struct pt_buf text;
-    value_t key;
-    uint32_t *weights = NULL;
-    uint64_t total = 0;
-    uint32_t bucket = 0;
-    bool is_sound = true;
-    bool has_text = false;
-
-    *out = pt_logic_null();
-    if (has_key && !eval(run, &entries[0], data, &key)) {
-        return false;
-    }
-    entries += has_key;
-    count -= has_key;
-    weights = pt_arena_alloc(run->arena, ((size_t)count + 1) * sizeof(*weights));
-    if (!weights) {
-        return no_memory(run);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!read_weight(run, &entries[i], data, &weights[i], &is_sound)) {
-            return false;
-        }
-        if (!is_sound) {
-            return true;
-        }
-        total += weights[i];
-    }
-    if (total == 0 || total > INT32_MAX) {
-        return true;
-    }
-    pt_buf_init(&text, TEXT_BYTES_MAX);
-    has_text = bucketing_key(run, has_key ? &key : NULL, &text);
-    if (has_text && !text.has_failed) {
-        bucket = pt_fractional_bucket(pt_buf_span(&text), weights, count, (uint32_t)total);
-    }
-    is_sound = !text.has_failed;
-    pt_buf_release(&text);
-    if (!is_sound) {
-        return no_memory(run);
-    }
-    if (!has_text || bucket >= count) {
-        return true;
-    }
-    if (entries[bucket].op == PT_OP_CONSTANT) {
-        *out = entries[bucket].value.items[0];
-        return true;
-    }
-    return eval(run, &entries[bucket].args[0], data, out);
 }
 
 /* ---- the walk ---- */
@@ -852,14 +741,14 @@ static evaluator_t *const evaluators[] = {
     [PT_OP_ALL] = eval_quantifier,
     [PT_OP_NONE] = eval_quantifier,
     [PT_OP_SOME] = eval_quantifier,
-    [PT_OP_FRACTIONAL] = eval_fractional,
+    [PT_OP_FRACTIONAL] = pt_logic_eval_fractional,
     [PT_OP_STARTS_WITH] = eval_starts_or_ends,
     [PT_OP_ENDS_WITH] = eval_starts_or_ends,
     [PT_OP_SEM_VER] = eval_sem_ver,
 };
 
-static bool eval(struct pt_logic_run *run, const struct pt_logic *node, const value_t *data,
-                 value_t *out)
+bool pt_logic_eval_node(struct pt_logic_run *run, const struct pt_logic *node, const value_t *data,
+                        value_t *out)
 {
     if (node->op == PT_OP_CONSTANT) {
         *out = node->value;
@@ -874,5 +763,5 @@ static bool eval(struct pt_logic_run *run, const struct pt_logic *node, const va
 bool pt_logic_eval(struct pt_logic_run *run, const struct pt_logic *rule,
                    struct pt_logic_value *value_out)
 {
-    return eval(run, rule, &run->data, value_out);
+    return pt_logic_eval_node(run, rule, &run->data, value_out);
 }

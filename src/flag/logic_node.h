@@ -1,10 +1,12 @@
 /*
- * logic_node.h - a compiled rule, between logic_compile.c and logic_eval.c
+ * logic_node.h - a compiled rule, between logic_compile.c, logic_eval.c and logic_fractional.c
  */
 #ifndef PT_FLAG_LOGIC_NODE_H
 #define PT_FLAG_LOGIC_NODE_H
 
 #include "flag/logic.h"
+
+#define PT_LOGIC_TEXT_BYTES_MAX ((size_t)1 << 20) /* of a text that a rule makes */
 
 enum pt_logic_op {
     PT_OP_CONSTANT, /* value */
@@ -63,5 +65,12 @@ struct pt_logic {
     struct pt_span *path;            /* VAR: its parts */
     struct pt_logic_value value;     /* CONSTANT, BROKEN */
 };
+
+/* One node over `data`; false with the reason in run->err. */
+bool pt_logic_eval_node(struct pt_logic_run *run, const struct pt_logic *node,
+                        const struct pt_logic_value *data, struct pt_logic_value *out);
+bool pt_logic_eval_fractional(struct pt_logic_run *run, const struct pt_logic *node,
+                              const struct pt_logic_value *data, struct pt_logic_value *out);
+bool pt_logic_no_memory(struct pt_logic_run *run); /* says so; false */
 
 #endif
