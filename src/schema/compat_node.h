@@ -183,14 +183,17 @@ bool compat_set_values(struct compat_checker *ck, const struct compat_set *set,
 /* True: no value is valid. False: there may be one. */
 bool compat_set_is_empty(struct compat_checker *ck, const struct compat_set *set);
 
-/* ---- values (compat_eval.c) ---- */
-
-enum compat_answer { COMPAT_NO, COMPAT_YES, COMPAT_UNKNOWN };
+/* ---- sameness (compat_equal.c) ---- */
 
 bool compat_json_equal(struct compat_checker *ck, struct pt_json a, struct pt_json b);
 /* Whether both say the same, whatever they tell people in title and description. */
 bool compat_schema_equal(struct compat_checker *ck, const struct compat_node *a,
                          const struct compat_node *b);
+
+/* ---- single values and names (compat_eval.c) ---- */
+
+enum compat_answer { COMPAT_NO, COMPAT_YES, COMPAT_UNKNOWN };
+
 enum compat_answer compat_matches(struct compat_checker *ck, struct pt_span pattern,
                                   struct pt_span text);
 enum compat_answer compat_evaluate(struct compat_checker *ck, struct pt_json value,
