@@ -1,12 +1,14 @@
 /*
  * duck.h - rows into Parquet, and Parquet files into a sorted one, for src/lake only
  *
- * The rest of what duck.c offers is public and stands in lake.h.
+ * The rest of what DuckDB does for us is public and stands in lake.h.
  */
 #ifndef PT_LAKE_DUCK_H
 #define PT_LAKE_DUCK_H
 
 #include "lake/stats.h"
+
+/* ---- duck_parquet.c ---- */
 
 /*
  * Write rows[order[0..count-1]], count >= 1, as one Parquet file at `path` (replaced where it

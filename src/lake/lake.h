@@ -264,8 +264,7 @@ enum pt_code pt_lake_files_of_user(struct pt_io *io, const char *dir,
  */
 void pt_lake_scan_sql(const struct pt_lake_snapshot *snapshot, struct pt_buf *sql);
 
-/* ---- DuckDB, for the rooms that ask questions of the table (duck.c is the only file that knows
- * it) ---- */
+/* ---- DuckDB, for the rooms that ask questions of the table: duck.c, duck_value.c ---- */
 
 struct pt_duck;
 

@@ -343,18 +343,6 @@ void pt_lake_snapshot_release(struct pt_lake_snapshot *snapshot)
 
 /* ---- as SQL ---- */
 
-void pt_sql_append_name(struct pt_buf *sql, const char *name)
-{
-    pt_buf_append_byte(sql, '"');
-    for (const char *at = name; *at; at++) {
-        if (*at == '"') {
-            pt_buf_append_byte(sql, '"');
-        }
-        pt_buf_append_byte(sql, (uint8_t)*at);
-    }
-    pt_buf_append_byte(sql, '"');
-}
-
 /* Columns are found by field id, so that files of before a column's time give NULLs for it. */
 static void append_schema(const struct pt_lake_snapshot *snapshot, struct pt_buf *sql)
 {
