@@ -29,20 +29,20 @@ struct request {
     const char *time_text;
     enum pt_query_format format;
     struct pt_lake_at at;
-    struct pt_metric metric;
-    struct given given[PT_METRIC_PARAMS_MAX];
+    struct pt_sql_metric metric;
+    struct given given[PT_SQL_METRIC_PARAMS_MAX];
 };
 
 static void list_metrics(FILE *out)
 {
     fputs("metrics:\n", out);
     for (const struct pt_sql_file *file = pt_sql_files; file->name; file++) {
-        struct pt_metric metric;
+        struct pt_sql_metric metric;
 
-        if (!pt_metric_load(&metric, file->name, NULL)) {
+        if (!pt_sql_metric_load(&metric, file->name, NULL)) {
             fprintf(out, "  %-22s %s\n", metric.name, metric.help);
         }
-        pt_metric_release(&metric);
+        pt_sql_metric_release(&metric);
     }
     fputs("`playtrace query NAME --help` tells a metric's parameters\n", out);
 }
@@ -64,7 +64,7 @@ static const char *find_name(int argc, char **argv)
     return NULL;
 }
 
-static void name_option(struct given *given, const struct pt_metric_param *param)
+static void name_option(struct given *given, const struct pt_sql_metric_param *param)
 {
     snprintf(given->name, sizeof(given->name), "--%s", param->name);
     for (char *at = given->name; *at; at++) {
@@ -134,7 +134,7 @@ static int parse(struct request *request, int argc, char **argv)
              "Ask the table: a metric by its name (without one, `playtrace query` lists them), "
              "or any SQL.");
     if (name) {
-        enum pt_code found = pt_metric_load(&request->metric, name, NULL);
+        enum pt_code found = pt_sql_metric_load(&request->metric, name, NULL);
 
         if (found) {
             pt_cmd_say("query: %s: there is no such metric", name);
@@ -180,7 +180,7 @@ static bool write_out(void *ctx, const void *data, size_t bytes)
 static enum pt_code ask(struct pt_query *query, const struct request *request,
                         struct pt_duck_result **result_out, struct pt_error *err)
 {
-    struct pt_duck_param params[PT_METRIC_PARAMS_MAX];
+    struct pt_duck_param params[PT_SQL_METRIC_PARAMS_MAX];
     size_t count = 0;
 
     if (request->sql) {
@@ -254,6 +254,6 @@ int pt_cmd_query(int argc, char **argv)
     if (code < 0) {
         code = answer(&request, &err) ? pt_cmd_failed("query", &err) : PT_EXIT_OK;
     }
-    pt_metric_release(&request.metric);
+    pt_sql_metric_release(&request.metric);
     return code;
 }

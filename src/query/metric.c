@@ -34,13 +34,14 @@ static bool split(struct pt_span *rest, char mark, struct pt_span *before_out)
 }
 
 /* "NAME = DEFAULT: help" */
-static enum pt_code take_param(struct pt_metric *metric, struct pt_span text, struct pt_error *err)
+static enum pt_code take_param(struct pt_sql_metric *metric, struct pt_span text,
+                               struct pt_error *err)
 {
-    struct pt_metric_param *param = NULL;
+    struct pt_sql_metric_param *param = NULL;
     struct pt_span name = {0};
     struct pt_span value = {0};
 
-    if (metric->param_count == PT_METRIC_PARAMS_MAX || !split(&text, '=', &name) ||
+    if (metric->param_count == PT_SQL_METRIC_PARAMS_MAX || !split(&text, '=', &name) ||
         !split(&text, ':', &value)) {
         return pt_fail(err, PT_INVALID,
                        "metric %s: a line \"-- param\" is not NAME = DEFAULT: help", metric->name);
@@ -63,7 +64,7 @@ static bool has_prefix(struct pt_span text, const char *prefix)
     return text.size >= size && memcmp(text.data, prefix, size) == 0;
 }
 
-static enum pt_code take_header(struct pt_metric *metric, struct pt_error *err)
+static enum pt_code take_header(struct pt_sql_metric *metric, struct pt_error *err)
 {
     static const char param_mark[] = "-- param ";
     bool has_columns = false;
@@ -90,7 +91,8 @@ static enum pt_code take_header(struct pt_metric *metric, struct pt_error *err)
     return code;
 }
 
-enum pt_code pt_metric_load(struct pt_metric *metric, const char *name, struct pt_error *err)
+enum pt_code pt_sql_metric_load(struct pt_sql_metric *metric, const char *name,
+                                struct pt_error *err)
 {
     memset(metric, 0, sizeof(*metric));
     pt_arena_init(&metric->arena, METRIC_TEXT_BYTES_MAX);
@@ -104,7 +106,7 @@ enum pt_code pt_metric_load(struct pt_metric *metric, const char *name, struct p
     return pt_fail(err, PT_NOT_FOUND, "no metric is called %s", name);
 }
 
-void pt_metric_release(struct pt_metric *metric)
+void pt_sql_metric_release(struct pt_sql_metric *metric)
 {
     pt_arena_release(&metric->arena);
     memset(metric, 0, sizeof(*metric));

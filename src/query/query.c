@@ -109,7 +109,7 @@ enum pt_code pt_query_sql(struct pt_query *query, const char *sql,
 }
 
 /* The place of `name` in the metric's parameters; fails with the names that there are. */
-static enum pt_code find_param(const struct pt_metric *metric, const char *name, size_t *at_out,
+static enum pt_code find_param(const struct pt_sql_metric *metric, const char *name, size_t *at_out,
                                struct pt_error *err)
 {
     char known[256] = "";
@@ -134,9 +134,9 @@ enum pt_code pt_query_metric(struct pt_query *query, const char *name,
                              const struct pt_duck_param *params, size_t count,
                              struct pt_duck_result **result_out, struct pt_error *err)
 {
-    struct pt_duck_param bound[PT_METRIC_PARAMS_MAX];
-    struct pt_metric metric;
-    enum pt_code code = pt_metric_load(&metric, name, err);
+    struct pt_duck_param bound[PT_SQL_METRIC_PARAMS_MAX];
+    struct pt_sql_metric metric;
+    enum pt_code code = pt_sql_metric_load(&metric, name, err);
 
     *result_out = NULL;
     for (size_t i = 0; !code && i < metric.param_count; i++) {
@@ -156,6 +156,6 @@ enum pt_code pt_query_metric(struct pt_query *query, const char *name,
             pt_duck_query_with(query->duck, metric.sql, bound, metric.param_count, result_out, err);
         code = explain(query, code, err);
     }
-    pt_metric_release(&metric);
+    pt_sql_metric_release(&metric);
     return code;
 }

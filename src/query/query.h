@@ -13,19 +13,19 @@
 
 /* ---- metrics: the files of sql/, which are built into the program ---- */
 
-#define PT_METRIC_PARAMS_MAX 16
+#define PT_SQL_METRIC_PARAMS_MAX 16
 
-struct pt_metric_param {
+struct pt_sql_metric_param {
     const char *name;          /* "as_of" for $as_of */
     const char *default_value; /* NULL: SQL's NULL */
     const char *help;
 };
 
-struct pt_metric {
+struct pt_sql_metric {
     const char *name;
     const char *help; /* one line */
     const char *sql;
-    struct pt_metric_param params[PT_METRIC_PARAMS_MAX];
+    struct pt_sql_metric_param params[PT_SQL_METRIC_PARAMS_MAX];
     size_t param_count;
     struct pt_arena arena; /* holds the texts */
 };
@@ -33,12 +33,12 @@ struct pt_metric {
 /*
  * Read the header comment of metric `name`: its first line is the help; lines
  * "-- param NAME = DEFAULT: help" are parameters, and a line "-- columns:" says that the file is a
- * metric at all. PT_NOT_FOUND where there is no such one. Pair with pt_metric_release(), also
+ * metric at all. PT_NOT_FOUND where there is no such one. Pair with pt_sql_metric_release(), also
  * after a failure.
  */
-enum pt_code pt_metric_load(struct pt_metric *metric, const char *name,
-                            struct pt_error *err) PT_MUST_USE;
-void pt_metric_release(struct pt_metric *metric);
+enum pt_code pt_sql_metric_load(struct pt_sql_metric *metric, const char *name,
+                                struct pt_error *err) PT_MUST_USE;
+void pt_sql_metric_release(struct pt_sql_metric *metric);
 
 /* ---- sessions ---- */
 

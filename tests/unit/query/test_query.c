@@ -331,10 +331,10 @@ static void metrics_document_their_parameters(void **state)
 
     (void)state;
     for (const struct pt_sql_file *file = pt_sql_files; file->name; file++) {
-        struct pt_metric metric;
+        struct pt_sql_metric metric;
 
-        if (pt_metric_load(&metric, file->name, &err) == PT_NOT_FOUND) {
-            pt_metric_release(&metric); /* a step of an experiment's analysis */
+        if (pt_sql_metric_load(&metric, file->name, &err) == PT_NOT_FOUND) {
+            pt_sql_metric_release(&metric); /* a step of an experiment's analysis */
             continue;
         }
         PT_CHECK(strlen(metric.help) > 10 && strlen(metric.help) < 120);
@@ -345,7 +345,7 @@ static void metrics_document_their_parameters(void **state)
             pt_free(use);
         }
         count++;
-        pt_metric_release(&metric);
+        pt_sql_metric_release(&metric);
     }
     PT_CHECK(count >= 4);
 }
