@@ -108,6 +108,8 @@
     X(lake, target_file_bytes, INT, "134217728", 65536, 1099511627776,                             \
       "size that compaction gives files; those below half of it are small")                        \
     X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \
+    X(flag, exposures, STRING, "off", 0, 0,                                                        \
+      "exposures logged by OFREP: off; single: by evaluating one flag; all: by bulk answers too")  \
     X(observe, log_level, STRING, "info", 0, 0, "debug, info, warn or error")
 
 enum pt_config_key {

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
+#include "cmd/serve_exposures.h"
 #include "cmd/serve_maintenance.h"
 #include "collect/collect.h"
 #include "flag/flag.h"
@@ -42,6 +43,7 @@ struct node {
     struct pt_collect *collect;
     struct pt_flags *flags;
     struct pt_flag_api *flag_api;
+    struct pt_exposures *exposures; /* NULL: they are not logged */
     struct pt_registry *registry;
     struct pt_registry_api *registry_api;
     struct pt_http_server *server;
@@ -355,6 +357,10 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
                               node->metrics, err);
     }
     if (!code) {
+        code =
+            pt_serve_exposures(&node->exposures, node->config, node->collect, node->flag_api, err);
+    }
+    if (!code) {
         code = pt_registry_routes(&node->registry_api, server, node->registry, node->keys,
                                   (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads),
                                   err);
@@ -447,6 +453,7 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
                              (uint32_t)pt_config_int(node->config, PT_CONFIG_server_drain_ms));
     }
     pt_registry_api_stop(node->registry_api);
+    pt_exposures_close(node->exposures);
     pt_collect_close(node->collect);
     pt_maintenance_stop(node->maintenance);
     if (node->stream) {

@@ -10,6 +10,7 @@
 #include "base/compress.h"
 #include "collect/commit.h"
 #include "collect/decode.h"
+#include "collect/exposure.h"
 #include "collect/rate.h"
 #include "collect/received.h"
 #include "collect/replay.h"
@@ -27,6 +28,7 @@ struct pt_collect {
     struct pt_sink sink;          /* that one */
     struct pt_decoder **decoders; /* one a loop thread */
     uint32_t decoder_count;
+    struct pt_decoder *own_decoder; /* of pt_collect_take(), made by its first call */
     struct pt_decode_env env;
     struct pt_locator *locator;
     struct pt_retention *retention; /* of dead letters; NULL: all are kept */
@@ -248,6 +250,50 @@ static void handle_events(void *ctx, struct pt_http_request *request)
     if (code) {
         refuse(collect, request, code, "invalid_body", &err);
     }
+}
+
+/* ---- events of our own ---- */
+
+static enum pt_code make_own_decoder(struct pt_collect *collect, struct pt_error *err)
+{
+    struct pt_decoder *decoder =
+        pt_decoder_create(PT_COLLECT_TAKE_BYTES_MAX, collect->env.limits.record_bytes_max);
+
+    if (!decoder) {
+        return pt_fail(err, PT_NO_MEMORY, "take events of our own");
+    }
+    if (collect->parts.registry && pt_decoder_use_registry(decoder, collect->parts.registry, err)) {
+        pt_decoder_destroy(decoder);
+        return PT_NO_MEMORY;
+    }
+    collect->own_decoder = decoder;
+    return PT_OK;
+}
+
+enum pt_code pt_collect_take(struct pt_collect *collect, struct pt_span ndjson, uint32_t *dead_out,
+                             struct pt_error *err)
+{
+    static const struct pt_place nowhere;
+    enum pt_code code = collect->own_decoder ? PT_OK : make_own_decoder(collect, err);
+
+    *dead_out = 0;
+    if (!code) {
+        code = pt_decode_body(collect->own_decoder, PT_BODY_NDJSON, ndjson,
+                              pt_clock_wall_us(collect->parts.clock), &nowhere, &collect->env, err);
+    }
+    if (!code) {
+        code = collect->sink.keep(collect->sink.ctx, collect->own_decoder, err);
+    }
+    if (!code) {
+        *dead_out = collect->own_decoder->dead_sizes.count;
+    }
+    return code;
+}
+
+enum pt_code pt_exposures_open(struct pt_exposures **exposures_out, struct pt_collect *collect,
+                               struct pt_error *err)
+{
+    return pt_exposures_start(exposures_out, &collect->parts, collect, err);
 }
 
 /* Repaired dead letters, from `playtrace dlq replay`. */
@@ -596,6 +642,7 @@ void pt_collect_close(struct pt_collect *collect)
     for (uint32_t i = 0; collect->decoders && i < collect->decoder_count; i++) {
         pt_decoder_destroy(collect->decoders[i]);
     }
+    pt_decoder_destroy(collect->own_decoder);
     pt_cardinality_destroy(collect->env.cardinality);
     pt_locator_close(collect->locator);
     for (size_t i = 0; i < collect->secret_count; i++) {

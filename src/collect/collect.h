@@ -81,6 +81,56 @@ void pt_collect_close(struct pt_collect *collect);
  */
 void pt_collect_on_commit(struct pt_collect *collect, void (*wake)(void *ctx), void *ctx);
 
+/* ---- events of our own ---- */
+
+#define PT_COLLECT_TAKE_BYTES_MAX (1u << 20)
+
+/*
+ * Take events (NDJSON of at most PT_COLLECT_TAKE_BYTES_MAX bytes and collect.batch_events_max
+ * lines, PT_JSON_PADDING readable bytes behind it) as POST /v1/events does: the same checks,
+ * pseudonyms, schemas, log, dead letters and ledger. Waits for the disk; one thread at a time.
+ * PT_OK: all are durable, `dead_out` of them as dead letters. PT_AGAIN, PT_FULL, PT_NO_MEMORY:
+ * later; PT_INVALID, PT_TOO_BIG: never; others: the log failed.
+ */
+enum pt_code pt_collect_take(struct pt_collect *collect, struct pt_span ndjson, uint32_t *dead_out,
+                             struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Exposures that the server itself knows of (flag evaluations): events experiment_exposure with
+ * attributes {experiment, variant, flag_key, flag_version, epoch}, once a unit, experiment, variant
+ * and epoch. The event_id is a hash of these (of the unit its pseudonym), so that the stream
+ * engine's dedup drops a twin from before a restart. PT_EXPOSURES_KNOWN of them are remembered so
+ * that an evaluation again makes no event again.
+ *
+ * Adding never waits for the disk: a thread takes the queue to pt_collect_take() and tries again
+ * while the log is full or busy. What the queue (PT_EXPOSURES_QUEUE_BYTES) has no room for is
+ * dropped, counted and not remembered: the unit's next evaluation is its exposure.
+ */
+#define PT_EXPOSURES_KNOWN (1u << 20)
+#define PT_EXPOSURES_QUEUE_BYTES (8u << 20)
+
+struct pt_exposures;
+
+struct pt_exposure {
+    struct pt_span unit;       /* a user_id, raw */
+    struct pt_span experiment; /* text; the next too */
+    struct pt_span variant;
+    struct pt_span flag_key;
+    struct pt_span flag_version; /* JSON; size 0: none */
+    struct pt_span epoch;        /* JSON; size 0: none */
+    struct pt_span session_id;   /* text; size 0: "ofrep" */
+    struct pt_span build_id;     /* text; size 0: none */
+    enum pt_platform platform;
+};
+
+/* Starts the thread. `collect` is borrowed and closed after this. */
+enum pt_code pt_exposures_open(struct pt_exposures **exposures_out, struct pt_collect *collect,
+                               struct pt_error *err) PT_MUST_USE;
+/* Any thread; the spans are borrowed for the call. */
+void pt_exposures_add(struct pt_exposures *exposures, const struct pt_exposure *exposure);
+/* What is queued is taken, if it can be at once. NULL is fine. */
+void pt_exposures_close(struct pt_exposures *exposures);
+
 /* ---- what POST /api/v1/replay would answer, without a server; one thread ---- */
 
 struct pt_replay_check;

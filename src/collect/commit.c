@@ -16,8 +16,15 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+/* Who waits in pt_commit_keep(); under the lock. */
+struct keeper {
+    enum pt_code code;
+    bool is_done;
+};
+
 struct waiter {
-    struct pt_http_request *request;
+    struct pt_http_request *request; /* one of the two is there */
+    struct keeper *keeper;
     size_t record_bytes;
     uint32_t record_count;
     size_t dead_bytes;
@@ -45,6 +52,7 @@ struct pt_commit {
     bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t filled;
+    pthread_cond_t kept; /* a keeper is done */
     struct group groups[2];
     struct group *open;             /* under `lock` */
     bool is_closing;                /* under `lock` */
@@ -106,11 +114,12 @@ static void group_release(struct group *group)
 }
 
 /* Reserve first, append after: a group holds all of a request or nothing. */
-static bool group_add(struct group *group, struct pt_http_request *request,
+static bool group_add(struct group *group, struct pt_http_request *request, struct keeper *keeper,
                       const struct pt_decoder *decoder)
 {
     struct waiter waiter = {
         .request = request,
+        .keeper = keeper,
         .record_bytes = decoder->records.size,
         .record_count = decoder->record_sizes.count,
         .dead_bytes = decoder->dead.size,
@@ -143,8 +152,9 @@ static bool group_add(struct group *group, struct pt_http_request *request,
     return true;
 }
 
-enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *request,
-                           const struct pt_decoder *decoder, struct pt_error *err)
+static enum pt_code add(struct pt_commit *commit, struct pt_http_request *request,
+                        struct keeper *keeper, const struct pt_decoder *decoder,
+                        struct pt_error *err)
 {
     size_t bytes = decoder->records.size + decoder->dead.size + decoder->answer.size;
     bool is_first = false;
@@ -158,7 +168,7 @@ enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *req
     }
     pthread_mutex_lock(&commit->lock);
     is_first = commit->open->waiters.size == 0;
-    if (group_add(commit->open, request, decoder)) {
+    if (group_add(commit->open, request, keeper, decoder)) {
         atomic_fetch_add(&commit->in_flight_bytes, bytes);
         if (is_first) {
             pthread_cond_signal(&commit->filled);
@@ -168,6 +178,32 @@ enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *req
     }
     pthread_mutex_unlock(&commit->lock);
     return code;
+}
+
+enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *request,
+                           const struct pt_decoder *decoder, struct pt_error *err)
+{
+    return add(commit, request, NULL, decoder, err);
+}
+
+enum pt_code pt_commit_keep(struct pt_commit *commit, const struct pt_decoder *decoder,
+                            struct pt_error *err)
+{
+    struct keeper keeper = {PT_OK, false};
+    enum pt_code code = add(commit, NULL, &keeper, decoder, err);
+
+    if (code) {
+        return code;
+    }
+    pthread_mutex_lock(&commit->lock);
+    while (!keeper.is_done) {
+        pthread_cond_wait(&commit->kept, &commit->lock);
+    }
+    pthread_mutex_unlock(&commit->lock);
+    return keeper.code ? pt_fail(err, keeper.code,
+                                 keeper.code == PT_FULL ? "no space to keep events"
+                                                        : "the log could not be written")
+                       : PT_OK;
 }
 
 /* Where the next batch begins in a group, and what it takes of it. */
@@ -297,7 +333,16 @@ static enum pt_code append_records(struct pt_commit *commit, const struct group 
     return code;
 }
 
-static void answer_group(struct group *group, enum pt_code code)
+static void tell_keeper(struct pt_commit *commit, struct keeper *keeper, enum pt_code code)
+{
+    pthread_mutex_lock(&commit->lock);
+    keeper->code = code;
+    keeper->is_done = true;
+    pthread_cond_broadcast(&commit->kept);
+    pthread_mutex_unlock(&commit->lock);
+}
+
+static void answer_group(struct pt_commit *commit, struct group *group, enum pt_code code)
 {
     static const struct pt_http_header_out retry = {"Retry-After", "10"};
     size_t count = group->waiters.size / sizeof(struct waiter);
@@ -306,7 +351,9 @@ static void answer_group(struct group *group, enum pt_code code)
     for (size_t i = 0; i < count; i++) {
         const struct waiter *waiter = waiter_at(group, i);
 
-        if (!code) {
+        if (waiter->keeper) {
+            tell_keeper(commit, waiter->keeper, code);
+        } else if (!code) {
             pt_http_respond(waiter->request, 202, "application/json",
                             pt_span_of(group->answers.data + answer_at, waiter->answer_bytes), NULL,
                             0);
@@ -365,7 +412,7 @@ static void write_group(struct pt_commit *commit, struct group *group)
     }
     pt_metric_add(commit->groups_total, 1);
     pt_metric_add(commit->requests_total, (int64_t)(group->waiters.size / sizeof(struct waiter)));
-    answer_group(group, code);
+    answer_group(commit, group, code);
     if (commit->wake && pt_log_end(commit->log) != records_before) {
         commit->wake(commit->wake_ctx);
     }
@@ -431,6 +478,7 @@ enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
                                             NULL, "requests that went through a group commit");
     pthread_mutex_init(&commit->lock, NULL);
     pthread_cond_init(&commit->filled, NULL);
+    pthread_cond_init(&commit->kept, NULL);
     group_init(&commit->groups[0]);
     group_init(&commit->groups[1]);
     commit->open = &commit->groups[0];
@@ -458,6 +506,11 @@ static enum pt_code sink_add(void *ctx, struct pt_http_request *request,
     return pt_commit_add(ctx, request, decoder, err);
 }
 
+static enum pt_code sink_keep(void *ctx, const struct pt_decoder *decoder, struct pt_error *err)
+{
+    return pt_commit_keep(ctx, decoder, err);
+}
+
 static const char *sink_unready(const void *ctx)
 {
     return pt_commit_unready(ctx);
@@ -465,7 +518,8 @@ static const char *sink_unready(const void *ctx)
 
 struct pt_sink pt_commit_sink(struct pt_commit *commit)
 {
-    return (struct pt_sink){.ctx = commit, .add = sink_add, .unready = sink_unready};
+    return (struct pt_sink){
+        .ctx = commit, .add = sink_add, .keep = sink_keep, .unready = sink_unready};
 }
 
 uint64_t pt_commit_counted_dead(const struct pt_commit *commit)
@@ -493,6 +547,7 @@ void pt_commit_close(struct pt_commit *commit)
     }
     group_release(&commit->groups[0]);
     group_release(&commit->groups[1]);
+    pthread_cond_destroy(&commit->kept);
     pthread_cond_destroy(&commit->filled);
     pthread_mutex_destroy(&commit->lock);
     pt_free(commit);

@@ -31,8 +31,15 @@ enum pt_code pt_commit_open(struct pt_commit **commit_out, struct pt_log *log,
 enum pt_code pt_commit_add(struct pt_commit *commit, struct pt_http_request *request,
                            const struct pt_decoder *decoder, struct pt_error *err) PT_MUST_USE;
 
+/*
+ * The same for events of our own, and wait until they are synced. PT_AGAIN as above; otherwise what
+ * came of the group: PT_FULL without space, PT_IO and others where the log failed.
+ */
+enum pt_code pt_commit_keep(struct pt_commit *commit, const struct pt_decoder *decoder,
+                            struct pt_error *err) PT_MUST_USE;
+
 const char *pt_commit_unready(const struct pt_commit *commit); /* as pt_collect_unready() */
-struct pt_sink pt_commit_sink(struct pt_commit *commit);       /* the two above */
+struct pt_sink pt_commit_sink(struct pt_commit *commit);       /* the three above */
 /* Dead letters that the log's newest synced note counts. Any thread. */
 uint64_t pt_commit_counted_dead(const struct pt_commit *commit);
 void pt_commit_on_commit(struct pt_commit *commit, void (*wake)(void *ctx), void *ctx);

@@ -445,6 +445,11 @@ static enum pt_code sink_add(void *ctx, struct pt_http_request *request,
     return PT_OK;
 }
 
+static enum pt_code sink_keep(void *ctx, const struct pt_decoder *decoder, struct pt_error *err)
+{
+    return pt_received_take(ctx, decoder, err);
+}
+
 static const char *sink_unready(const void *ctx)
 {
     (void)ctx;
@@ -453,5 +458,6 @@ static const char *sink_unready(const void *ctx)
 
 struct pt_sink pt_received_sink(struct pt_received *received)
 {
-    return (struct pt_sink){.ctx = received, .add = sink_add, .unready = sink_unready};
+    return (struct pt_sink){
+        .ctx = received, .add = sink_add, .keep = sink_keep, .unready = sink_unready};
 }

@@ -1,7 +1,7 @@
 /*
  * sink.h - where a decoded request goes
  *
- * Two functions, and two who have them: commit.c, which makes it durable, and received.c, which
+ * Three functions, and two who have them: commit.c, which makes it durable, and received.c, which
  * keeps it in memory for a game's own tests. collect.c knows neither from the other.
  */
 #ifndef PT_COLLECT_SINK_H
@@ -19,6 +19,11 @@ struct pt_sink {
      */
     enum pt_code (*add)(void *ctx, struct pt_http_request *request,
                         const struct pt_decoder *decoder, struct pt_error *err);
+    /*
+     * The same for events of our own, which no request waits for: returns once they are as durable
+     * as they will be, so not for a loop thread. PT_AGAIN, PT_FULL: later.
+     */
+    enum pt_code (*keep)(void *ctx, const struct pt_decoder *decoder, struct pt_error *err);
     /* NULL: it takes events. Otherwise why not, static text. Any thread. */
     const char *(*unready)(const void *ctx);
 };

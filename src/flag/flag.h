@@ -159,6 +159,37 @@ struct pt_flag_api;
 enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server *server,
                             struct pt_flags *flags, struct pt_keys *keys, uint32_t loop_threads,
                             struct pt_metrics *metrics, struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Exposures. An evaluation that a targeting rule or an epoch decided (TARGETING_MATCH, SPLIT), of a
+ * flag whose metadata names an "experiment", for a targetingKey that no gate holds back, is told to
+ * `take`; a default, a static or a disabled flag's variant was given to nobody by chance. The bulk
+ * route tells only under PT_FLAG_EXPOSE_ALL: who asks for all flags caches them and has shown none
+ * yet. On a loop thread, with the flag set held: `take` must not wait.
+ */
+enum pt_flag_expose {
+    PT_FLAG_EXPOSE_OFF,
+    PT_FLAG_EXPOSE_SINGLE,
+    PT_FLAG_EXPOSE_ALL,
+};
+bool pt_flag_expose_parse(struct pt_span text, enum pt_flag_expose *expose_out); /* "off", … */
+
+/* Borrowed for the call. */
+struct pt_flag_exposure {
+    struct pt_span key;
+    struct pt_span unit; /* the targetingKey */
+    struct pt_span experiment;
+    struct pt_span variant;
+    struct pt_span version; /* metadata's "version" and "epoch", JSON scalars; size 0: none */
+    struct pt_span epoch;
+    struct pt_json context;
+};
+
+/* Before the server is started; `ctx` is borrowed until the routes are closed. */
+enum pt_code pt_flag_api_expose(struct pt_flag_api *api, enum pt_flag_expose expose,
+                                void (*take)(void *ctx, const struct pt_flag_exposure *exposure),
+                                void *ctx, struct pt_error *err) PT_MUST_USE;
+
 void pt_flag_api_close(struct pt_flag_api *api); /* NULL is fine */
 
 #endif

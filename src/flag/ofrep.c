@@ -14,6 +14,7 @@
 #include "flag/flag.h"
 
 #include "base/crypto.h"
+#include "flag/expose.h"
 
 #define BODY_BYTES_MAX (64u << 10)
 #define ANSWER_BYTES_MAX (PT_FLAGS_FILE_BYTES_MAX + (64u << 10))
@@ -24,6 +25,7 @@ struct desk {
     struct pt_json_parser *parser;
     struct pt_buf scratch;
     struct pt_buf answer;
+    struct pt_flag_exposer *exposer; /* NULL: nobody wants exposures */
 };
 
 struct pt_flag_api {
@@ -31,6 +33,7 @@ struct pt_flag_api {
     struct pt_flags *flags;
     struct desk *desks; /* one a loop thread */
     uint32_t desk_count;
+    enum pt_flag_expose expose;
     struct pt_metric *by_reason[PT_FLAG_REASON_COUNT];
 };
 
@@ -191,6 +194,7 @@ static void handle(void *ctx, struct pt_http_request *request)
 
             pt_flags_evaluate(api->flags, name, context, PT_FLAG_ANY, &desk->scratch, &evaluation);
             status = write_evaluation(api, &w, name, &evaluation);
+            pt_flag_exposer_see(desk->exposer, name, context, &evaluation);
         }
     }
     respond(request, desk, status, NULL);
@@ -202,6 +206,8 @@ static void handle(void *ctx, struct pt_http_request *request)
 struct bulk {
     struct pt_flag_api *api;
     struct pt_jsonw *w;
+    struct pt_flag_exposer *exposer; /* NULL: bulk is no exposure */
+    struct pt_json context;
 };
 
 static void take_one(void *ctx, struct pt_span key, const struct pt_flag_evaluation *evaluation)
@@ -209,6 +215,7 @@ static void take_one(void *ctx, struct pt_span key, const struct pt_flag_evaluat
     struct bulk *bulk = ctx;
 
     (void)write_evaluation(bulk->api, bulk->w, key, evaluation);
+    pt_flag_exposer_see(bulk->exposer, key, bulk->context, evaluation);
 }
 
 /* Whether If-None-Match names the tag: a list of tags, weak ones too, or a star (RFC 9110 13.1.2).
@@ -246,9 +253,10 @@ static void handle_all(void *ctx, struct pt_http_request *request)
         respond(request, desk, 400, NULL);
         return;
     }
-    struct bulk bulk = {.api = api, .w = &w};
+    struct bulk bulk = {.api = api, .w = &w, .context = context};
     struct pt_span metadata;
 
+    bulk.exposer = api->expose == PT_FLAG_EXPOSE_ALL ? desk->exposer : NULL;
     pt_jsonw_object(&w);
     pt_jsonw_key(&w, "flags");
     pt_jsonw_array(&w);
@@ -328,6 +336,20 @@ out:
     return code;
 }
 
+enum pt_code pt_flag_api_expose(struct pt_flag_api *api, enum pt_flag_expose expose,
+                                void (*take)(void *ctx, const struct pt_flag_exposure *exposure),
+                                void *ctx, struct pt_error *err)
+{
+    api->expose = expose;
+    for (uint32_t i = 0; expose != PT_FLAG_EXPOSE_OFF && i < api->desk_count; i++) {
+        api->desks[i].exposer = pt_flag_exposer_create(take, ctx);
+        if (!api->desks[i].exposer) {
+            return pt_fail(err, PT_NO_MEMORY, "no memory for exposures");
+        }
+    }
+    return PT_OK;
+}
+
 void pt_flag_api_close(struct pt_flag_api *api)
 {
     if (!api) {
@@ -337,6 +359,7 @@ void pt_flag_api_close(struct pt_flag_api *api)
         pt_json_parser_destroy(api->desks[i].parser);
         pt_buf_release(&api->desks[i].scratch);
         pt_buf_release(&api->desks[i].answer);
+        pt_flag_exposer_destroy(api->desks[i].exposer);
     }
     pt_free(api->desks);
     pt_free(api);
