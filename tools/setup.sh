@@ -74,6 +74,8 @@ find_missing() {
     if [ "$stage" = test ]; then
         need_command clang clang
         need_command strace strace
+        # Reports and pages are opened in a real browser (tests/e2e/support/chromium.mjs).
+        need_command chromium chromium
         need_command openjdk-17-jre-headless java
         need_command maven mvn
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need python3-venv
@@ -206,4 +208,7 @@ if [ "$stage" = test ]; then
     install_npm tests/interop/openfeature "the OpenFeature SDKs, for the tests"
     install_python
     install_spark
+fi
+if [ "$stage" = bench ]; then
+    install_npm bench/experiment "json-logic-js, a yardstick"
 fi

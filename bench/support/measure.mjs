@@ -74,6 +74,14 @@ export function run(command, args, options = {}) {
     });
 }
 
+// As run(), with the seconds that passed and those of CPU, of all its threads, to the millisecond.
+export async function timed(command, args) {
+    const file = path.join(work, 'timed');
+    const text = await run('bash', ['-c', 'TIMEFORMAT="%R %U %S"; { time "$@" 2>&3; } 3>&2 2>"$0"', file, command, ...args]);
+    const [wall, user, system] = fs.readFileSync(file, 'utf8').trim().split(' ').map(Number);
+    return { text, wall, cpu: user + system };
+}
+
 // A server that listens on `port`, or on the one that its first line names.
 export async function start(command, args, port, env = process.env) {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
