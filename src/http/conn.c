@@ -11,6 +11,7 @@
 #include "http/tls.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,6 +55,7 @@ static void uncount_out(struct pt_http_conn *conn)
 void pt_http_conn_release(struct pt_http_conn *conn)
 {
     close_socket(conn);
+    pt_http_feed_leave(&conn->request);
     give_buffer_back(conn);
     uncount_out(conn);
     pt_buf_release(&conn->out);
@@ -151,10 +153,42 @@ static void finish(struct pt_http_conn *conn)
     conn->state = PT_HTTP_READING;
 }
 
-/* Send what is left of the answer. */
-static void flush(struct pt_http_conn *conn)
+/*
+ * All that was there of a feed is sent. True: there is more. What the peer sends behind its request
+ * is not read, and its FIN is its farewell: nobody half-closes a connection to listen on.
+ */
+static bool refill(struct pt_http_conn *conn)
 {
-    conn->state = PT_HTTP_WRITING;
+    enum pt_http_feed_news news = PT_HTTP_FEED_END;
+
+    conn->out_sent = 0;
+    uncount_out(conn);
+    pt_buf_reset(&conn->out);
+    if (!conn->has_eof && !pt_http_is_draining(conn)) {
+        news = pt_http_feed_take(conn->request.feed, &conn->out);
+    }
+    switch (news) {
+    case PT_HTTP_FEED_BYTES:
+        return true;
+    case PT_HTTP_FEED_NOTHING:
+        give_buffer_back(conn);
+        pt_buf_release(&conn->out);
+        pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE);
+        conn->state = PT_HTTP_FEEDING;
+        break;
+    case PT_HTTP_FEED_END:
+        pt_http_feed_leave(&conn->request);
+        break;
+    case PT_HTTP_FEED_CUT:
+        pt_http_conn_destroy(conn);
+        break;
+    }
+    return false;
+}
+
+/* Send what is there of the answer; false: not all went out, or the connection is gone. */
+static bool send_out(struct pt_http_conn *conn)
+{
     while (conn->out_sent < conn->out.size) {
         ssize_t sent = pt_http_conn_send(conn, conn->out.data + conn->out_sent,
                                          conn->out.size - conn->out_sent);
@@ -168,19 +202,44 @@ static void flush(struct pt_http_conn *conn)
                 conn->loop->memory_bytes += conn->out.capacity; /* it is there: no question */
             }
             pt_http_loop_timer(conn, PT_HTTP_TIMER_WRITE);
-            return;
+            return false;
         } else if (sent == 0 || errno != EINTR) {
             pt_http_conn_destroy(conn);
-            return;
+            return false;
         }
     }
-    finish(conn);
+    return true;
+}
+
+/* Send what is left of the answer. */
+static void flush(struct pt_http_conn *conn)
+{
+    conn->state = PT_HTTP_WRITING;
+    do {
+        if (!send_out(conn)) {
+            return;
+        }
+    } while (conn->request.feed && refill(conn));
+    if (conn->state == PT_HTTP_WRITING) {
+        finish(conn);
+    }
+}
+
+void pt_http_conn_watch(struct pt_http_conn *conn)
+{
+    unsigned limit_ms = conn->loop->server->limits.write_timeout_ms;
+
+    /* Else the kernel repeats for a quarter of an hour what nobody acknowledges. */
+    (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &limit_ms, sizeof(limit_ms));
 }
 
 static void send_answer(struct pt_http_conn *conn)
 {
     if (conn->out.size > 0) {
         pt_http_count(&conn->loop->counters.responses_by_class[conn->status / 100], 1);
+    }
+    if (conn->request.feed) {
+        pt_http_conn_watch(conn);
     }
     flush(conn);
 }
@@ -555,6 +614,12 @@ void pt_http_conn_start(struct pt_http_conn *conn)
     }
 }
 
+/* HTTP/1: its answer is one that stays open. */
+static bool has_feed(const struct pt_http_conn *conn)
+{
+    return (conn->state == PT_HTTP_FEEDING || conn->state == PT_HTTP_WRITING) && conn->request.feed;
+}
+
 void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events)
 {
     const uint32_t left = EPOLLHUP | EPOLLERR;
@@ -574,6 +639,10 @@ void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events)
         if (events & left) {
             close_socket(conn);
         }
+        return;
+    }
+    if (has_feed(conn) && conn->has_eof) {
+        pt_http_conn_destroy(conn);
         return;
     }
     if (conn->state == PT_HTTP_WRITING && (conn->tls || events & (EPOLLOUT | left))) {
@@ -609,6 +678,23 @@ void pt_http_conn_answered(struct pt_http_request *request)
     pt_http_conn_run(conn);
 }
 
+void pt_http_conn_fed(struct pt_http_request *request)
+{
+    struct pt_http_conn *conn = request->conn;
+
+    if (request->stream) {
+        if (conn->state == PT_HTTP_STREAMING) {
+            pt_http_h2_fed(conn->h2, request->stream);
+            pt_http_conn_h2_run(conn);
+        }
+    } else if (conn->state == PT_HTTP_FEEDING) {
+        flush(conn);
+        pt_http_conn_run(conn);
+    } else if (has_feed(conn) && pt_http_feed_is_cut(request->feed)) {
+        pt_http_conn_destroy(conn); /* it does not read, and has missed something */
+    }
+}
+
 void pt_http_conn_expired(struct pt_http_conn *conn, enum pt_http_timer timer)
 {
     if (conn->state == PT_HTTP_STREAMING) {
@@ -627,6 +713,11 @@ void pt_http_conn_drain(struct pt_http_conn *conn)
     if (conn->state == PT_HTTP_READING || conn->state == PT_HTTP_STREAMING) {
         conn->is_readable = true;
         pt_http_conn_run(conn);
+    } else if (conn->state == PT_HTTP_FEEDING) {
+        flush(conn); /* ends it */
+        pt_http_conn_run(conn);
+    } else if (has_feed(conn)) {
+        pt_http_conn_destroy(conn); /* the peer does not read */
     }
 }
 

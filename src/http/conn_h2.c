@@ -91,7 +91,7 @@ static void arm_timer(struct pt_http_conn *conn, enum pump pump)
         pt_http_loop_timer(conn, PT_HTTP_TIMER_WRITE);
     } else if (pt_http_h2_is_receiving(conn->h2)) {
         pt_http_loop_timer(conn, PT_HTTP_TIMER_BODY);
-    } else if (pt_http_h2_handling(conn->h2)) {
+    } else if (pt_http_h2_handling(conn->h2) || pt_http_h2_is_feeding(conn->h2)) {
         pt_http_loop_timer(conn, PT_HTTP_TIMER_NONE);
     } else {
         pt_http_loop_timer(conn, PT_HTTP_TIMER_IDLE);

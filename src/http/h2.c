@@ -50,6 +50,30 @@ static void *mem_realloc(void *memory, size_t bytes, void *ctx)
 
 /* ---- answers ---- */
 
+/* The same of an answer that stays open. */
+static ssize_t read_feed(struct pt_http_stream *stream, uint8_t *to, size_t bytes, uint32_t *flags)
+{
+    enum pt_http_feed_news news = PT_HTTP_FEED_END;
+    size_t count = 0;
+
+    if (!pt_http_is_draining(stream->h2->conn)) {
+        news = pt_http_feed_read(stream->request.feed, to, bytes, &count);
+    }
+    switch (news) {
+    case PT_HTTP_FEED_BYTES:
+        break;
+    case PT_HTTP_FEED_NOTHING:
+        pt_h2_set_waiting(stream, true);
+        return NGHTTP2_ERR_DEFERRED;
+    case PT_HTTP_FEED_END:
+        *flags |= NGHTTP2_DATA_FLAG_EOF;
+        break;
+    case PT_HTTP_FEED_CUT:
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* the stream is reset */
+    }
+    return (ssize_t)count;
+}
+
 static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *to, size_t bytes,
                            uint32_t *flags, nghttp2_data_source *source, void *ctx)
 {
@@ -61,6 +85,9 @@ static ssize_t read_answer(nghttp2_session *session, int32_t id, uint8_t *to, si
     (void)session;
     (void)id;
     (void)ctx;
+    if (stream->request.feed) {
+        return read_feed(stream, to, bytes, flags);
+    }
     if (count) {
         memcpy(to, stream->answer.data + at, count);
     }
@@ -90,8 +117,12 @@ static void submit_answer(struct pt_http_stream *stream)
     struct pt_http_h2 *h2 = stream->h2;
     nghttp2_nv fields[PT_H2_ANSWER_FIELDS_MAX];
     nghttp2_data_provider provider = {.source.ptr = stream, .read_callback = read_answer};
+    bool has_body = false;
     int result = 0;
 
+    if (stream->request.feed) {
+        pt_http_conn_watch(h2->conn);
+    }
     if (stream->answer.has_failed) {
         reset_stream(h2, stream->id, NGHTTP2_INTERNAL_ERROR);
         return;
@@ -108,9 +139,9 @@ static void submit_answer(struct pt_http_stream *stream)
         };
     }
     pt_h2_hold_answer(stream);
-    result =
-        nghttp2_submit_response(h2->session, stream->id, fields, stream->answer_field_count,
-                                stream->answer.size > stream->answer_body_at ? &provider : NULL);
+    has_body = stream->request.feed || stream->answer.size > stream->answer_body_at;
+    result = nghttp2_submit_response(h2->session, stream->id, fields, stream->answer_field_count,
+                                     has_body ? &provider : NULL);
     fail(h2, result);
     if (result == 0) {
         stream->is_answered = true;
@@ -539,10 +570,42 @@ void pt_http_h2_answered(struct pt_http_h2 *h2, struct pt_http_stream *stream)
     }
 }
 
+void pt_http_h2_fed(struct pt_http_h2 *h2, struct pt_http_stream *stream)
+{
+    if (!stream->is_answered || stream->is_sent) {
+        return;
+    }
+    if (pt_http_feed_is_cut(stream->request.feed)) {
+        reset_stream(h2, stream->id, NGHTTP2_CANCEL);
+    } else if (stream->is_waiting) {
+        pt_h2_set_waiting(stream, false);
+        fail(h2, nghttp2_session_resume_data(h2->session, stream->id));
+    }
+}
+
+/* The end needs no window of the peer's but nghttp2 waits for one: where there is none, a reset. */
+static void end_feeds(struct pt_http_h2 *h2)
+{
+    for (struct pt_http_stream *stream = h2->streams; stream; stream = stream->next) {
+        if (!stream->is_answered || stream->is_sent || !stream->request.feed) {
+            continue;
+        }
+        if (nghttp2_session_get_stream_remote_window_size(h2->session, stream->id) <= 0 ||
+            nghttp2_session_get_remote_window_size(h2->session) <= 0) {
+            reset_stream(h2, stream->id, NGHTTP2_CANCEL);
+        } else {
+            pt_http_h2_fed(h2, stream);
+        }
+    }
+}
+
 void pt_http_h2_drain(struct pt_http_h2 *h2)
 {
     if (!h2->is_draining) {
         h2->is_draining = true;
+        if (pt_http_is_draining(h2->conn)) {
+            end_feeds(h2);
+        }
         fail(h2, nghttp2_submit_goaway(h2->session, NGHTTP2_FLAG_NONE,
                                        nghttp2_session_get_last_proc_stream_id(h2->session),
                                        NGHTTP2_NO_ERROR, NULL, 0));
@@ -589,7 +652,12 @@ bool pt_http_h2_is_receiving(const struct pt_http_h2 *h2)
 
 bool pt_http_h2_is_answering(const struct pt_http_h2 *h2)
 {
-    return h2->answering > 0;
+    return h2->answering > h2->waiting;
+}
+
+bool pt_http_h2_is_feeding(const struct pt_http_h2 *h2)
+{
+    return h2->waiting > 0;
 }
 
 bool pt_http_h2_is_over(const struct pt_http_h2 *h2)

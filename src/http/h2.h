@@ -38,7 +38,10 @@ bool pt_http_h2_fill(struct pt_http_h2 *h2, struct pt_buf *out) PT_MUST_USE;
 /* That stream's request was answered by another thread. */
 void pt_http_h2_answered(struct pt_http_h2 *h2, struct pt_http_stream *stream);
 
-/* No new streams: GOAWAY. */
+/* That stream's feed has news. */
+void pt_http_h2_fed(struct pt_http_h2 *h2, struct pt_http_stream *stream);
+
+/* No new streams: GOAWAY; while the server drains, feeds end. */
 void pt_http_h2_drain(struct pt_http_h2 *h2);
 
 /* The socket is gone: forget all but the requests that are with handlers. */
@@ -51,8 +54,10 @@ bool pt_http_h2_check_deadlines(struct pt_http_h2 *h2) PT_MUST_USE;
 size_t pt_http_h2_handling(const struct pt_http_h2 *h2);
 /* Some requests have not arrived whole. */
 bool pt_http_h2_is_receiving(const struct pt_http_h2 *h2);
-/* Some answers were given and not all of them is sent. */
+/* Some answers were given and not all that there is of them is sent. */
 bool pt_http_h2_is_answering(const struct pt_http_h2 *h2);
+/* Some answers stay open. */
+bool pt_http_h2_is_feeding(const struct pt_http_h2 *h2);
 /* Neither side has anything more to say. */
 bool pt_http_h2_is_over(const struct pt_http_h2 *h2);
 

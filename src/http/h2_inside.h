@@ -42,6 +42,7 @@ struct pt_http_stream {
     bool is_handling; /* with a handler */
     bool is_answered; /* an answer was given to nghttp2 */
     bool is_sent;     /* and nghttp2 has sent it whole */
+    bool is_waiting;  /* a feed: nghttp2 asks for no more before it is told that there is some */
     bool is_gone;     /* nghttp2 knows it no more */
     bool expects_continue;
     const struct pt_http_route *route;
@@ -82,6 +83,7 @@ struct pt_http_h2 {
     uint32_t handling;
     uint32_t receiving;
     uint32_t answering;
+    uint32_t waiting;  /* of those, feeds of which all there is was sent */
     size_t held_bytes; /* the streams' counted bytes */
     size_t held_bytes_max;
     int64_t next_deadline_us; /* no stream's is earlier */
@@ -113,6 +115,7 @@ void pt_h2_set_deadline(struct pt_http_stream *stream, int64_t left_us);
 void pt_h2_set_whole(struct pt_http_stream *stream);
 /* The answer needs nothing more from us. */
 void pt_h2_set_sent(struct pt_http_stream *stream);
+void pt_h2_set_waiting(struct pt_http_stream *stream, bool is_waiting);
 /* nghttp2 knows it no more: freed, unless it is with a handler. */
 void pt_h2_set_gone(struct pt_http_stream *stream);
 /* An answer was written: it is counted, whatever the bounds say. */

@@ -37,6 +37,7 @@ void pt_h2_stream_free(struct pt_http_stream *stream)
         stream->next->prev = stream->prev;
     }
     h2->stream_count--;
+    pt_http_feed_leave(&stream->request);
     h2->held_bytes -= stream->counted_bytes;
     pt_http_memory_give(h2->conn->loop, stream->counted_bytes);
     pt_buf_release(&stream->head);
@@ -97,6 +98,15 @@ void pt_h2_set_sent(struct pt_http_stream *stream)
     if (stream->is_answered && !stream->is_sent) {
         stream->is_sent = true;
         stream->h2->answering--;
+        pt_h2_set_waiting(stream, false);
+    }
+}
+
+void pt_h2_set_waiting(struct pt_http_stream *stream, bool is_waiting)
+{
+    if (stream->is_waiting != is_waiting) {
+        stream->is_waiting = is_waiting;
+        stream->h2->waiting = is_waiting ? stream->h2->waiting + 1 : stream->h2->waiting - 1;
     }
 }
 
@@ -299,7 +309,7 @@ void pt_http_stream_answer(struct pt_http_stream *stream, int status, const char
     (void)snprintf(number, sizeof(number), "%03d", status);
     put_field(stream, ":status", pt_span_str(number));
     put_field(stream, "date", pt_span_str(pt_http_date(stream->h2->conn->loop->server->clock)));
-    if (status != 204 && status != 304) {
+    if (status != 204 && status != 304 && !stream->request.is_endless) {
         (void)snprintf(number, sizeof(number), "%zu", body.size);
         put_field(stream, "content-length", pt_span_str(number));
     }

@@ -31,6 +31,8 @@ struct pt_http_limits {
     uint32_t write_timeout_ms;  /* less than 4 KiB of progress in sending: closed */
     /* Requests and unsent answers of all connections; over it 503 with Retry-After. */
     uint64_t memory_bytes_max;
+    uint32_t feeds_max;      /* answers that stay open; over it 503 with Retry-After */
+    uint32_t feed_bytes_max; /* what one of them may have unsent; over it the peer is cut off */
 };
 
 void pt_http_limits_default(struct pt_http_limits *limits);
@@ -161,10 +163,43 @@ void pt_http_respond(struct pt_http_request *request, int status, const char *co
 void pt_http_respond_error(struct pt_http_request *request, int status, const char *code,
                            const char *detail_format, ...) PT_PRINTF(4, 5);
 
+/* ---- answers that stay open ---- */
+
+struct pt_http_feed;
+
+/*
+ * Instead of pt_http_respond(): answer 200 without a length, whose body grows as long as it is
+ * open. `request` is gone afterwards. In HTTP/1 the connection ends with it. NULL: it was answered
+ * otherwise, with 503 where there are limits.feeds_max already, no memory, or the server stops;
+ * HEAD gets the head alone. No timeout ends a feed that has nothing to say. It ends when its peer
+ * leaves (in HTTP/1 closing its sending side is leaving), takes nothing for write_timeout_ms,
+ * or has limits.feed_bytes_max waiting; when the server drains, at once; and by its owner,
+ * whoever has the pointer. Any thread. Pair with pt_http_feed_close().
+ *
+ * A peer that is gone without a word is found out by what is sent to it: the owner should append
+ * something now and then, such as a comment of server-sent events.
+ */
+struct pt_http_feed *pt_http_feed_open(struct pt_http_request *request, const char *content_type,
+                                       const struct pt_http_header_out *headers,
+                                       size_t header_count) PT_MUST_USE;
+/*
+ * Send a copy of `bytes` behind what was appended before. False: it has ended, and nothing of it
+ * is sent. True promises nothing: the peer may be gone. Any thread; does not block.
+ */
+bool pt_http_feed_append(struct pt_http_feed *feed, struct pt_span bytes);
+/* Whether there is still a peer, as far as is known. Any thread. */
+bool pt_http_feed_is_open(struct pt_http_feed *feed);
+/*
+ * What was appended is sent, then it ends. `feed` is gone afterwards. NULL is fine. Also after the
+ * server was closed.
+ */
+void pt_http_feed_close(struct pt_http_feed *feed);
+
 /* Counters since the server was opened, for /metrics. Any thread. */
 struct pt_http_stats {
     uint64_t connections_accepted;
     uint64_t connections_open;
+    uint64_t feeds_open;
     uint64_t requests;
     uint64_t responses_by_class[6]; /* [2] counts 2xx … */
     uint64_t bytes_in;

@@ -250,6 +250,7 @@ void *pt_http_loop_main(void *arg)
         run_again(loop);
         if (is_woken) {
             run_queue(loop);
+            pt_http_feeds_run(loop);
         }
         run_timers(loop);
         is_over = follow_life(loop);
@@ -280,6 +281,7 @@ void pt_http_loop_release(struct pt_http_loop *loop)
         pt_http_conn_release(conn);
         pt_free(conn);
     }
+    pt_http_feeds_release(loop);
     loop->again = NULL;
     while (loop->dead) {
         conn = loop->dead;

@@ -2,9 +2,10 @@
  * loop.h - the inside of the HTTP server: loops, connections, requests
  *
  * Only src/http includes this. A loop is one thread with its epoll set; a connection
- * belongs to one loop from its first event to its last. Two things come to a loop
- * from other threads, both through its queue: connections that loop 0 has accepted
- * for it (by their own request), and requests that were answered elsewhere.
+ * belongs to one loop from its first event to its last. Three things come to a loop
+ * from other threads: through its queue connections that loop 0 has accepted for it (by their
+ * own request), and requests that were answered elsewhere; through a second queue feeds, answers
+ * that stay open, which have news (feed.c).
  *
  * WHO TOUCHES WHAT. All of a connection is its loop's, but while a request is with a
  * handler it and its answer are the handler's, and whoever it handed the request to; the
@@ -40,6 +41,7 @@
 #define PT_HTTP_STEPS_A_TURN 32u
 
 struct pt_http_conn;
+struct pt_http_feed;
 struct pt_http_h2;
 struct pt_http_loop;
 struct pt_http_stream;
@@ -76,12 +78,14 @@ struct pt_http_request {
     struct pt_http_stream *stream;      /* HTTP/2; NULL: HTTP/1, the connection's own */
     struct pt_http_request *queue_next; /* in the loop's queue */
     const char *allow_origin;           /* CORS: whose page may read the answer; NULL: none */
+    struct pt_http_feed *feed;          /* the answer stays open; NULL: it does not, or no more */
     struct pt_span method;
     struct pt_span path;
     struct pt_span path_rest;
     struct pt_span query;
     struct pt_span body;
     bool is_head;
+    bool is_endless; /* the answer has no length: a feed's, or HEAD's of one */
     atomic_bool is_answered;
 };
 
@@ -92,6 +96,7 @@ enum pt_http_conn_state {
     PT_HTTP_HANDLING,  /* with a handler; or HTTP/2, gone, and some are with a handler */
     PT_HTTP_STREAMING, /* HTTP/2: all of it at the same time */
     PT_HTTP_WRITING,   /* the peer takes the answer slowly */
+    PT_HTTP_FEEDING,   /* HTTP/1: the answer stays open, and all there is of it is sent */
     PT_HTTP_LINGERING, /* answered and shut down; what still comes in is thrown away */
     PT_HTTP_DEAD,      /* to be freed at the end of the loop's turn */
 };
@@ -181,6 +186,7 @@ struct pt_http_loop {
      * writes wake_fd, so a group of answers costs one wake-up.
      */
     _Atomic(struct pt_http_request *) queue;
+    _Atomic(struct pt_http_feed *) feed_queue; /* in the same way */
     atomic_uint connections; /* those given to this loop; loop 0 picks the least */
     atomic_bool has_cut;     /* has seen PT_HTTP_CUT and closed what it has */
 
@@ -234,6 +240,7 @@ struct pt_http_server {
     uint32_t next_loop;       /* loop 0's: where the search for the idlest starts */
     atomic_int life;          /* enum pt_http_life, only ever upwards */
     atomic_uint connections;
+    atomic_uint feeds;
     atomic_bool is_listening;
     _Atomic uint64_t accepted;
     struct pt_http_loop *loops;
@@ -297,6 +304,8 @@ void pt_http_conn_event(struct pt_http_conn *conn, uint32_t events);
 void pt_http_conn_run(struct pt_http_conn *conn);
 /* Another thread has answered: send it. */
 void pt_http_conn_answered(struct pt_http_request *request);
+/* That request's feed has news. */
+void pt_http_conn_fed(struct pt_http_request *request);
 void pt_http_conn_expired(struct pt_http_conn *conn, enum pt_http_timer timer);
 /* Draining: between requests, look once more for one, then close. */
 void pt_http_conn_drain(struct pt_http_conn *conn);
@@ -312,8 +321,31 @@ void pt_http_conn_end(struct pt_http_conn *conn);
 /* recv() and send(), through TLS where there is one: 0 is the end, EAGAIN as usual. */
 ssize_t pt_http_conn_recv(struct pt_http_conn *conn, void *data, size_t bytes);
 ssize_t pt_http_conn_send(struct pt_http_conn *conn, const void *data, size_t bytes);
+/* It carries a feed: a peer that has vanished without a word is to be noticed. */
+void pt_http_conn_watch(struct pt_http_conn *conn);
 /* So much was sent: a full step of progress starts the write timer anew. */
 void pt_http_conn_progress(struct pt_http_conn *conn, size_t bytes);
+
+/* ---- feed.c, on the feed's loop ---- */
+
+enum pt_http_feed_news {
+    PT_HTTP_FEED_BYTES,   /* some bytes were taken */
+    PT_HTTP_FEED_NOTHING, /* there are none now */
+    PT_HTTP_FEED_END,     /* there will be none */
+    PT_HTTP_FEED_CUT,     /* the peer has missed some: it is cut off */
+};
+
+/* Take up to `bytes`; appended to `out` as many as suit. */
+enum pt_http_feed_news pt_http_feed_read(struct pt_http_feed *feed, uint8_t *to, size_t bytes,
+                                         size_t *count_out);
+enum pt_http_feed_news pt_http_feed_take(struct pt_http_feed *feed, struct pt_buf *out);
+bool pt_http_feed_is_cut(struct pt_http_feed *feed);
+/* Nobody sends it any more: its owner is told so. Nothing where the request has none. */
+void pt_http_feed_leave(struct pt_http_request *request);
+/* What has news. */
+void pt_http_feeds_run(struct pt_http_loop *loop);
+/* After the loop's connections were released. */
+void pt_http_feeds_release(struct pt_http_loop *loop);
 
 /* ---- conn_h2.c, on the connection's loop ---- */
 
@@ -362,6 +394,10 @@ void pt_http_answer_write(struct pt_http_request *request, int status, const cha
 void pt_http_answer_write_error(struct pt_http_request *request, int status, const char *code,
                                 const char *detail, const struct pt_http_header_out *headers,
                                 size_t header_count);
+/* Before it is written: the request is answered once. */
+void pt_http_answer_claim(struct pt_http_request *request);
+/* After it was written: to its sender, whoever that is. */
+void pt_http_answer_give(struct pt_http_request *request);
 /* No route: 404, 405, or the answer to a browser's preflight. */
 void pt_http_answer_unrouted(struct pt_http_request *request, const struct pt_http_found *found);
 /* "Sun, 06 Nov 1994 08:49:37 GMT", made once a second and thread. */

@@ -156,7 +156,7 @@ static uint8_t *put_head(uint8_t *to, struct pt_http_conn *conn, int status,
     to = put(to, reason, strlen(reason));
     to = PUT_LITERAL(to, "\r\nDate: ");
     to = put(to, pt_http_date(conn->loop->server->clock), DATE_BYTES);
-    if (status != 204 && status != 304) {
+    if (status != 204 && status != 304 && !conn->request.is_endless) {
         to = PUT_LITERAL(to, "\r\nContent-Length: ");
         to = put_number(to, body_bytes);
     }
@@ -183,7 +183,8 @@ static void write_http1(struct pt_http_request *request, int status, const char 
     uint8_t *to = NULL;
 
     conn->status = status;
-    if (atomic_load_explicit(&conn->loop->server->life, memory_order_relaxed) >= PT_HTTP_DRAINING) {
+    if (request->is_endless || /* its end is the connection's (RFC 9112 6.3) */
+        atomic_load_explicit(&conn->loop->server->life, memory_order_relaxed) >= PT_HTTP_DRAINING) {
         conn->closes = true;
     }
     for (size_t i = 0; i < header_count; i++) {
@@ -251,14 +252,14 @@ void pt_http_answer_write_error(struct pt_http_request *request, int status, con
 }
 
 /* Inside the handler its caller sends; from anywhere else the loop must be told. */
-static void give(struct pt_http_request *request)
+void pt_http_answer_give(struct pt_http_request *request)
 {
     if (!pt_http_loop_take_inside(request)) {
         pt_http_loop_push(request);
     }
 }
 
-static void claim(struct pt_http_request *request)
+void pt_http_answer_claim(struct pt_http_request *request)
 {
     pt_assert(!atomic_exchange_explicit(&request->is_answered, true, memory_order_relaxed));
 }
@@ -267,9 +268,9 @@ void pt_http_respond(struct pt_http_request *request, int status, const char *co
                      struct pt_span body, const struct pt_http_header_out *headers,
                      size_t header_count)
 {
-    claim(request);
+    pt_http_answer_claim(request);
     pt_http_answer_write(request, status, content_type, body, headers, header_count);
-    give(request);
+    pt_http_answer_give(request);
 }
 
 void pt_http_respond_error(struct pt_http_request *request, int status, const char *code,
@@ -281,7 +282,7 @@ void pt_http_respond_error(struct pt_http_request *request, int status, const ch
     va_start(args, detail_format);
     (void)vsnprintf(detail, sizeof(detail), detail_format, args);
     va_end(args);
-    claim(request);
+    pt_http_answer_claim(request);
     pt_http_answer_write_error(request, status, code, detail, NULL, 0);
-    give(request);
+    pt_http_answer_give(request);
 }

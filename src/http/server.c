@@ -37,6 +37,8 @@ void pt_http_limits_default(struct pt_http_limits *limits)
         .idle_timeout_ms = 75000,
         .write_timeout_ms = 30000,
         .memory_bytes_max = (uint64_t)512 * 1024 * 1024,
+        .feeds_max = 5000,
+        .feed_bytes_max = 16 * 1024,
     };
 }
 
@@ -427,6 +429,7 @@ void pt_http_server_stats(const struct pt_http_server *server, struct pt_http_st
     *stats_out = (struct pt_http_stats){
         .connections_accepted = read_counter(&server->accepted),
         .connections_open = atomic_load_explicit(&server->connections, memory_order_relaxed),
+        .feeds_open = atomic_load_explicit(&server->feeds, memory_order_relaxed),
     };
     for (uint32_t i = 0; i < server->limits.threads; i++) {
         const struct pt_http_counters *counters = &server->loops[i].counters;

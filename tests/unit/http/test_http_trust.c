@@ -18,6 +18,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -122,6 +123,20 @@ static void big(void *ctx, struct pt_http_request *request)
     pt_free(data);
 }
 
+/* An answer that stays open; the last one, for the test to go on with. */
+static _Atomic(struct pt_http_feed *) last_feed;
+
+static void open_feed(void *ctx, struct pt_http_request *request)
+{
+    struct pt_http_feed *feed = pt_http_feed_open(request, "text/event-stream", NULL, 0);
+
+    (void)ctx;
+    if (feed) {
+        (void)pt_http_feed_append(feed, pt_span_str("hello\n"));
+        atomic_store(&last_feed, feed);
+    }
+}
+
 static void fixture_start(struct fixture *f, const char *address)
 {
     struct pt_error err = {0};
@@ -133,6 +148,7 @@ static void fixture_start(struct fixture *f, const char *address)
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/hello", 0, hello, NULL, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "POST", "/hello", 1u << 24, hello, NULL, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/big", 0, big, NULL, &err), err);
+    PT_CHECK_OK(pt_http_route(f->server, "GET", "/feed", 0, open_feed, NULL, &err), err);
     PT_CHECK_OK(pt_http_route_admin(f->server, "POST", "/admin", 10, hello, NULL, &err), err);
     PT_CHECK_OK(pt_http_route_admin(f->server, "DELETE", "/hello", 0, hello, NULL, &err), err);
     if (f->has_tls) {
@@ -315,6 +331,56 @@ static void a_large_answer_goes_through_tls(void **state)
     PT_CHECK(SSL_get_error(secure.ssl, n) == SSL_ERROR_ZERO_RETURN); /* a farewell, no cut */
     PT_CHECK(got > (size_t)8 * 1024 * 1024);
     secure_close(&secure);
+    pt_http_server_close(f.server);
+}
+
+/* Read on until `text` was received. */
+static void secure_hear(struct secure *secure, const char *text)
+{
+    char got[1024] = "";
+
+    for (int used = 0, n = 0; !strstr(got, text); used += n) {
+        n = SSL_read(secure->ssl, got + used, (int)sizeof(got) - 1 - used);
+        PT_CHECK(n > 0);
+    }
+}
+
+/* Words over TLS, a peer that leaves there, and a drain that says farewell. */
+static void an_answer_that_stays_open_goes_through_tls(void **state)
+{
+    struct fixture f = {.has_tls = true};
+    struct secure secure;
+    struct pt_http_feed *feed = NULL;
+    char byte = 0;
+    int n = 0;
+
+    (void)state;
+    write_pair("first");
+    fixture_start(&f, "127.0.0.1:0");
+    for (unsigned round = 0; round < 2; round++) {
+        atomic_store(&last_feed, NULL);
+        PT_CHECK(secure_open(&secure, pt_http_server_url(f.server), TLS1_3_VERSION, "http/1.1"));
+        secure_send(&secure, GET("/feed") "\r\n");
+        secure_hear(&secure, "\r\n\r\nhello\n");
+        while (!(feed = atomic_load(&last_feed))) {
+            sleep_ms(1);
+        }
+        PT_CHECK(pt_http_feed_append(feed, pt_span_str("one\n")));
+        secure_hear(&secure, "one\n");
+        if (round == 0) {
+            secure_close(&secure);
+            while (pt_http_feed_is_open(feed)) {
+                sleep_ms(1);
+            }
+        } else {
+            pt_http_server_drain(f.server, 3600000);
+            PT_CHECK(!pt_http_feed_is_open(feed));
+            n = SSL_read(secure.ssl, &byte, 1);
+            PT_CHECK(n <= 0 && SSL_get_error(secure.ssl, n) == SSL_ERROR_ZERO_RETURN);
+            secure_close(&secure);
+        }
+        pt_http_feed_close(feed);
+    }
     pt_http_server_close(f.server);
 }
 
@@ -713,6 +779,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tls_carries_requests_of_1_2_and_up),
         cmocka_unit_test(a_large_answer_goes_through_tls),
+        cmocka_unit_test(an_answer_that_stays_open_goes_through_tls),
         cmocka_unit_test(a_new_pair_is_taken_and_a_broken_one_is_not),
         cmocka_unit_test(a_wrong_pair_is_explained),
         cmocka_unit_test(slow_handshakes_run_out_of_time),
