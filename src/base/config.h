@@ -29,6 +29,8 @@
       "origins whose web pages may send events, such as https://game.example; * for all")          \
     X(server, admin_listen, STRING, "", 0, 0,                                                      \
       "address of the admin routes; empty: the main address if on loopback, else 127.0.0.1:8081")  \
+    X(server, feeds_max, INT, "5000", 0, 1000000,                                                  \
+      "answers that stay open at once, such as the stream of flag changes; over it they get 503")  \
     X(collect, keys, LIST, "", 0, 0,                                                               \
       "keys that may send events, beside those of `playtrace keys`")                               \
     X(collect, batch_events_max, INT, "1000", 1, 100000, "events in one request")                  \
@@ -110,6 +112,9 @@
     X(flag, file, STRING, "", 0, 0, "flag definitions; empty: flags.json in the data directory")   \
     X(flag, exposures, STRING, "off", 0, 0,                                                        \
       "exposures logged by OFREP: off; single: by evaluating one flag; all: by bulk answers too")  \
+    X(flag, events, STRING, "on", 0, 0,                                                            \
+      "on: OFREP clients are offered a stream that tells of changes; off; or the address at "      \
+      "which they reach this server, where it is not the one they ask")                            \
     X(observe, log_level, STRING, "info", 0, 0, "debug, info, warn or error")
 
 enum pt_config_key {

@@ -49,6 +49,7 @@ struct node {
     struct pt_http_server *server;
     struct pt_metric *http_requests;
     struct pt_metric *http_connections;
+    struct pt_metric *http_feeds;
 };
 
 static void handle_health(void *ctx, struct pt_http_request *request)
@@ -82,6 +83,7 @@ static void handle_metrics(void *ctx, struct pt_http_request *request)
     pt_http_server_stats(node->server, &stats);
     pt_metric_set(node->http_requests, (int64_t)stats.requests);
     pt_metric_set(node->http_connections, (int64_t)stats.connections_open);
+    pt_metric_set(node->http_feeds, (int64_t)stats.feeds_open);
     pt_buf_init(&text, 16u << 20);
     pt_metrics_render(node->metrics, &text);
     if (text.has_failed) {
@@ -247,6 +249,7 @@ static enum pt_code open_server(struct node *node, struct pt_error *err)
     limits.body_bytes_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_body_bytes_max);
     limits.memory_bytes_max =
         (uint64_t)pt_config_int(node->config, PT_CONFIG_server_memory_bytes_max);
+    limits.feeds_max = (uint32_t)pt_config_int(node->config, PT_CONFIG_server_feeds_max);
     code =
         pt_http_server_open(&node->server, pt_config_string(node->config, PT_CONFIG_server_listen),
                             &limits, pt_clock_system(), err);
@@ -361,6 +364,10 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
             pt_serve_exposures(&node->exposures, node->config, node->collect, node->flag_api, err);
     }
     if (!code) {
+        code = pt_flag_api_offer_events(node->flag_api, server, pt_clock_system(),
+                                        pt_config_string(node->config, PT_CONFIG_flag_events), err);
+    }
+    if (!code) {
         code = pt_registry_routes(&node->registry_api, server, node->registry, node->keys,
                                   (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads),
                                   err);
@@ -423,6 +430,8 @@ static enum pt_code open_node(struct node *node, struct pt_error *err)
                                          NULL, "HTTP requests since the start");
     node->http_connections = pt_metrics_get(node->metrics, PT_GAUGE, "playtrace_http_connections",
                                             NULL, "HTTP connections open");
+    node->http_feeds = pt_metrics_get(node->metrics, PT_GAUGE, "playtrace_http_feeds", NULL,
+                                      "Answers that stay open, such as streams of flag changes");
     code = node->is_ephemeral ? pt_pseudonyms_open_ephemeral(&node->pseudonyms, err)
                               : open_stores(node, err);
     if (!code) {
@@ -498,6 +507,7 @@ static void wait_for_signal(struct node *node, const sigset_t *signals)
         bool has_changed = false;
         enum pt_code code = pt_flags_reload(node->flags, &has_changed, &err);
 
+        pt_flag_api_tick(node->flag_api);
         reload_tls(node);
         /* A broken file is logged where it is read; a lost one here, once. The old flags stay. */
         if (code == PT_NOT_FOUND && was_there) {

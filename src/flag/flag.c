@@ -15,10 +15,11 @@
 struct pt_flags {
     struct pt_io *io;
     struct pt_clock *clock;
-    pthread_rwlock_t lock;   /* guards `set`; held for reading while a flag is evaluated */
-    struct pt_flag_set *set; /* never NULL */
-    char *path;              /* of the file, or NULL */
-    uint64_t seen_checksum;  /* of the file's bytes at the last look, sound or not */
+    pthread_rwlock_t lock;           /* guards `set`; held for reading while a flag is evaluated */
+    struct pt_flag_set *set;         /* never NULL */
+    struct pt_flags_version version; /* of the set; under the lock too */
+    char *path;                      /* of the file, or NULL */
+    uint64_t seen_checksum;          /* of the file's bytes at the last look, sound or not */
     bool has_seen;
 };
 
@@ -106,6 +107,8 @@ enum pt_code pt_flags_load(struct pt_flags *flags, struct pt_span json, struct p
 {
     struct pt_flag_set *set = NULL;
     struct pt_flag_set *old;
+    struct pt_flags_version version = {.checksum = pt_checksum64(json.data, json.size),
+                                       .since_us = pt_clock_wall_us(flags->clock)};
     bool is_valid = false;
     enum pt_code code = pt_flag_set_compile(json, &set, NULL, &is_valid, err);
 
@@ -115,6 +118,7 @@ enum pt_code pt_flags_load(struct pt_flags *flags, struct pt_span json, struct p
     pthread_rwlock_wrlock(&flags->lock);
     old = flags->set;
     flags->set = set;
+    flags->version = version;
     pthread_rwlock_unlock(&flags->lock);
     if (set->broken_count) {
         pt_log_line(PT_LOG_WARN, "flag", NULL,
@@ -221,6 +225,13 @@ enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out, stru
                     own.text);
     }
     return code ? pt_fail(err, code, "%s", own.text) : PT_OK;
+}
+
+void pt_flags_version(struct pt_flags *flags, struct pt_flags_version *version_out)
+{
+    pthread_rwlock_rdlock(&flags->lock);
+    *version_out = flags->version;
+    pthread_rwlock_unlock(&flags->lock);
 }
 
 size_t pt_flags_count(struct pt_flags *flags)

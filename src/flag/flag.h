@@ -111,6 +111,13 @@ enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out,
                              struct pt_error *err) PT_MUST_USE;
 size_t pt_flags_count(struct pt_flags *flags);
 
+/* What tells the set in force from others. Any thread. */
+struct pt_flags_version {
+    uint64_t checksum; /* of the file's bytes: the same after a restart */
+    int64_t since_us;  /* wall time at which they were taken */
+};
+void pt_flags_version(struct pt_flags *flags, struct pt_flags_version *version_out);
+
 /*
  * Evaluate one flag. `context` is a parsed JSON value, or an absent one for no context. Never
  * fails: what goes wrong is in `evaluation_out`. Its spans point into `scratch`, which is reset,
@@ -191,5 +198,20 @@ enum pt_code pt_flag_api_expose(struct pt_flag_api *api, enum pt_flag_expose exp
                                 void *ctx, struct pt_error *err) PT_MUST_USE;
 
 void pt_flag_api_close(struct pt_flag_api *api); /* NULL is fine */
+
+/*
+ * After pt_flag_routes(), before the server starts: register GET /ofrep/v1/events, a stream of
+ * server-sent events that tells its clients when another set is in force, and let the bulk answer
+ * offer it ("eventStreams", ADR-0008 of the protocol). `setting` is flag.events: "on", "off", or
+ * the address at which clients reach the server; PT_INVALID says what is wrong with it.
+ */
+enum pt_code pt_flag_api_offer_events(struct pt_flag_api *api, struct pt_http_server *server,
+                                      struct pt_clock *clock, const char *setting,
+                                      struct pt_error *err) PT_MUST_USE;
+/*
+ * Tell the streams of a set that is new since the last call, and now and then that they are alive.
+ * To be called by one thread, after pt_flags_reload(), every second or so.
+ */
+void pt_flag_api_tick(struct pt_flag_api *api);
 
 #endif

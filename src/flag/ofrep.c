@@ -5,9 +5,10 @@
  * {"key","reason","variant","value", "metadata"}, without "value" where the caller's own default
  * holds; 404 FLAG_NOT_FOUND; 400 with PARSE_ERROR, INVALID_CONTEXT, TARGETING_KEY_MISSING or
  * GENERAL. The protocol's list of reasons has no DEFAULT: what is DEFAULT inside is UNKNOWN on the
- * wire. The bulk answer is {"flags":[…],"metadata":{…}}, each flag a success or a failure of its
- * own; its ETag is a hash of the answer, so that one context has one as long as its flags stay, and
- * If-None-Match with it gives 304.
+ * wire. The bulk answer is {"flags":[…],"metadata":{…},"eventStreams":[…]}, each flag a success or
+ * a failure of its own; its ETag is a hash of the flags and the metadata, so that one context has
+ * one as long as its flags stay, and If-None-Match with it gives 304. The streams' address, which
+ * names the set (ofrep_events.c), is no part of it.
  *
  * Handlers run on the loop threads; each thread has a parser and two buffers of its own.
  */
@@ -15,6 +16,7 @@
 
 #include "base/crypto.h"
 #include "flag/expose.h"
+#include "flag/ofrep_events.h"
 
 #define BODY_BYTES_MAX (64u << 10)
 #define ANSWER_BYTES_MAX (PT_FLAGS_FILE_BYTES_MAX + (64u << 10))
@@ -35,6 +37,8 @@ struct pt_flag_api {
     uint32_t desk_count;
     enum pt_flag_expose expose;
     struct pt_metric *by_reason[PT_FLAG_REASON_COUNT];
+    struct pt_metrics *metrics;    /* borrowed; NULL: none */
+    struct pt_flag_events *events; /* NULL: none are offered */
 };
 
 static const char *wire_reason(enum pt_flag_reason reason)
@@ -242,6 +246,7 @@ static void handle_all(void *ctx, struct pt_http_request *request)
     struct pt_jsonw w;
     struct pt_json context;
     char tag[32];
+    struct pt_flags_version version;
     struct pt_http_header_out etag = {"ETag", tag};
 
     if (api->keys && !pt_keys_admit(api->keys, request, PT_SCOPE_FLAGS)) {
@@ -257,6 +262,7 @@ static void handle_all(void *ctx, struct pt_http_request *request)
     struct pt_span metadata;
 
     bulk.exposer = api->expose == PT_FLAG_EXPOSE_ALL ? desk->exposer : NULL;
+    pt_flags_version(api->flags, &version); /* first: a set that comes between is told of */
     pt_jsonw_object(&w);
     pt_jsonw_key(&w, "flags");
     pt_jsonw_array(&w);
@@ -266,13 +272,14 @@ static void handle_all(void *ctx, struct pt_http_request *request)
     pt_jsonw_array_end(&w);
     pt_jsonw_key(&w, "metadata");
     pt_jsonw_raw(&w, metadata);
-    pt_jsonw_object_end(&w);
     snprintf(tag, sizeof(tag), "\"%016llx\"",
              (unsigned long long)pt_checksum64(desk->answer.data, desk->answer.size));
     if (!desk->answer.has_failed && is_known_tag(pt_http_header(request, "If-None-Match"), tag)) {
         pt_http_respond(request, 304, NULL, (struct pt_span){0}, &etag, 1);
         return;
     }
+    pt_flag_events_offer(api->events, request, &version, &w);
+    pt_jsonw_object_end(&w);
     respond(request, desk, 200, &etag);
 }
 
@@ -301,6 +308,7 @@ enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server 
     }
     api->flags = flags;
     api->keys = keys;
+    api->metrics = metrics;
     api->desks = pt_alloc_zero(loop_threads * sizeof(*api->desks));
     if (!api->desks) {
         code = pt_fail(err, PT_NO_MEMORY, "no memory for the flag routes");
@@ -361,6 +369,21 @@ void pt_flag_api_close(struct pt_flag_api *api)
         pt_buf_release(&api->desks[i].answer);
         pt_flag_exposer_destroy(api->desks[i].exposer);
     }
+    pt_flag_events_close(api->events);
     pt_free(api->desks);
     pt_free(api);
+}
+
+enum pt_code pt_flag_api_offer_events(struct pt_flag_api *api, struct pt_http_server *server,
+                                      struct pt_clock *clock, const char *setting,
+                                      struct pt_error *err)
+{
+    pt_assert(!api->events);
+    return pt_flag_events_open(&api->events, server, clock, api->flags, api->keys, api->metrics,
+                               setting, err);
+}
+
+void pt_flag_api_tick(struct pt_flag_api *api)
+{
+    pt_flag_events_tick(api->events);
 }

@@ -471,3 +471,66 @@ bool pt_keys_admit(struct pt_keys *keys, struct pt_http_request *request, enum p
     }
     return false;
 }
+
+/* ---- tickets ---- */
+
+/* False without memory. */
+static bool make_ticket(const uint8_t digest[PT_SHA256_BYTES], const char *purpose,
+                        char ticket_out[PT_TICKET_BYTES])
+{
+    struct pt_hmac *hmac = pt_hmac_create(pt_span_of(digest, PT_SHA256_BYTES));
+    uint8_t mac[PT_SHA256_BYTES];
+
+    ticket_out[0] = '\0';
+    if (!hmac) {
+        return false;
+    }
+    pt_hmac_sha256(hmac, pt_span_str(purpose), mac);
+    pt_hmac_destroy(hmac);
+    pt_hex_encode(mac, (PT_TICKET_BYTES - 1) / 2, ticket_out);
+    return true;
+}
+
+void pt_keys_ticket(struct pt_keys *keys, struct pt_http_request *request, const char *purpose,
+                    char ticket_out[PT_TICKET_BYTES])
+{
+    struct pt_span header = pt_http_header(request, "Authorization");
+    uint8_t digest[PT_SHA256_BYTES];
+
+    ticket_out[0] = '\0';
+    if (header.size > 7) {
+        pt_sha256(pt_span_of(header.data + 7, header.size - 7), digest);
+        if (find_scopes(keys, digest)) {
+            (void)make_ticket(digest, purpose, ticket_out);
+        }
+    }
+}
+
+/* Whether a live key with the scope has that ticket. */
+static bool is_ticket(struct pt_keys *keys, enum pt_scope scope, const char *purpose,
+                      struct pt_span ticket)
+{
+    int64_t now_us = pt_clock_wall_us(keys->clock);
+    bool is_known = false;
+
+    pthread_rwlock_rdlock(&keys->lock);
+    for (size_t i = 0; i < keys->plain_count + keys->count && !is_known; i++) {
+        const struct pt_key_info *info =
+            i < keys->plain_count ? &keys->plain[i] : &keys->infos[i - keys->plain_count];
+        char text[PT_TICKET_BYTES];
+
+        is_known = info->expires_at_us > now_us &&
+                   (info->scopes & ((unsigned)scope | PT_SCOPE_ADMIN)) &&
+                   make_ticket(info->digest, purpose, text) &&
+                   pt_equal_constant_time(ticket, pt_span_str(text));
+    }
+    pthread_rwlock_unlock(&keys->lock);
+    return is_known;
+}
+
+bool pt_keys_admit_ticket(struct pt_keys *keys, struct pt_http_request *request,
+                          enum pt_scope scope, const char *purpose, struct pt_span ticket)
+{
+    return (ticket.size == PT_TICKET_BYTES - 1 && is_ticket(keys, scope, purpose, ticket)) ||
+           pt_keys_admit(keys, request, scope);
+}

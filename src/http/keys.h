@@ -52,6 +52,23 @@ bool pt_keys_has(struct pt_keys *keys, enum pt_scope scope);
  */
 bool pt_keys_admit(struct pt_keys *keys, struct pt_http_request *request, enum pt_scope scope);
 
+/*
+ * A ticket, for a client that cannot send a header: a browser's EventSource has nothing but its
+ * address. It is a MAC of `purpose` under the key's digest, so it opens what asks for that purpose
+ * and nothing else, outlives restarts, and ends with its key; the key cannot be had from it.
+ */
+#define PT_TICKET_BYTES 33u /* with the NUL */
+
+/*
+ * After pt_keys_admit(): the ticket of the key that the request came with; "" where it came without
+ * a known one, and needs none.
+ */
+void pt_keys_ticket(struct pt_keys *keys, struct pt_http_request *request, const char *purpose,
+                    char ticket_out[PT_TICKET_BYTES]);
+/* As pt_keys_admit(), but a ticket for `purpose` does as well as the key; empty: none was sent. */
+bool pt_keys_admit_ticket(struct pt_keys *keys, struct pt_http_request *request,
+                          enum pt_scope scope, const char *purpose, struct pt_span ticket);
+
 /* ---- the file, for `playtrace keys` ---- */
 
 struct pt_key_info {

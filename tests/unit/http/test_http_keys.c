@@ -30,6 +30,26 @@ static void handle(void *ctx, struct pt_http_request *request)
     }
 }
 
+/* The ticket of the key that was sent; `ticket_of` is the handler's last one. */
+static char ticket_of[PT_TICKET_BYTES];
+
+static void give_ticket(void *ctx, struct pt_http_request *request)
+{
+    (void)ctx;
+    if (pt_keys_admit(keys, request, PT_SCOPE_FLAGS)) {
+        pt_keys_ticket(keys, request, "doors", ticket_of);
+        pt_http_respond(request, 200, "text/plain", pt_span_str("yes"), NULL, 0);
+    }
+}
+
+/* The query is the ticket, for doors or for windows. */
+static void take_ticket(void *ctx, struct pt_http_request *request)
+{
+    if (pt_keys_admit_ticket(keys, request, PT_SCOPE_FLAGS, ctx, pt_http_query(request))) {
+        pt_http_respond(request, 200, "text/plain", pt_span_str("yes"), NULL, 0);
+    }
+}
+
 /* Status of GET `route` with the header lines `extra` ("" or lines with CR LF). */
 static int ask(const char *route, const char *extra)
 {
@@ -181,6 +201,65 @@ static void what_is_written_is_read(void **state)
     pt_free(data);
 }
 
+static void a_ticket_opens_one_door_as_long_as_its_key_lives(void **state)
+{
+    struct pt_key_info infos[] = {
+        key_info("flags-key", PT_SCOPE_FLAGS, INT64_MAX),
+        key_info("events-key", PT_SCOPE_EVENTS, INT64_MAX),
+        key_info("admin-key", PT_SCOPE_ADMIN, INT64_MAX),
+    };
+    char first[PT_TICKET_BYTES];
+    char door[64];
+    char window[64];
+
+    (void)state;
+    /* Nothing asks for a key: there is no ticket, and none is needed. */
+    write_keys(NULL, 0);
+    PT_CHECK(ask("/ticket", "") == 200 && ticket_of[0] == '\0');
+    PT_CHECK(ask("/door", "") == 200);
+    PT_CHECK(ask("/door?anything", "") == 200);
+    PT_CHECK(ask("/door", "X-Forwarded-For: 1.2.3.4\r\n") == 403);
+    write_keys(infos, 3);
+    PT_CHECK(ask("/ticket", "Authorization: Bearer flags-key\r\n") == 200);
+    PT_CHECK(strlen(ticket_of) == PT_TICKET_BYTES - 1 && !strstr(ticket_of, "flags-key"));
+    snprintf(first, sizeof(first), "%s", ticket_of);
+    snprintf(door, sizeof(door), "/door?%s", first);
+    snprintf(window, sizeof(window), "/window?%s", first);
+    PT_CHECK(ask(door, "") == 200);
+    PT_CHECK(ask(door, "X-Forwarded-For: 1.2.3.4\r\n") == 200);
+    PT_CHECK(ask(window, "") == 401); /* another purpose */
+    PT_CHECK(ask("/door", "") == 401);
+    PT_CHECK(ask("/door?00000000000000000000000000000000", "") == 401);
+    PT_CHECK(ask("/door?flags-key", "") == 401); /* the key itself is no ticket */
+    PT_CHECK(ask("/door", "Authorization: Bearer flags-key\r\n") == 200);
+    PT_CHECK(ask("/door", "Authorization: Bearer events-key\r\n") == 403);
+    /* The ticket is no key. */
+    {
+        char header[96];
+
+        snprintf(header, sizeof(header), "Authorization: Bearer %s\r\n", first);
+        PT_CHECK(ask("/ticket", header) == 401);
+    }
+    PT_CHECK(ask("/ticket", "Authorization: Bearer flags-key\r\n") == 200);
+    PT_CHECK(strcmp(ticket_of, first) == 0); /* the same, so that an address stays one */
+    PT_CHECK(ask("/ticket", "Authorization: Bearer admin-key\r\n") == 200);
+    PT_CHECK(strcmp(ticket_of, first) != 0);
+    snprintf(window, sizeof(window), "/door?%s", ticket_of);
+    PT_CHECK(ask(window, "") == 200);
+    /* The key is revoked, narrowed, expired: the ticket is nothing any more. */
+    write_keys(infos + 1, 2);
+    PT_CHECK(ask(door, "") == 200); /* no key carries the scope: open to this machine */
+    PT_CHECK(ask(door, "X-Forwarded-For: 1.2.3.4\r\n") == 403);
+    infos[0].expires_at_us = 1000;
+    write_keys(infos, 3);
+    PT_CHECK(ask(door, "X-Forwarded-For: 1.2.3.4\r\n") == 403);
+    infos[0].expires_at_us = INT64_MAX;
+    infos[0].scopes = PT_SCOPE_EVENTS;
+    infos[1].scopes = PT_SCOPE_FLAGS;
+    write_keys(infos, 3);
+    PT_CHECK(ask(door, "") == 401);
+}
+
 int main(void)
 {
     static const enum pt_scope events = PT_SCOPE_EVENTS;
@@ -192,7 +271,10 @@ int main(void)
         cmocka_unit_test(keys_rotate_while_the_server_runs),
         cmocka_unit_test(a_broken_file_leaves_the_keys),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(a_ticket_opens_one_door_as_long_as_its_key_lives),
     };
+    static const char doors[] = "doors";
+    static const char windows[] = "windows";
     struct pt_http_limits limits;
     struct pt_error err = {0};
     int failed = 1;
@@ -206,6 +288,9 @@ int main(void)
         pt_http_route(server, "GET", "/events", 0, handle, (void *)&events, &err) == PT_OK &&
         pt_http_route(server, "GET", "/registry", 0, handle, (void *)&registry, &err) == PT_OK &&
         pt_http_route(server, "GET", "/admin", 0, handle, (void *)&admin, &err) == PT_OK &&
+        pt_http_route(server, "GET", "/ticket", 0, give_ticket, NULL, &err) == PT_OK &&
+        pt_http_route(server, "GET", "/door", 0, take_ticket, (void *)doors, &err) == PT_OK &&
+        pt_http_route(server, "GET", "/window", 0, take_ticket, (void *)windows, &err) == PT_OK &&
         pt_http_server_start(server, &err) == PT_OK) {
         failed = cmocka_run_group_tests(tests, NULL, NULL);
         pt_http_server_drain(server, 1000);
