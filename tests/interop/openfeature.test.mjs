@@ -2,7 +2,8 @@
 //
 // Promise: a game or its backend uses the SDK that it would use with any flag system: the server SDK asks
 // flag by flag, the web SDK takes all flags once, works from them, is told 304 while nothing changed, and
-// sees a changed file at its next poll.
+// sees a changed file at its next poll; or, where it listens to our stream as a browser does, without any poll,
+// over a kill -9 of the server too.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import http from 'node:http';
@@ -10,7 +11,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, freshDir, root, sleep } from '../e2e/support/server.mjs';
+import { Server, cliOk, freshDir, metric, root, sleep } from '../e2e/support/server.mjs';
 
 const require = createRequire(path.join(root, 'tests/interop/openfeature/package.json'));
 
@@ -105,7 +106,7 @@ test('the web SDK takes all flags, is told 304 while they stay, and sees a chang
     const proxy = await startProxy(t, server.url);
 
     await OpenFeature.setContext({ targetingKey: 'player-1', level: 33 });
-    await OpenFeature.setProviderAndWait(new OFREPWebProvider({ baseUrl: proxy.url, pollInterval: 200 }));
+    await OpenFeature.setProviderAndWait(new OFREPWebProvider({ baseUrl: proxy.url, pollInterval: 200, changeDetection: 'polling' }));
     const client = OpenFeature.getClient();
     let changes = 0;
     client.addHandler(ProviderEvents.ConfigurationChanged, () => changes++);
@@ -128,6 +129,61 @@ test('the web SDK takes all flags, is told 304 while they stay, and sees a chang
     // Another player: the context is evaluated anew.
     await OpenFeature.setContext({ targetingKey: 'player-2', level: 3 });
     assert.equal(client.getNumberValue('gate', 1), 30);
+    await OpenFeature.close();
+    await server.stop();
+});
+
+test('the web SDK hears of a change over the stream, without polling', async (t) => {
+    const { OpenFeature, ProviderEvents } = require('@openfeature/web-sdk');
+    const { OFREPWebProvider } = require('@openfeature/ofrep-web-provider');
+    const dir = freshDir(t);
+    const file = path.join(dir, 'flags.json');
+    const replace = (shop) => {
+        fs.writeFileSync(`${file}.new`, JSON.stringify(definitions(shop)));
+        fs.renameSync(`${file}.new`, file);
+    };
+    replace('off');
+    const { stdout } = await cliOk(['keys', 'create', '--data', dir, '--scope', 'flags', '--name', 'web']);
+    let server = await Server.forTest(t, dir);
+    const { url } = server;
+
+    globalThis.EventSource = require('eventsource').EventSource; // a browser's, as a package
+    t.after(() => delete globalThis.EventSource);
+    await OpenFeature.setContext({ targetingKey: 'player-1', level: 33 });
+    await OpenFeature.setProviderAndWait(new OFREPWebProvider({
+        baseUrl: url,
+        pollInterval: 0, // none
+        headers: [['Authorization', `Bearer ${stdout.trim()}`]], // the stream gets a ticket instead
+    }));
+    const client = OpenFeature.getClient();
+    let changes = 0;
+    client.addHandler(ProviderEvents.ConfigurationChanged, () => changes++);
+    const metrics = async (name) => metric((await server.get('/metrics')).text, name);
+    const listens = async () => {
+        while (await metrics('playtrace_http_feeds') !== 1) {
+            await sleep(50);
+        }
+    };
+
+    assert.equal(client.getBooleanValue('new-shop', true), false);
+    await listens();
+    const asked = await metrics('playtrace_flag_evaluations_total');
+    replace('on');
+    await until('the change', () => changes > 0);
+    assert.equal(client.getBooleanValue('new-shop', false), true);
+    assert.equal(changes, 1);
+    // One bulk answer more, and it was asked for because we said so.
+    assert.equal(await metrics('playtrace_flag_evaluations_total'), asked + 5);
+    assert.equal(await metrics('playtrace_flag_change_events_total'), 1);
+
+    await server.kill();
+    replace('off'); // while nobody could be told
+    server = await Server.forTest(t, dir, { args: ['--listen', new URL(url).host] });
+    assert.equal(server.url, url);
+    await until('the change that was missed', () => client.getBooleanValue('new-shop', true) === false);
+    await listens();
+    replace('on');
+    await until('the next change', () => client.getBooleanValue('new-shop', false) === true);
     await OpenFeature.close();
     await server.stop();
 });
