@@ -22,9 +22,10 @@ struct given {
     const char *metric;
     const char *ratio;
     const char *alpha;
+    const char *exposures;
     const char *as_of;
     const char *format;
-    bool has_ad_hoc; /* --metric, --ratio or --alpha was given */
+    bool has_ad_hoc; /* --metric, --ratio, --alpha or --exposures was given */
 };
 
 /* A number that is all of `text` up to `end_char`; false otherwise. */
@@ -75,6 +76,10 @@ static bool read_request(const struct given *given, struct pt_experiment_request
     if (pt_experiment_metrics_parse(given->metric, request->metrics, &request->metric_count,
                                     &err)) {
         pt_cmd_say("--metric: %s", err.text);
+        return false;
+    }
+    if (given->exposures && pt_exposure_map_parse(&request->exposures, given->exposures, &err)) {
+        pt_cmd_say("--exposures: %s", err.text);
         return false;
     }
     return parse_ratio(given->ratio, request) && parse_alpha(given->alpha, request);
@@ -174,7 +179,7 @@ static enum pt_code analyze(const struct given *given, const struct pt_experimen
     } else if (!code && is_ad_hoc) {
         code = pt_fail(err, PT_INVALID,
                        "%s has a plan, which says what is measured and how: leave --control, "
-                       "--treatment, --metric, --ratio and --alpha away",
+                       "--treatment, --metric, --ratio, --alpha and --exposures away",
                        request->name);
     } else if (!code) {
         code = analyze_planned(&open, started, request->as_of_us, spends, is_json, err);
@@ -208,6 +213,9 @@ int pt_experiment_verb_analyze(int argc, char **argv)
         {"--ratio", "A:B", "planned sizes, control to treatment (default 1:1)", &given.ratio, NULL},
         {"--alpha", "P", "of the two-sided test; intervals have level 1 - P (default 0.05)",
          &given.alpha, NULL},
+        {"--exposures", "SOURCE:FLAG",
+         "evaluations of a flag by opentelemetry, launchdarkly or unleash are the exposures",
+         &given.exposures, NULL},
         {"--as-of", "TIME",
          "look back from here: a time, a date, now (default the newest receipt of an event)",
          &given.as_of, NULL},
@@ -219,7 +227,8 @@ int pt_experiment_verb_analyze(int argc, char **argv)
     };
     struct pt_command_line line = {
         .usage = "playtrace experiment analyze NAME [--data DIR] [--control A] [--treatment B] "
-                 "[--metric LIST] [--ratio A:B] [--alpha P] [--as-of TIME] [--spend-unplanned] "
+                 "[--metric LIST] [--ratio A:B] [--alpha P] [--exposures SOURCE:FLAG] [--as-of "
+                 "TIME] [--spend-unplanned] "
                  "[--format table|json]",
         .about =
             "Reads an experiment out, as its plan has it where one was started "
@@ -240,7 +249,7 @@ int pt_experiment_verb_analyze(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     request.name = name;
-    given.has_ad_hoc = given.metric || given.ratio || given.alpha;
+    given.has_ad_hoc = given.metric || given.ratio || given.alpha || given.exposures;
     given.metric = given.metric ? given.metric : "retention:1";
     given.ratio = given.ratio ? given.ratio : "1:1";
     given.alpha = given.alpha ? given.alpha : "0.05";

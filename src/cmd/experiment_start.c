@@ -16,6 +16,7 @@ static enum pt_code start(struct pt_experiment_open *open, const struct pt_plan 
     char hash[2 * PT_SHA256_BYTES + 1];
     enum pt_code code = pt_plan_hash(plan, hash, err);
 
+    code = code ? code : pt_exposure_map_use(open->query, plan->name, &plan->exposures, err);
     code = code ? code : pt_measure_exposures(open->query, plan->name, &exposures, err);
     if (!code && exposures > 0 && !is_late) {
         code = pt_fail(err, PT_INVALID,

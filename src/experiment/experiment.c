@@ -54,9 +54,7 @@ static enum pt_code read_exposures(struct pt_query *query, struct pt_experiment_
             code = take_variant(report, pt_duck_value_at(rows, 1).text, units, err);
         } else if (pt_span_is(kind, "several")) {
             report->mixed_units = units;
-        } else if (pt_span_is(kind, "unnamed")) {
-            report->unnamed_exposures = units;
-        } else {
+        } else if (pt_span_is(kind, "total")) {
             report->first_us = integer_at(rows, 3);
             report->last_us = integer_at(rows, 4);
             if (report->request.as_of_us == 0) {
@@ -271,7 +269,12 @@ enum pt_code pt_experiment_analyze(struct pt_query *query,
         return pt_fail(err, PT_INVALID, "alpha must be between 0 and 1, the ratio above 0");
     }
     code = copy_request(report, request, err);
+    code = code ? code : pt_exposure_map_use(query, request->name, &request->exposures, err);
+    code = code ? code
+                : pt_exposure_count(query, request->name, &request->exposures, 0,
+                                    &report->exposures, err);
     code = code ? code : read_exposures(query, report, err);
+    report->unnamed_exposures = report->exposures.unnamed;
     code = code ? code : choose_arms(report, err);
     if (code) {
         return code;

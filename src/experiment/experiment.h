@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "experiment/exposure.h"
 #include "stats/stats.h"
 
 struct pt_query;
@@ -52,7 +53,8 @@ struct pt_experiment_request {
     size_t metric_count;
     double ratio_control; /* planned weights, 1 and 1 for half and half */
     double ratio_treatment;
-    double alpha;     /* of the two-sided test; intervals have level 1 - alpha */
+    double alpha;                     /* of the two-sided test; intervals have level 1 - alpha */
+    struct pt_exposure_map exposures; /* of any variants; all zeros: events experiment_exposure */
     int64_t as_of_us; /* UTC; what lies later counts as not passed. 0: the newest receipt */
 };
 
@@ -87,7 +89,8 @@ struct pt_experiment_report {
     size_t treatment;
     uint64_t mixed_units;       /* seen in several variants, excluded */
     uint64_t unnamed_exposures; /* that name no variant, ignored */
-    int64_t first_us;           /* first exposures: the earliest, the latest */
+    struct pt_exposure_counts exposures;
+    int64_t first_us; /* first exposures: the earliest, the latest */
     int64_t last_us;
     struct pt_srm srm;
     double srm_expected[2];

@@ -425,18 +425,16 @@ enum pt_code pt_measure_plan(struct pt_query *query, const struct pt_plan *plan,
     }
     pt_buf_init(&sql, SQL_BYTES_MAX);
     out->as_of_us = as_of_us;
-    if (as_of_us == 0) {
+    code = pt_exposure_map_use(query, plan->name, &plan->exposures, err);
+    if (!code && as_of_us == 0) {
         pt_buf_append_str(&sql, "SELECT max(epoch_us(received_at)) FROM events");
         code = ask_number(query, &sql, &number, err);
         out->as_of_us = (int64_t)number;
     }
     if (!code) {
-        pt_buf_append_str(&sql, "SELECT count(*) ");
-        sql_exposures(&sql, plan, out->as_of_us);
-        pt_buf_append_str(&sql, " AND coalesce(json_extract_string(attributes, '$.variant'), '') "
-                                "= ''");
-        code = ask_number(query, &sql, &number, err);
-        out->unnamed_exposures = (uint64_t)number;
+        code = pt_exposure_count(query, plan->name, &plan->exposures, out->as_of_us,
+                                 &out->exposures, err);
+        out->unnamed_exposures = out->exposures.unnamed;
     }
     if (!code) {
         sql_units(&sql, plan, out->as_of_us);

@@ -56,6 +56,7 @@ struct pt_measure {
     uint64_t several_units; /* seen in several variants, excluded */
     uint64_t other_units;   /* of variants that the plan does not know, left out */
     uint64_t unnamed_exposures;
+    struct pt_exposure_counts exposures;
     struct pt_moments metrics[PT_PLAN_METRICS_MAX][2];
     double caps[PT_PLAN_METRICS_MAX]; /* of winsorised metrics, else NaN */
     struct pt_measure_day *days;      /* rising; owned */

@@ -12,6 +12,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "experiment/exposure.h"
 #include "stats/stats.h"
 
 #define PT_PLAN_METRICS_MAX 32
@@ -95,6 +96,7 @@ struct pt_plan {
     int64_t days_max;   /* inconclusive after so many; 0: no end */
     struct pt_plan_metric metrics[PT_PLAN_METRICS_MAX]; /* the first is the primary one */
     size_t metric_count;
+    struct pt_exposure_map exposures; /* which events count as exposures */
 };
 
 /*

@@ -616,12 +616,29 @@ static void read_stopping(struct reader *r, const struct pt_yaml *root)
     }
 }
 
+static void wrong_exposures(void *ctx, unsigned line, const char *what)
+{
+    wrong(ctx, line, "%s", what);
+}
+
+static void read_exposures(struct reader *r, const struct pt_yaml *root)
+{
+    const char *const variants[] = {r->plan->variant[0], r->plan->variant[1]};
+
+    pt_exposure_map_read(&r->plan->exposures, pt_yaml_member(root, "exposures"), variants,
+                         COUNT(variants), wrong_exposures, r);
+}
+
 static void read_root(struct reader *r, const struct pt_yaml *root)
 {
-    static const char *const names[] = {
-        "experiment", "hypothesis",        "alternative", "unit",     "variants", "alpha",
-        "power",      "traffic",           "analysis",    "stopping", "metrics",  "minimum_effect",
-        "correction", "sample_ratio_alpha"};
+    static const char *const names[] = {"experiment",  "hypothesis",
+                                        "alternative", "unit",
+                                        "variants",    "alpha",
+                                        "power",       "traffic",
+                                        "analysis",    "stopping",
+                                        "metrics",     "minimum_effect",
+                                        "correction",  "sample_ratio_alpha",
+                                        "exposures"};
     static const char *const traffics[] = {"new_users", "active_users"};
     static const char *const units[] = {"user_id"};
     struct pt_plan *plan = r->plan;
@@ -654,6 +671,7 @@ static void read_root(struct reader *r, const struct pt_yaml *root)
     read_metrics(r, root);
     read_analysis(r, root);
     read_stopping(r, root);
+    read_exposures(r, root);
 }
 
 /* A name is a folder's too. */

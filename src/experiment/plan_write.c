@@ -148,6 +148,10 @@ void pt_plan_write(const struct pt_plan *plan, struct pt_jsonw *w)
     key_int(w, "min_days", plan->days_min);
     key_int(w, "max_days", plan->days_max);
     pt_jsonw_object_end(w);
+    if (!pt_exposure_map_is_plain(&plan->exposures)) {
+        pt_jsonw_key(w, "exposures");
+        pt_exposure_map_write(&plan->exposures, w);
+    }
     pt_jsonw_object_end(w);
 }
 

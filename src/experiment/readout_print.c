@@ -73,10 +73,7 @@ static void table_ratio(const struct pt_readout *r, struct pt_buf *out)
                        "  left out: %" PRIu64 " users of variants that the plan does not know\n",
                        m->other_units);
     }
-    if (m->unnamed_exposures > 0) {
-        pt_buf_appendf(out, "  left out: %" PRIu64 " exposures without a variant\n",
-                       m->unnamed_exposures);
-    }
+    pt_exposure_counts_table(&m->exposures, &plan->exposures, out);
 }
 
 static void table_metric(const struct pt_readout *r, size_t i, struct pt_buf *out)
@@ -244,6 +241,7 @@ static void json_ratio(const struct pt_readout *r, struct pt_jsonw *w)
     key_uint(w, "users_in_several_variants", m->several_units);
     key_uint(w, "users_in_other_variants", m->other_units);
     key_uint(w, "exposures_without_variant", m->unnamed_exposures);
+    pt_exposure_counts_json(&m->exposures, &plan->exposures, w);
     pt_jsonw_key(w, "sample_ratio");
     pt_jsonw_object(w);
     key_double(w, "chi2", r->srm.chi2);

@@ -77,10 +77,7 @@ static void table_sizes(const struct pt_experiment_report *report, struct pt_buf
         pt_buf_appendf(out, "  excluded: %" PRIu64 " users seen in several variants\n",
                        report->mixed_units);
     }
-    if (report->unnamed_exposures > 0) {
-        pt_buf_appendf(out, "  ignored: %" PRIu64 " exposures that name no variant\n",
-                       report->unnamed_exposures);
-    }
+    pt_exposure_counts_table(&report->exposures, &request->exposures, out);
 }
 
 static void table_comparison(const struct pt_experiment_report *report,
@@ -289,6 +286,7 @@ void pt_experiment_report_json(const struct pt_experiment_report *report, struct
     json_variants(report, w);
     key_uint(w, "users_in_several_variants", report->mixed_units);
     key_uint(w, "exposures_without_variant", report->unnamed_exposures);
+    pt_exposure_counts_json(&report->exposures, &report->request.exposures, w);
     json_ratio(report, w);
     pt_jsonw_key(w, "metrics");
     pt_jsonw_array(w);

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cli, cliOk, event, freshDir, metric, patience, sleep, sql } from './support/server.mjs';
+import { Server, cli, cliOk, event, freshDir, metric, patience, root, sleep, sql } from './support/server.mjs';
 
 const half = { fractional: [['a', 50], ['b', 50]] };
 const flag = (over = {}) => ({
@@ -92,6 +92,7 @@ test('evaluating a flag of an experiment is one exposure a unit', async (t) => {
 
     const report = JSON.parse((await cliOk(['experiment', 'analyze', 'shop', '--data', dir, '--format', 'json'])).stdout);
     assert.equal(report.variants.reduce((sum, one) => sum + one.users, 0), 20);
+    assert.deepEqual(report.exposures, { source: 'playtrace', matched: 20, not_understood: [] });
     await server.stop();
     await cliOk(['audit', '--data', dir]);
 });
@@ -171,4 +172,201 @@ test('a variant or an epoch that changed is a new exposure; a refused one is a d
     const letters = await cliOk(['dlq', 'list', '--data', dir, '--format', 'json']);
     assert.doesNotMatch(letters.stdout, /xxxxxxxxxx/);
     await cliOk(['audit', '--data', dir]);
+});
+
+// ---- other flag systems ----
+
+const day0 = Date.parse('2026-01-01T12:00:00Z');
+const at = (seconds) => new Date(day0 + seconds * 1000).toISOString();
+const seen = (user, name, attributes, seconds = 0) => event({ event_name: name, user_id: user,
+    session_id: `${user}-s`, occurred_at: at(seconds), attributes });
+
+const planText = (name, exposures) => `
+experiment: ${name}
+hypothesis: it sells more
+variants: {control: 1, clear: 1}
+minimum_effect: {absolute: 0.2, baseline: 0.3}
+metrics: {primary: {name: bought, type: conversion, event: purchase, window: 1d}}
+analysis: {type: always_valid}
+${exposures}
+`;
+
+// What each source sends for `user` in the arm 0 or 1, and what of it is no exposure, with the reason.
+const systems = {
+    opentelemetry: {
+        exposures: 'exposures: {source: opentelemetry, flag: shop, set: game, variants: {control: off, clear: on}}',
+        event: 'feature_flag.evaluation',
+        attributes: (arm, i) => ({ 'feature_flag.key': 'shop', 'feature_flag.set.id': 'game', 'feature_flag.version': '7',
+            'feature_flag.provider.name': 'p', ...(i % 3 === 0
+                ? { 'feature_flag.result.variant': ['off', 'on'][arm], 'feature_flag.result.reason': 'split' }
+                : i % 3 === 1 ? { 'feature_flag.variant': ['off', 'on'][arm], 'feature_flag.evaluation.reason': 'targeting_match' }
+                    : { 'feature_flag.result.value': ['off', 'on'][arm] }) }),
+        ignored: [{ 'feature_flag.key': 'other', 'feature_flag.set.id': 'game', 'feature_flag.result.variant': 'on' },
+            { 'feature_flag.key': 'shop', 'feature_flag.set.id': 'web', 'feature_flag.result.variant': 'on' }, {}],
+        refused: [
+            [{ 'error.type': 'flag_not_found' }, 'the evaluation failed'],
+            [{ 'feature_flag.result.reason': 'ERROR', 'feature_flag.result.value': 'off' }, 'the evaluation failed'],
+            [{ 'feature_flag.result.reason': 'disabled', 'feature_flag.result.variant': 'off' }, 'the flag was disabled'],
+            [{ 'feature_flag.result.reason': 'static', 'feature_flag.result.variant': 'on' }, 'no rule assigned the variant (reason static)'],
+            [{ 'feature_flag.result.variant': 'clear' }, 'the plan has no variant "clear"'],
+            [{ 'feature_flag.result.reason': 'split' }, 'no variant'],
+        ],
+        base: { 'feature_flag.key': 'shop', 'feature_flag.set.id': 'game' },
+    },
+    launchdarkly: {
+        exposures: 'exposures: {source: launchdarkly, flag: shop, variants: {control: 0, clear: "yes"}}',
+        event: 'feature',
+        attributes: (arm, i) => [
+            // data export; the same in its envelope; a hook or an inspector
+            { kind: 'feature', key: 'shop', creationDate: 1669610559830, version: 3, default: null,
+                value: ['no', 'yes'][arm], variation: arm, reason: { kind: 'FALLTHROUGH', inExperiment: true } },
+            { project: 'p', environment: 'e', version: 1, event: { kind: 'feature', key: 'shop', version: 3,
+                value: [null, 1][arm], variation: arm, variationName: ['no', 'yes'][arm], reason: { kind: 'RULE_MATCH' } } },
+            { flagKey: 'shop', detail: { value: ['no', 'yes'][arm], variationIndex: arm, reason: { kind: 'FALLTHROUGH' } } },
+        ][i % 3],
+        ignored: [{ kind: 'index', key: 'shop', value: 'yes' }, { kind: 'feature', key: 'other', value: 'yes' }],
+        refused: [
+            [{ value: 'yes', reason: { kind: 'OFF' } }, 'the flag was off'],
+            [{ value: 'yes', reason: { kind: 'ERROR' } }, 'the evaluation failed'],
+            [{ value: 'yes', reason: { kind: 'TARGET_MATCH' } }, 'the user was targeted by name'],
+            [{ value: 'yes', reason: { kind: 'PREREQUISITE_FAILED' } }, 'a prerequisite was not met'],
+            [{ value: 'yes', reason: { kind: 'FALLTHROUGH', inExperiment: false } }, 'outside of the experiment (inExperiment is false)'],
+            [{ value: 'yes', prereqOf: 'big' }, 'evaluated for another flag (prereqOf)'],
+            [{ value: 'maybe', variation: 5 }, 'the plan has no variant "maybe"'],
+            [{ value: null, variation: null }, 'no variant'],
+        ],
+        base: { kind: 'feature', key: 'shop' },
+    },
+    unleash: {
+        exposures: 'exposures: {source: unleash, flag: shop, event: flag_impression, variants: {control: old}}',
+        event: 'flag_impression',
+        attributes: (arm, i) => ({ eventType: 'getVariant', eventId: 'b', featureName: 'shop', enabled: true,
+            context: { appName: 'g', environment: 'default' }, impressionData: true,
+            variant: i % 2 ? ['old', 'clear'][arm] : { name: ['old', 'clear'][arm], enabled: true } }),
+        ignored: [{ eventType: 'getVariant', featureName: 'other', variant: 'old' }],
+        refused: [
+            [{ eventType: 'isEnabled', enabled: true }, 'eventType is not getVariant, whose variants the plan has'],
+            [{ eventType: 'getVariant', enabled: false, variant: 'disabled' }, 'the flag was disabled'],
+            [{ eventType: 'getVariant', enabled: true, variant: 'control' }, 'the plan has no variant "control"'],
+            [{ eventType: 'getVariant', enabled: true }, 'no variant'],
+        ],
+        base: { featureName: 'shop' },
+    },
+    playtrace: {
+        exposures: 'exposures: {source: playtrace, variants: {control: A, clear: B}}',
+        event: 'experiment_exposure',
+        attributes: (arm) => ({ experiment: 'playtrace', variant: ['A', 'B'][arm], epoch: 1 }),
+        ignored: [{ experiment: 'other', variant: 'A' }],
+        refused: [[{ variant: 'clear' }, 'the plan has no variant "clear"'], [{}, 'no variant']],
+        base: { experiment: 'playtrace' },
+    },
+};
+
+async function sendAll(server, all) {
+    for (let i = 0; i < all.length; i += 400) {
+        const answer = await server.send(all.slice(i, i + 400));
+        assert.deepEqual([answer.status, answer.json.rejected], [202, []], answer.text);
+    }
+    server.sent = (server.sent ?? 0) + all.length;
+    await server.settle(server.sent);
+}
+
+for (const [name, system] of Object.entries(systems)) {
+    test(`exposures of ${name}, as a plan maps them`, async (t) => {
+        const dir = freshDir(t);
+        const server = await Server.forTest(t, dir);
+        const plan = path.join(dir, 'plan.yaml');
+        fs.writeFileSync(plan, planText(name, system.exposures));
+        await cliOk(['experiment', 'start', plan, '--data', dir]);
+
+        const all = [];
+        for (const arm of [0, 1]) {
+            for (let i = 0; i < 60; i++) {
+                const user = `${arm}-${i}`;
+                all.push(seen(user, system.event, system.attributes(arm, i)));
+                all.push(seen(user, system.event, system.attributes(arm, i + 1), 60)); // again, in another form
+                if (i % 10 < 3 + 3 * arm) {
+                    all.push(seen(user, 'purchase', {}, 120));
+                }
+            }
+        }
+        all.push(seen('both', system.event, system.attributes(0, 0)), seen('both', system.event, system.attributes(1, 0), 5));
+        system.refused.forEach(([attributes], i) => {
+            all.push(seen(`refused-${i}`, system.event, { ...system.base, ...attributes }));
+        });
+        system.ignored.forEach((attributes, i) => all.push(seen(`ignored-${i}`, system.event, attributes)));
+        await sendAll(server, all);
+
+        const look = JSON.parse((await cliOk(['experiment', 'analyze', name, '--data', dir, '--format', 'json'])).stdout);
+        assert.deepEqual(look.variants.map((one) => [one.variant, one.users]), [['control', 60], ['clear', 60]]);
+        assert.equal(look.users_in_several_variants, 1);
+        assert.equal(look.users_in_other_variants, 1);
+        assert.equal(look.exposures.matched, 2 * 120 + 2);
+        const wanted = {};
+        for (const [, why] of system.refused) {
+            wanted[why] = (wanted[why] ?? 0) + 1;
+        }
+        assert.deepEqual(Object.fromEntries(look.exposures.not_understood.map((one) => [one.why, one.events])), wanted);
+        const bought = look.metrics.find((one) => one.metric === 'bought') ?? look.metrics[0];
+        assert.match(JSON.stringify(bought), /0\.3\b/);
+        assert.match(JSON.stringify(bought), /0\.6\b/);
+
+        const text = (await cliOk(['experiment', 'analyze', name, '--data', dir])).stdout;
+        assert.match(text, /exposures: 242 events/);
+        assert.match(text, /not understood: 1 events: no variant/);
+        // There are exposures in the table now, which a plan made later must know.
+        if (name !== 'playtrace') {
+            fs.writeFileSync(plan, planText('later', system.exposures));
+            const late = await cli(['experiment', 'start', plan, '--data', dir]);
+            assert.equal(late.code, 1);
+            assert.match(late.stderr, /243 exposures of later are in the table already/);
+        }
+        await server.stop();
+    });
+}
+
+test('ad hoc, another system\'s flag is named on the command line', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const all = [];
+    for (let i = 0; i < 80; i++) {
+        all.push(seen(`p${i}`, 'impression', { eventType: 'getVariant', featureName: 'shop', enabled: true, variant: i % 2 ? 'old' : 'new' }));
+        all.push(seen(`p${i}`, 'purchase', {}, 60));
+    }
+    all.push(seen('x', 'impression', { eventType: 'isEnabled', featureName: 'shop', enabled: true }));
+    await sendAll(server, all);
+    const args = ['experiment', 'analyze', 'any', '--data', dir, '--metric', 'conversion:purchase:1d', '--format', 'json'];
+    const report = JSON.parse((await cliOk([...args, '--exposures', 'unleash:shop', '--control', 'old'])).stdout);
+    assert.deepEqual(report.variants.map((one) => [one.variant, one.users]), [['new', 40], ['old', 40]]);
+    assert.equal(report.exposures.matched, 80);
+    assert.equal(report.exposures.not_understood.length, 1);
+    for (const wrong of ['unleash', 'unleash:', 'playtrace:x', 'split:x', ':x']) {
+        const refused = await cli([...args, '--exposures', wrong]);
+        assert.equal(refused.code, 2, refused.stderr);
+        assert.match(refused.stderr, /is not a source and a flag's key/);
+    }
+    const none = await cli([...args, '--exposures', 'opentelemetry:shop']);
+    assert.notEqual(none.code, 0);
+    assert.match(none.stderr, /no exposure of this experiment is in the table/);
+    await server.stop();
+});
+
+test('a file of LaunchDarkly\'s warehouse export becomes exposures', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const file = path.join(dir, 'evaluation_events.csv');
+    const rows = ['event_id,flag_key,context_key,context_kind,variation_id,variation_value,reason_kind,experiment_iteration_id,received_time'];
+    for (let i = 0; i < 40; i++) {
+        rows.push(`e${i},shop-layout,p${i},user,v,"""${i % 2 ? 'clear' : 'control'}""",FALLTHROUGH,it-1,2026-01-01 12:00:00.000`);
+    }
+    rows.push('x1,shop-layout,p50,user,v,"""clear""",TARGET_MATCH,,2026-01-01 12:00:00.000');
+    rows.push('x2,other,p51,user,v,true,FALLTHROUGH,it-2,2026-01-01 12:00:00.000');
+    rows.push('x3,shop-layout,studio,organisation,v,"""clear""",FALLTHROUGH,it-1,2026-01-01 12:00:00.000');
+    fs.writeFileSync(file, `${rows.join('\n')}\n`);
+    await cliOk(['import', file, '--map', path.join(root, 'tests/e2e/maps/launchdarkly.yaml'), '--url', server.url]);
+    await server.settle(40);
+    const report = JSON.parse((await cliOk(['experiment', 'analyze', 'shop', '--data', dir, '--format', 'json'])).stdout);
+    assert.deepEqual(report.variants.map((one) => [one.variant, one.users]), [['clear', 20], ['control', 20]]);
+    assert.deepEqual(report.exposures, { source: 'playtrace', matched: 40, not_understood: [] });
+    await server.stop();
 });
