@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdint.h>
+
 struct pt_lock;
 
 /*
@@ -13,6 +15,12 @@ struct pt_lock;
  * names the process that holds it. The lock ends with the process, however it ends.
  */
 enum pt_code pt_lock_take(struct pt_lock **lock_out, const char *path,
+                          struct pt_error *err) PT_MUST_USE;
+/*
+ * As pt_lock_take(), for what is held only for a moment: waits up to `wait_ms` for it. PT_AGAIN
+ * names the process that holds it even then.
+ */
+enum pt_code pt_lock_wait(struct pt_lock **lock_out, const char *path, uint32_t wait_ms,
                           struct pt_error *err) PT_MUST_USE;
 /*
  * Who holds it: `*pid_out` is 0 where it is free or was never taken, -1 where the holder did not

@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOOK_MS 10 /* between two tries of who waits */
 
 struct pt_lock {
     int fd;
@@ -59,6 +62,24 @@ enum pt_code pt_lock_take(struct pt_lock **lock_out, const char *path, struct pt
     }
     *lock_out = lock;
     return PT_OK;
+}
+
+enum pt_code pt_lock_wait(struct pt_lock **lock_out, const char *path, uint32_t wait_ms,
+                          struct pt_error *err)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    enum pt_code code = pt_lock_take(lock_out, path, err);
+    long pid = 0;
+
+    for (uint32_t waited = 0; code == PT_FENCED && waited < wait_ms; waited += LOOK_MS) {
+        nanosleep(&pause, NULL);
+        code = pt_lock_take(lock_out, path, err);
+    }
+    if (code == PT_FENCED) {
+        code = pt_lock_probe(path, &pid, err);
+        code = code ? code : pt_fail(err, PT_AGAIN, "%s is held by process %ld", path, pid);
+    }
+    return code;
 }
 
 enum pt_code pt_lock_probe(const char *path, long *pid_out, struct pt_error *err)

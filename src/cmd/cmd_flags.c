@@ -1,8 +1,9 @@
 /*
- * cmd_flags.c - playtrace flags eval, lint, logic
+ * cmd_flags.c - playtrace flags: eval, lint, logic; set and history have files of their own
  */
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
+#include "cmd/flags_verbs.h"
 #include "cmd/ndjson.h"
 #include "flag/flag.h"
 
@@ -335,20 +336,29 @@ int pt_cmd_flags(int argc, char **argv)
     };
     struct pt_command_line line = {
         .usage = "playtrace flags eval [--flags FILE] [--context JSON] [--type TYPE] "
-                 "[--default JSON] [KEY] | playtrace flags lint FILE | playtrace flags logic",
+                 "[--default JSON] [KEY] | playtrace flags lint FILE | playtrace flags logic | "
+                 "playtrace flags set … | playtrace flags history …",
         .about =
             "eval prints a flag's {\"key\",\"value\",\"variant\",\"reason\",\"metadata\"}; "
             "without KEY it reads lines {\"key\",\"context\",\"type\",\"default\"} from "
             "standard input and prints a line for each. lint checks a file of definitions, "
             "prints every mistake as JSON, and exits 1 where there is one. logic reads lines "
             "{\"rule\",\"data\"} from standard input, runs each JSONLogic rule over its data, and "
-            "prints {\"result\"} or {\"error\"}.",
+            "prints {\"result\"} or {\"error\"}. set changes flags, history shows their changes "
+            "(`playtrace flags set --help`).",
         .options = options,
         .positional = words,
         .positional_max = 2,
     };
-    int status = pt_command_line_parse(&line, argc, argv);
+    int status = -1;
 
+    if (argc >= 2 && strcmp(argv[1], "set") == 0) {
+        return pt_flags_verb_set(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "history") == 0) {
+        return pt_flags_verb_history(argc - 1, argv + 1);
+    }
+    status = pt_command_line_parse(&line, argc, argv);
     if (status >= 0) {
         return status;
     }
@@ -366,6 +376,7 @@ int pt_cmd_flags(int argc, char **argv)
     if (words[0] && strcmp(words[0], "logic") == 0 && !words[1]) {
         return logic();
     }
-    pt_cmd_say("flags: say `eval`, `logic`, or `lint` and a file; usage: %s", line.usage);
+    pt_cmd_say("flags: say `eval`, `logic`, `set`, `history`, or `lint` and a file; usage: %s",
+               line.usage);
     return PT_EXIT_USAGE;
 }

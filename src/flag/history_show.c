@@ -1,0 +1,189 @@
+/*
+ * history_show.c - the history as people and scripts see it
+ */
+#include "base/lock.h"
+#include "flag/flag.h"
+#include "flag/history.h"
+
+#include <inttypes.h>
+
+#define ARENA_BYTES_MAX ((size_t)1 << 30)
+#define LOCK_WAIT_MS 10000u
+#define ASIDE_MAX 1000
+
+struct showing {
+    struct pt_jsonw *w;
+    struct pt_arena *arena;
+    struct pt_span key; /* size 0: all lines */
+};
+
+static bool touches(const struct showing *showing, struct pt_json changes)
+{
+    for (struct pt_json_iter it = pt_json_iterate(changes); pt_json_next(&it);) {
+        struct pt_span pointer = {0};
+        struct pt_span name = {0};
+        bool is_flag = false;
+
+        if (pt_json_member_string(it.value, "pointer", &pointer) &&
+            pt_flag_pointer_read(showing->arena, pointer, &is_flag, &name) && is_flag &&
+            pt_span_equal(name, showing->key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum pt_code show_line(void *ctx, struct pt_json line, const char *hash,
+                              struct pt_error *err)
+{
+    static const char *const shown[] = {
+        "seq", "at", "kind", "by", "why", "of", "before_sha256", "after_sha256", "changes"};
+    struct showing *showing = ctx;
+
+    (void)err;
+    if (showing->key.size > 0 && !touches(showing, pt_json_member(line, "changes"))) {
+        return PT_OK;
+    }
+    pt_jsonw_object(showing->w);
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        struct pt_json value = pt_json_member(line, shown[i]);
+
+        if (pt_json_exists(value)) {
+            pt_jsonw_key(showing->w, shown[i]);
+            pt_jsonw_value(showing->w, value);
+        }
+    }
+    pt_jsonw_key(showing->w, "sha256");
+    pt_jsonw_str(showing->w, hash);
+    pt_jsonw_object_end(showing->w);
+    return PT_OK;
+}
+
+/* What the file has otherwise than the newest line. */
+static enum pt_code show_outside(const struct pt_flag_history *history, struct pt_span file,
+                                 struct pt_jsonw *w, struct pt_error *err)
+{
+    struct pt_flag_parts now = {.arena = history->parts.arena};
+    struct pt_flag_difference *found = NULL;
+    struct pt_flag_text text = {0};
+    size_t count = 0;
+
+    pt_jsonw_key(w, "outside");
+    if (file.data &&
+        (pt_flag_text_open(&text, file, err) || pt_flag_parts_read(&now, text.root, err))) {
+        pt_jsonw_null(w); /* it is no flag file any more */
+    } else {
+        found = pt_flag_parts_compare(&history->parts, &now, &count);
+        pt_flag_differences_write(w, found, found ? count : 0);
+    }
+    pt_flag_text_close(&text);
+    return PT_OK;
+}
+
+static enum pt_code show(struct pt_io *io, const char *path, struct pt_arena *arena,
+                         struct pt_flag_history *history, struct pt_span file, struct pt_span key,
+                         struct pt_jsonw *w, struct pt_error *err)
+{
+    static const char *const names[] = {
+        [PT_FLAG_RECORDED] = "recorded",
+        [PT_FLAG_NOT_IN_EFFECT] = "not_in_effect",
+        [PT_FLAG_OUTSIDE] = "edited_outside",
+        [PT_FLAG_UNRECORDED] = "unrecorded",
+    };
+    struct showing showing = {.w = w, .arena = arena, .key = key};
+    struct pt_chain again = {0};
+    char hash[PT_CHAIN_HASH_CHARS + 1];
+    enum pt_flag_standing standing;
+    enum pt_code code;
+
+    pt_flag_file_hash(file, hash);
+    standing = pt_flag_history_standing(history, hash);
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "file");
+    pt_jsonw_str(w, path);
+    pt_jsonw_key(w, "standing");
+    pt_jsonw_str(w, names[standing]);
+    pt_jsonw_key(w, "head");
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "seq");
+    pt_jsonw_uint(w, history->chain.seq);
+    pt_jsonw_key(w, "sha256");
+    pt_jsonw_str(w, history->chain.hash);
+    pt_jsonw_object_end(w);
+    pt_jsonw_key(w, "changes");
+    pt_jsonw_array(w);
+    code = pt_chain_read(&again, io, history->chain.path, PT_FLAG_HISTORY_BYTES_MAX,
+                         PT_FLAG_HISTORY_LINE_BYTES_MAX, show_line, &showing, err);
+    pt_chain_release(&again);
+    pt_jsonw_array_end(w);
+    if (!code && standing == PT_FLAG_OUTSIDE) {
+        code = show_outside(history, file, w, err);
+    }
+    pt_jsonw_object_end(w);
+    return code;
+}
+
+enum pt_code pt_flag_history_show(struct pt_io *io, const char *path, struct pt_span key,
+                                  struct pt_jsonw *result, struct pt_error *err)
+{
+    struct pt_flag_history history = {0};
+    struct pt_arena arena;
+    struct pt_lock *lock = NULL;
+    char *lock_path = pt_strf("%s.lock", path);
+    uint8_t *data = NULL;
+    size_t bytes = 0;
+    enum pt_code code = PT_OK;
+
+    pt_arena_init(&arena, ARENA_BYTES_MAX);
+    if (!lock_path) {
+        code = pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
+        goto out;
+    }
+    /* So that line and file are seen together; who may only read does without. */
+    if (pt_lock_wait(&lock, lock_path, LOCK_WAIT_MS, err) == PT_AGAIN) {
+        code = PT_AGAIN;
+        goto out;
+    }
+    code = pt_flag_history_read(&history, io, path, &arena, 0, err);
+    if (code) {
+        goto out;
+    }
+    code = pt_io_read_all(io, path, PT_FLAGS_FILE_BYTES_MAX, 1, &data, &bytes, err);
+    code = code == PT_NOT_FOUND ? PT_OK : code;
+    code =
+        code ? code : show(io, path, &arena, &history, pt_span_of(data, bytes), key, result, err);
+
+out:
+    pt_flag_history_release(&history);
+    pt_arena_release(&arena);
+    pt_lock_release(lock);
+    pt_free(lock_path);
+    pt_free(data);
+    return code;
+}
+
+enum pt_code pt_flag_history_set_aside(struct pt_io *io, const char *path, struct pt_buf *name_out,
+                                       struct pt_error *err)
+{
+    struct pt_lock *lock = NULL;
+    char *lock_path = pt_strf("%s.lock", path);
+    char *from = pt_strf("%s.history", path);
+    enum pt_code code = lock_path && from ? pt_lock_wait(&lock, lock_path, LOCK_WAIT_MS, err)
+                                          : pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
+
+    for (int i = 1; !code; i++) {
+        pt_buf_reset(name_out);
+        pt_buf_appendf(name_out, "%s.history.broken-%d", path, i);
+        pt_buf_append_byte(name_out, 0);
+        code = name_out->has_failed ? pt_fail(err, PT_NO_MEMORY, "%s: no memory", path)
+                                    : pt_io_rename_new(io, from, (const char *)name_out->data, err);
+        if (code != PT_INVALID || i == ASIDE_MAX) {
+            break;
+        }
+        code = PT_OK; /* there is one of that number already */
+    }
+    pt_lock_release(lock);
+    pt_free(lock_path);
+    pt_free(from);
+    return code;
+}
