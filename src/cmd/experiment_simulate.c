@@ -35,8 +35,14 @@ static void write_table(const struct pt_plan *plan, const struct pt_forecast *f,
                    s->stop_futility[1]);
     pt_buf_appendf(out, "  %-34s %14.0f ± %.0f %16.0f ± %.0f\n", "units when it ended", s->units[0],
                    s->units_error[0], s->units[1], s->units_error[1]);
-    pt_buf_appendf(out, "  %-34s %22.0f\n", "units at most",
-                   f->design.units[0] + f->design.units[1]);
+    pt_buf_appendf(out, "  %-34s %22.0f\n", "units at most", f->design.units_total);
+    if (plan->arm_count > 2) {
+        pt_buf_appendf(out,
+                       "\n  The effect is in %s alone, shown in %.5f ± %.5f and shipped in %.5f of "
+                       "the A/B runs;\n  another treatment was called in %.5f of them.\n",
+                       plan->variant[1], s->first_shown, s->first_shown_error, s->first_shipped,
+                       s->wrong);
+    }
     if (s->looks > 1) {
         pt_buf_appendf(out,
                        "\n  A fixed test at each of these looks would call %.5f ± %.5f of the "
@@ -71,7 +77,7 @@ static void write_json(const struct pt_plan *plan, const struct pt_forecast *f,
     key_double(&w, "alpha", plan->alpha);
     key_double(&w, "power", plan->power);
     key_double(&w, "difference", pt_plan_sign(plan) * effect);
-    key_double(&w, "units_max", f->design.units[0] + f->design.units[1]);
+    key_double(&w, "units_max", f->design.units_total);
     for (size_t i = 0; i < 2; i++) {
         pt_jsonw_key(&w, names[i]);
         pt_jsonw_object(&w);
@@ -82,6 +88,10 @@ static void write_json(const struct pt_plan *plan, const struct pt_forecast *f,
         key_double(&w, "units_error", s->units_error[i]);
         pt_jsonw_object_end(&w);
     }
+    key_double(&w, "first_treatment_shown", s->first_shown);
+    key_double(&w, "first_treatment_shown_error", s->first_shown_error);
+    key_double(&w, "first_treatment_shipped", s->first_shipped);
+    key_double(&w, "other_treatment_shown", s->wrong);
     key_double(&w, "naive_error_rate", s->naive);
     key_double(&w, "naive_error_rate_error", s->naive_error);
     pt_jsonw_object_end(&w);

@@ -30,10 +30,12 @@ static enum pt_code start(struct pt_experiment_open *open, const struct pt_plan 
                 : pt_started_create(pt_io_posix(), pt_clock_system(), open->experiments, plan, text,
                                     forecast.basis, exposures, err);
     if (!code) {
-        printf("started %s%s\n  plan %s\n  units %.0f + %.0f\n  kept in %s/%s/plan.yaml, recorded "
-               "in %s/journal\n",
-               plan->name, exposures > 0 ? " LATE" : "", hash, forecast.design.units[0],
-               forecast.design.units[1], open->experiments, plan->name, open->experiments);
+        printf("started %s%s\n  plan %s\n  units ", plan->name, exposures > 0 ? " LATE" : "", hash);
+        for (size_t i = 0; i < plan->arm_count; i++) {
+            printf("%s%.0f", i > 0 ? " + " : "", forecast.design.units[i]);
+        }
+        printf("\n  kept in %s/%s/plan.yaml, recorded in %s/journal\n", open->experiments,
+               plan->name, open->experiments);
     }
     return code;
 }

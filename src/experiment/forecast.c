@@ -75,7 +75,7 @@ enum pt_code pt_forecast_make(struct pt_query *query, const struct pt_plan *plan
         return code;
     }
     code = pt_measure_traffic(query, &out->traffic, err);
-    total = out->design.units[0] + out->design.units[1];
+    total = out->design.units_total;
     if (!code && out->traffic.days > 0) {
         /* Who is active on the first day is exposed on it; from then on only new players are. */
         double first = plan->counts_active ? out->traffic.active_users : 0;
@@ -106,7 +106,7 @@ static void table_bounds(const struct pt_plan *plan, const struct pt_plan_design
             snprintf(futility, sizeof(futility), "%.4f", d->z_lower[i]);
         }
         pt_buf_appendf(out, "  %-5zu %12.3f %10.0f %s%8.4f %11.3g %12.5g %10s ", i + 1, t,
-                       ceil(t * (d->units[0] + d->units[1])), sided == 2 ? "±" : " ", d->z_upper[i],
+                       ceil(t * d->units_total), sided == 2 ? "±" : " ", d->z_upper[i],
                        sided * pt_norm_sf(d->z_upper[i]), pt_plan_sign(plan) * d->z_upper[i] * se,
                        futility);
         if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
@@ -120,7 +120,6 @@ static void table_bounds(const struct pt_plan *plan, const struct pt_plan_design
 void pt_forecast_table(const struct pt_plan *plan, const struct pt_forecast *f, struct pt_buf *out)
 {
     const struct pt_plan_design *d = &f->design;
-    double total = d->units[0] + d->units[1];
 
     pt_buf_appendf(out, "plan %s: %s\n\n  primary metric    %s (%s), alternative %s\n", plan->name,
                    plan->hypothesis, plan->metrics[0].name,
@@ -132,14 +131,30 @@ void pt_forecast_table(const struct pt_plan *plan, const struct pt_forecast *f, 
     pt_buf_appendf(out, "  minimum effect    %+.6g (%+.2f %%): to %.6g\n", d->effect,
                    100 * d->effect / fabs(f->basis.baseline), f->basis.baseline + d->effect);
     pt_buf_appendf(out, "  alpha, power      %g, %g\n", plan->alpha, plan->power);
-    pt_buf_appendf(out, "  units             %.0f %s + %.0f %s = %.0f\n", d->units[0],
-                   plan->variant[0], d->units[1], plan->variant[1], total);
+    if (plan->metrics[0].cuped.correlation > 0) {
+        pt_buf_appendf(out, "  covariate         correlation %g leaves %.1f %% of the variance\n",
+                       plan->metrics[0].cuped.correlation,
+                       100 * (1 - pow(plan->metrics[0].cuped.correlation, 2)));
+    }
+    if (plan->arm_count > 2) {
+        pt_buf_appendf(out, "  treatments        %zu, each against %s at alpha %.5g (%s)\n",
+                       pt_plan_treatments(plan), plan->variant[0], d->alpha,
+                       pt_plan_correction_name(plan->treatment_correction));
+    }
+    pt_buf_append_str(out, "  units             ");
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        pt_buf_appendf(out, "%s%.0f %s", i > 0 ? " + " : "", d->units[i], plan->variant[i]);
+    }
+    pt_buf_appendf(out, " = %.0f\n", d->units_total);
     if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL || plan->analysis == PT_PLAN_ALWAYS_VALID) {
-        pt_buf_appendf(out, "  one look needs    %.0f + %.0f; %s inflates that by %.4f\n",
-                       d->fixed[0], d->fixed[1], pt_plan_analysis_name(plan->analysis),
+        pt_buf_append_str(out, "  one look needs    ");
+        for (size_t i = 0; i < plan->arm_count; i++) {
+            pt_buf_appendf(out, "%s%.0f", i > 0 ? " + " : "", d->fixed[i]);
+        }
+        pt_buf_appendf(out, "; %s inflates that by %.4f\n", pt_plan_analysis_name(plan->analysis),
                        d->inflation);
     }
-    if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
+    if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL && plan->arm_count == 2) {
         pt_buf_appendf(out, "  expected units    %.0f without an effect, %.0f with it\n",
                        d->units_null, d->units_effect);
     }
@@ -196,14 +211,17 @@ void pt_forecast_json(const struct pt_plan *plan, const struct pt_forecast *f, s
     key_double(w, "effect", d->effect);
     pt_jsonw_key(w, "units");
     pt_jsonw_array(w);
-    pt_jsonw_double(w, d->units[0]);
-    pt_jsonw_double(w, d->units[1]);
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        pt_jsonw_double(w, d->units[i]);
+    }
     pt_jsonw_array_end(w);
     pt_jsonw_key(w, "units_of_one_look");
     pt_jsonw_array(w);
-    pt_jsonw_double(w, d->fixed[0]);
-    pt_jsonw_double(w, d->fixed[1]);
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        pt_jsonw_double(w, d->fixed[i]);
+    }
     pt_jsonw_array_end(w);
+    key_double(w, "alpha_each", d->alpha);
     key_double(w, "inflation", d->inflation);
     key_double(w, "expected_units_null", d->units_null);
     key_double(w, "expected_units_effect", d->units_effect);
@@ -220,7 +238,7 @@ void pt_forecast_json(const struct pt_plan *plan, const struct pt_forecast *f, s
 
         pt_jsonw_object(w);
         key_double(w, "information", t);
-        key_double(w, "units", ceil(t * (d->units[0] + d->units[1])));
+        key_double(w, "units", ceil(t * d->units_total));
         key_double(w, "z", d->z_upper[i]);
         key_double(w, "p", pt_plan_sided(plan) * pt_norm_sf(d->z_upper[i]));
         key_double(w, "effect", pt_plan_sign(plan) * d->z_upper[i] * d->se / sqrt(t));

@@ -16,14 +16,6 @@
 #define HEX PT_CHAIN_HASH_CHARS
 #define LINE_BYTES_MAX (1u << 20)
 
-static const char *const verdicts[] = {"continue", "stop_for_effect", "stop_for_futility",
-                                       "inconclusive", "invalid"};
-
-const char *pt_verdict_name(enum pt_verdict verdict)
-{
-    return verdicts[verdict];
-}
-
 /* ---- reading ---- */
 
 /* Called for each line of an experiment's own. */
@@ -191,34 +183,6 @@ out:
     return code;
 }
 
-static void write_look(struct pt_jsonw *w, const struct pt_look *look)
-{
-    char as_of[PT_RFC3339_TEXT_BYTES + 1];
-
-    pt_rfc3339_format(look->as_of_us, as_of);
-    pt_jsonw_object(w);
-    pt_jsonw_key(w, "as_of");
-    pt_jsonw_str(w, as_of);
-    pt_jsonw_key(w, "planned");
-    pt_jsonw_bool(w, look->is_planned);
-    pt_jsonw_key(w, "verdict");
-    pt_jsonw_str(w, pt_verdict_name(look->verdict));
-    key_double(w, "units_control", look->units[0]);
-    key_double(w, "units_treatment", look->units[1]);
-    key_double(w, "information", look->t);
-    key_double(w, "estimate", look->estimate);
-    key_double(w, "se", look->se);
-    key_double(w, "z", look->z);
-    key_double(w, "z_upper", look->z_upper);
-    key_double(w, "z_lower", look->z_lower);
-    key_double(w, "alpha_spent", look->alpha_spent);
-    key_double(w, "beta_spent", look->beta_spent);
-    key_double(w, "p_value", look->p_value);
-    key_double(w, "low", look->interval.low);
-    key_double(w, "high", look->interval.high);
-    pt_jsonw_object_end(w);
-}
-
 enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const char *dir,
                                  struct pt_started *started, const struct pt_look *look,
                                  struct pt_error *err)
@@ -247,7 +211,7 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
     }
     pt_jsonw_init(&w, &text);
     line_begin(&w, &journal, clock, "look", name);
-    write_look(&w, look);
+    pt_look_write(look, pt_plan_treatments(&started->plan), &w);
     pt_jsonw_object_end(&w);
     code = pt_chain_append(&journal, io, dir, &text, err);
     code = code ? code : write_lock(io, dir, name, started->hash, &journal, err);
@@ -282,39 +246,6 @@ static double number(struct pt_json record, const char *key, double missing)
     return pt_json_member_double(record, key, &value) ? value : missing;
 }
 
-static void take_look(struct opening *o, struct pt_json record)
-{
-    struct pt_look *look = NULL;
-    struct pt_span span = {0};
-
-    if (o->out->look_count == PT_JOURNAL_LOOKS_MAX) {
-        return;
-    }
-    look = &o->out->looks[o->out->look_count++];
-    *look = (struct pt_look){
-        .units = {number(record, "units_control", 0), number(record, "units_treatment", 0)},
-        .t = number(record, "information", 0),
-        .estimate = number(record, "estimate", NAN),
-        .se = number(record, "se", NAN),
-        .z = number(record, "z", NAN),
-        .z_upper = number(record, "z_upper", HUGE_VAL),
-        .z_lower = number(record, "z_lower", -HUGE_VAL),
-        .alpha_spent = number(record, "alpha_spent", 0),
-        .beta_spent = number(record, "beta_spent", 0),
-        .p_value = number(record, "p_value", 1),
-        .interval = {number(record, "low", -HUGE_VAL), number(record, "high", HUGE_VAL)},
-    };
-    (void)pt_json_member_bool(record, "planned", &look->is_planned);
-    if (pt_json_member_string(record, "as_of", &span)) {
-        (void)pt_rfc3339_parse((const char *)span.data, span.size, &look->as_of_us);
-    }
-    for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++) {
-        if (string_is(record, "verdict", verdicts[i])) {
-            look->verdict = (enum pt_verdict)i;
-        }
-    }
-}
-
 static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
                               struct pt_error *err)
 {
@@ -326,7 +257,9 @@ static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
     (void)err;
     o->saw_lock_hash = o->saw_lock_hash || strcmp(hash, o->lock_hash) == 0;
     if (string_is(line, "kind", "look")) {
-        take_look(o, record);
+        if (o->out->look_count < PT_JOURNAL_LOOKS_MAX) {
+            pt_look_read(record, &o->out->looks[o->out->look_count++]);
+        }
         return PT_OK;
     }
     if (!string_is(line, "kind", "start") || o->has_start) {

@@ -28,10 +28,9 @@ enum pt_verdict {
 /* "continue", "stop_for_effect", "stop_for_futility", "inconclusive", "invalid"; static. */
 const char *pt_verdict_name(enum pt_verdict verdict);
 
-/* One look at the primary metric, as it was recorded. z is signed as treatment - control. */
-struct pt_look {
-    int64_t as_of_us;
-    double units[2];
+/* One treatment against control at a look. z is signed as treatment - control. */
+struct pt_look_arm {
+    double units;
     double t; /* information fraction */
     double estimate;
     double se;
@@ -42,9 +41,22 @@ struct pt_look {
     double beta_spent;
     double p_value;              /* always_valid: the least so far */
     struct pt_interval interval; /* always_valid: the intersection so far */
+    enum pt_verdict verdict;     /* a treatment that ended before has what it ended with */
+};
+
+/* One look at the primary metric, as it was recorded. */
+struct pt_look {
+    int64_t as_of_us;
+    double units; /* of control */
+    double t;     /* the least of the treatments that went on */
+    struct pt_look_arm arms[PT_PLAN_TREATMENTS_MAX];
     bool is_planned;
     enum pt_verdict verdict;
 };
+
+/* The record of a look in the journal, and back; what a record lacks is as in an empty look. */
+void pt_look_write(const struct pt_look *look, size_t treatments, struct pt_jsonw *w);
+void pt_look_read(struct pt_json record, struct pt_look *out);
 
 struct pt_started {
     struct pt_plan plan;

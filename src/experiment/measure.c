@@ -4,17 +4,22 @@
 #include "experiment/measure.h"
 
 #include "query/query.h"
+#include "stats/special.h"
 #include "wire/rfc3339.h"
 
 #include <inttypes.h>
 #include <math.h>
 
 #define SQL_BYTES_MAX (1u << 20)
-#define COLUMNS_BEFORE                                                                             \
-    6 /* group, epoch, day, units, first_us, of the row; then those of metrics                     \
-       */
+/* Group, epoch, day, units, first_us of the row, 0; then those of the metrics. */
+#define COLUMNS_BEFORE 6
 #define COLUMNS_EACH 7
 #define DAYS_MAX 100000
+/* A metric's sums: of the value, the denominator, the covariate. */
+#define SUMS_EACH 3
+/* Groups that are no arm of the plan. */
+#define GROUP_SEVERAL 100
+#define GROUP_OTHER 101
 
 /* ---- moments ---- */
 
@@ -53,14 +58,44 @@ struct pt_ratio_arm pt_moments_ratio(const struct pt_moments *m)
     return (struct pt_ratio_arm){m->n, m->mean_x, m->mean_y, m->sxx / df, m->syy / df, m->sxy / df};
 }
 
+struct pt_cuped_arm pt_moments_cuped(const struct pt_moments *m)
+{
+    double df = m->n - 1;
+
+    return (struct pt_cuped_arm){m->n, m->mean_x, m->mean_y, m->sxx / df, m->syy / df, m->sxy / df};
+}
+
+struct pt_hurdle_arm pt_moments_hurdle(const struct pt_moments *m)
+{
+    double payers = round(m->mean_y * m->n);
+    double mean = payers > 0 ? m->mean_x * m->n / payers : NAN;
+    /* Sum of squares around the payers' mean: around the units' mean, less what those who did not
+     * pay add to it. */
+    double squares = m->sxx - m->n * m->mean_x * m->mean_x * (m->n - payers) / payers;
+
+    /* Equal amounts leave rounding. */
+    squares = squares > 1e-12 * m->sxx ? squares : 0;
+    return (struct pt_hurdle_arm){m->n, payers, mean, payers > 1 ? squares / (payers - 1) : NAN};
+}
+
 /* ---- the statement ---- */
 
-/* "event_name = 'x' AND age >= 0 AND age < W" */
+/* "age >= 0 AND age < W"; `days` below 0: "age < 0 AND age >= -W". */
+static void sql_age(struct pt_buf *sql, int64_t days)
+{
+    if (days > 0) {
+        pt_buf_appendf(sql, "age >= 0 AND age < %" PRId64, days * PT_DAY_US);
+    } else {
+        pt_buf_appendf(sql, "age < 0 AND age >= %" PRId64, days * PT_DAY_US);
+    }
+}
+
 static void sql_in_window(struct pt_buf *sql, const char *event, int64_t days)
 {
     pt_buf_append_str(sql, "event_name = ");
     pt_sql_append_text(sql, event);
-    pt_buf_appendf(sql, " AND age >= 0 AND age < %" PRId64, days * PT_DAY_US);
+    pt_buf_append_str(sql, " AND ");
+    sql_age(sql, days);
 }
 
 /*
@@ -70,12 +105,13 @@ static void sql_in_window(struct pt_buf *sql, const char *event, int64_t days)
 static size_t field_place(const struct pt_plan *plan, const struct pt_plan_sum *sum)
 {
     for (size_t i = 0; i < plan->metric_count; i++) {
-        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator};
+        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator,
+                                            &plan->metrics[i].cuped.sum};
 
-        for (size_t k = 0; k < 2; k++) {
+        for (size_t k = 0; k < SUMS_EACH; k++) {
             if (strcmp(sums[k]->event, sum->event) == 0 &&
                 strcmp(sums[k]->field, sum->field) == 0) {
-                return 2 * i + k;
+                return SUMS_EACH * i + k;
             }
         }
     }
@@ -86,21 +122,23 @@ static size_t field_place(const struct pt_plan *plan, const struct pt_plan_sum *
 static void sql_fields(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator};
+        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator,
+                                            &plan->metrics[i].cuped.sum};
 
-        for (size_t k = 0; k < 2; k++) {
-            if (!sums[k]->field[0] || field_place(plan, sums[k]) != 2 * i + k) {
+        for (size_t k = 0; k < SUMS_EACH; k++) {
+            if (!sums[k]->field[0] || field_place(plan, sums[k]) != SUMS_EACH * i + k) {
                 continue;
             }
             pt_buf_append_str(sql, ", CASE WHEN e.event_name = ");
             pt_sql_append_text(sql, sums[k]->event);
             pt_buf_append_str(sql, " THEN TRY_CAST(e.attributes ->> ");
             pt_sql_append_text(sql, sums[k]->field);
-            pt_buf_appendf(sql, " AS DOUBLE) END AS f%zu", 2 * i + k);
+            pt_buf_appendf(sql, " AS DOUBLE) END AS f%zu", SUMS_EACH * i + k);
         }
     }
 }
 
+/* `days` below 0: of the days before the first exposure. */
 static void sql_sum(struct pt_buf *sql, const struct pt_plan *plan, const struct pt_plan_sum *sum,
                     int64_t days, const char *name)
 {
@@ -108,10 +146,9 @@ static void sql_sum(struct pt_buf *sql, const struct pt_plan *plan, const struct
         size_t place = field_place(plan, sum);
 
         /* A text such as "NaN" is no number of a game's. */
-        pt_buf_appendf(sql,
-                       ", sum(CASE WHEN age >= 0 AND age < %" PRId64
-                       " AND isfinite(f%zu) THEN f%zu END) AS %s",
-                       days * PT_DAY_US, place, place, name);
+        pt_buf_append_str(sql, ", sum(CASE WHEN ");
+        sql_age(sql, days);
+        pt_buf_appendf(sql, " AND isfinite(f%zu) THEN f%zu END) AS %s", place, place, name);
     } else {
         pt_buf_append_str(sql, ", count(CASE WHEN ");
         sql_in_window(sql, sum->event, days);
@@ -139,6 +176,12 @@ static void sql_metric_sums(struct pt_buf *sql, const struct pt_plan *plan, size
         }
         if (m->kind == PT_PLAN_RATIO) {
             sql_sum(sql, plan, &m->denominator, m->days, y);
+        } else if (m->cuped.days > 0 && m->cuped.is_share) {
+            pt_buf_append_str(sql, ", max(CASE WHEN ");
+            sql_in_window(sql, m->cuped.sum.event, -m->cuped.days);
+            pt_buf_appendf(sql, " THEN 1 END) AS %s", y);
+        } else if (m->cuped.days > 0) {
+            sql_sum(sql, plan, &m->cuped.sum, -m->cuped.days, y);
         }
     }
 }
@@ -155,12 +198,20 @@ static void sql_wanted_events(struct pt_buf *sql, const struct pt_plan *plan, si
     for (size_t i = 0; i < count; i++) {
         pt_buf_append_str(sql, i > 0 ? ", " : "");
         pt_sql_append_text(sql, plan->metrics[i].sum.event);
-        if (plan->metrics[i].kind == PT_PLAN_RATIO) {
+        if (plan->metrics[i].kind == PT_PLAN_RATIO || plan->metrics[i].cuped.days > 0) {
             pt_buf_append_str(sql, ", ");
-            pt_sql_append_text(sql, plan->metrics[i].denominator.event);
+            pt_sql_append_text(sql, plan->metrics[i].kind == PT_PLAN_RATIO
+                                        ? plan->metrics[i].denominator.event
+                                        : plan->metrics[i].cuped.sum.event);
         }
     }
     pt_buf_append_str(sql, ")");
+}
+
+/* A second value is taken from the table: a denominator or a covariate. */
+static bool has_pair(const struct pt_plan_metric *m)
+{
+    return m->kind == PT_PLAN_RATIO || m->cuped.days > 0;
 }
 
 /* Values of units whose window has passed, NULL for others. */
@@ -180,7 +231,7 @@ static void sql_values(struct pt_buf *sql, const struct pt_plan *plan, size_t co
         pt_buf_appendf(
             sql, ", CASE WHEN %s <= %" PRId64 " THEN CAST(coalesce(x%zu, 0) AS DOUBLE) END AS v%zu",
             passed, as_of_us, i, i);
-        if (m->kind == PT_PLAN_RATIO) {
+        if (has_pair(m)) {
             pt_buf_appendf(sql,
                            ", CASE WHEN %s <= %" PRId64
                            " THEN CAST(coalesce(y%zu, 0) AS DOUBLE) END AS w%zu",
@@ -193,23 +244,31 @@ static void sql_moments(struct pt_buf *sql, const struct pt_plan *plan, size_t c
 {
     for (size_t i = 0; i < count; i++) {
         const struct pt_plan_metric *m = &plan->metrics[i];
+        bool has_cap = m->winsorise < 1;
         char x[64];
+        char y[96] = "";
 
-        if (m->winsorise < 1) {
+        if (has_cap) {
             snprintf(x, sizeof(x), "least(v%zu, c%zu)", i, i);
         } else {
             snprintf(x, sizeof(x), "v%zu", i);
         }
+        if (has_pair(m) && has_cap) {
+            snprintf(y, sizeof(y), "least(w%zu, d%zu)", i, i);
+        } else if (has_pair(m)) {
+            snprintf(y, sizeof(y), "w%zu", i);
+        } else if (m->model == PT_PLAN_HURDLE) {
+            snprintf(y, sizeof(y), "CASE WHEN v%zu <> 0 THEN 1.0 WHEN v%zu = 0 THEN 0.0 END", i, i);
+        }
         pt_buf_appendf(sql, ", count(v%zu), avg(%s), var_pop(%s) * count(v%zu)", i, x, x, i);
-        if (m->kind == PT_PLAN_RATIO) {
+        if (y[0]) {
             pt_buf_appendf(sql,
-                           ", avg(w%zu), var_pop(w%zu) * count(w%zu), covar_pop(v%zu, w%zu) * "
-                           "count(v%zu)",
-                           i, i, i, i, i, i);
+                           ", avg(%s), var_pop(%s) * count(v%zu), covar_pop(%s, %s) * count(v%zu)",
+                           y, y, i, x, y, i);
         } else {
             pt_buf_append_str(sql, ", 0.0, 0.0, 0.0");
         }
-        if (m->winsorise < 1) {
+        if (has_cap) {
             pt_buf_appendf(sql, ", min(c%zu)", i);
         } else {
             pt_buf_append_str(sql, ", NULL");
@@ -233,11 +292,15 @@ static void sql_units(struct pt_buf *sql, const struct pt_plan *plan, int64_t as
                            "build_id, country ");
     sql_exposures(sql, plan, as_of_us);
     pt_buf_append_str(sql, "), units AS MATERIALIZED (SELECT user_id, CASE WHEN "
-                           "min(variant) <> max(variant) THEN 2 WHEN min(variant) = ");
-    pt_sql_append_text(sql, plan->variant[0]);
-    pt_buf_append_str(sql, " THEN 0 WHEN min(variant) = ");
-    pt_sql_append_text(sql, plan->variant[1]);
-    pt_buf_append_str(sql, " THEN 1 ELSE 3 END AS arm, min(time_us) AS first_us, "
+                           "min(variant) <> max(variant) THEN ");
+    pt_buf_appendf(sql, "%d", GROUP_SEVERAL);
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        pt_buf_append_str(sql, " WHEN min(variant) = ");
+        pt_sql_append_text(sql, plan->variant[i]);
+        pt_buf_appendf(sql, " THEN %zu", i);
+    }
+    pt_buf_appendf(sql, " ELSE %d", GROUP_OTHER);
+    pt_buf_append_str(sql, " END AS arm, min(time_us) AS first_us, "
                            "arg_min(coalesce(epoch, ''), time_us) AS epoch, "
                            "arg_min(coalesce(platform, ''), time_us) AS platform, "
                            "arg_min(coalesce(build_id, ''), time_us) AS build, "
@@ -257,9 +320,9 @@ static void sql_measure(struct pt_buf *sql, const struct pt_plan *plan, size_t c
                       "epoch_us(e.event_time) // 86400000000 - u.first_us // 86400000000 AS day");
     sql_fields(sql, plan, count);
     pt_buf_appendf(sql,
-                   " FROM events e JOIN units u ON e.user_id = u.user_id WHERE u.arm < 2 AND "
+                   " FROM events e JOIN units u ON e.user_id = u.user_id WHERE u.arm < %d AND "
                    "epoch_us(e.event_time) <= %" PRId64,
-                   as_of_us);
+                   GROUP_SEVERAL, as_of_us);
     sql_wanted_events(sql, plan, count);
     pt_buf_append_str(sql, "), sums AS (SELECT user_id");
     sql_metric_sums(sql, plan, count);
@@ -273,9 +336,15 @@ static void sql_measure(struct pt_buf *sql, const struct pt_plan *plan, size_t c
             has_caps = true;
             pt_buf_appendf(sql, ", quantile_cont(v%zu, %.17g) AS c%zu", i,
                            plan->metrics[i].winsorise, i);
+            if (has_pair(&plan->metrics[i])) {
+                pt_buf_appendf(sql, ", quantile_cont(w%zu, %.17g) AS d%zu", i,
+                               plan->metrics[i].winsorise, i);
+            }
         }
     }
-    pt_buf_append_str(sql, has_caps ? " FROM vals WHERE arm < 2" : "");
+    if (has_caps) {
+        pt_buf_appendf(sql, " FROM vals WHERE arm < %d", GROUP_SEVERAL);
+    }
     pt_buf_append_str(sql, ") SELECT arm, epoch, first_us // 86400000000 AS day, count(*), "
                            "min(first_us), 0");
     sql_moments(sql, plan, count);
@@ -332,21 +401,49 @@ static struct pt_measure_day *day_of(struct pt_measure *m, int64_t day, struct p
     return &days[m->day_count++];
 }
 
-/* Epochs beyond the most that are told apart count in the last one. */
-static void add_epoch(struct pt_measure *m, struct pt_span name, size_t arm, double units)
+static struct pt_measure_cell *cell_of(struct pt_measure *m, size_t day, size_t epoch,
+                                       struct pt_error *err)
 {
+    struct pt_measure_cell *cells = m->cells;
+
+    if (m->cell_count > 0 && cells[m->cell_count - 1].day == day &&
+        cells[m->cell_count - 1].epoch == epoch) {
+        return &cells[m->cell_count - 1];
+    }
+    cells = pt_realloc(m->cells, (m->cell_count + 1) * sizeof(*cells));
+    if (!cells) {
+        (void)pt_fail(err, PT_NO_MEMORY, "no memory for the days of %zu epochs", m->epoch_count);
+        return NULL;
+    }
+    m->cells = cells;
+    cells[m->cell_count] = (struct pt_measure_cell){.day = day, .epoch = epoch};
+    return &cells[m->cell_count++];
+}
+
+/* Epochs beyond the most that are told apart count in the last one. */
+static struct pt_measure_epoch *epoch_of(struct pt_measure *m, const struct pt_plan *plan,
+                                         struct pt_span name, struct pt_error *err)
+{
+    char shown[sizeof(m->epochs[0].name)];
+    struct pt_measure_epoch *epoch = NULL;
     size_t i = 0;
 
-    while (i < m->epoch_count && !pt_span_is(name, m->epochs[i].name)) {
+    snprintf(shown, sizeof(shown), "%.*s", PT_SPAN_ARG(name));
+    while (i < m->epoch_count && strcmp(shown, m->epochs[i].name) != 0) {
         i++;
     }
-    if (i == m->epoch_count && i < PT_MEASURE_EPOCHS_MAX) {
-        snprintf(m->epochs[i].name, sizeof(m->epochs[i].name), "%.*s", PT_SPAN_ARG(name));
-        m->epoch_count++;
-    } else if (i == m->epoch_count) {
-        i = PT_MEASURE_EPOCHS_MAX - 1;
+    if (i < m->epoch_count || i == PT_MEASURE_EPOCHS_MAX) {
+        return &m->epochs[i < m->epoch_count ? i : i - 1];
     }
-    m->epochs[i].units[arm] += units;
+    epoch = &m->epochs[i];
+    memcpy(epoch->name, shown, sizeof(shown));
+    epoch->metrics = pt_alloc_zero(plan->metric_count * PT_PLAN_ARMS_MAX * sizeof(*epoch->metrics));
+    if (!epoch->metrics) {
+        (void)pt_fail(err, PT_NO_MEMORY, "no memory for %zu epochs", i + 1);
+        return NULL;
+    }
+    m->epoch_count++;
+    return epoch;
 }
 
 static enum pt_code take_row(struct pt_duck_result *rows, const struct pt_plan *plan,
@@ -356,13 +453,17 @@ static enum pt_code take_row(struct pt_duck_result *rows, const struct pt_plan *
     uint64_t units = (uint64_t)number_or_zero(rows, 3);
     int64_t first_us = (int64_t)number_or_zero(rows, 4);
     struct pt_measure_day *day = NULL;
+    struct pt_measure_epoch *epoch = NULL;
+    struct pt_measure_cell *cell = NULL;
 
-    if (arm >= 2) {
-        *(arm == 2 ? &m->several_units : &m->other_units) += units;
+    if (arm >= GROUP_SEVERAL) {
+        *(arm == GROUP_SEVERAL ? &m->several_units : &m->other_units) += units;
         return PT_OK;
     }
     day = day_of(m, (int64_t)number_or_zero(rows, 2), err);
-    if (!day) {
+    epoch = day ? epoch_of(m, plan, pt_duck_value_at(rows, 1).text, err) : NULL;
+    cell = epoch ? cell_of(m, (size_t)(day - m->days), (size_t)(epoch - m->epochs), err) : NULL;
+    if (!cell) {
         return PT_NO_MEMORY;
     }
     if (m->first_us == 0 || first_us < m->first_us) {
@@ -370,17 +471,57 @@ static enum pt_code take_row(struct pt_duck_result *rows, const struct pt_plan *
     }
     m->units[arm] += units;
     day->units[arm] += units;
-    add_epoch(m, pt_duck_value_at(rows, 1).text, arm, (double)units);
+    epoch->units[arm] += (double)units;
     for (size_t i = 0; i < plan->metric_count; i++) {
         struct pt_moments moments = moments_at(rows, i);
 
         pt_moments_add(&m->metrics[i][arm], &moments);
+        pt_moments_add(&epoch->metrics[i * PT_PLAN_ARMS_MAX + arm], &moments);
         if (i == 0) {
-            pt_moments_add(&day->primary[arm], &moments);
+            pt_moments_add(&cell->primary[arm], &moments);
         }
         m->caps[i] = number_at(rows, COLUMNS_BEFORE + i * COLUMNS_EACH + 6);
     }
     return PT_OK;
+}
+
+/* ---- sample ratio ---- */
+
+void pt_measure_ratio_add(struct pt_measure_ratio *sum, const struct pt_plan *plan,
+                          const double *weights, const double *units)
+{
+    double given[PT_PLAN_ARMS_MAX];
+    double sizes[PT_PLAN_ARMS_MAX];
+    size_t count = 0;
+    double total = 0;
+
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        if (weights[i] > 0) {
+            given[count] = weights[i];
+            sizes[count++] = units[i];
+            total += units[i];
+        } else if (units[i] > 0) {
+            sum->df += 1;
+            sum->chi2 = sum->log_lambda = HUGE_VAL;
+        }
+    }
+    if (count > 1 && total > 0) {
+        struct pt_srm test = pt_srm_test(sizes, given, count, NULL);
+
+        sum->df += test.df;
+        sum->chi2 += test.chi2;
+        sum->log_lambda += pt_ssrm_log_lambda(sizes, given, count, PT_SSRM_CONCENTRATION);
+    }
+}
+
+double pt_measure_ratio_chi2_p(const struct pt_measure_ratio *ratio)
+{
+    return ratio->df > 0 ? pt_chi2_sf(ratio->chi2, ratio->df) : NAN;
+}
+
+double pt_measure_ratio_sequential_p(const struct pt_measure_ratio *ratio)
+{
+    return fmin(1, exp(-ratio->log_lambda));
 }
 
 /* ---- questions ---- */
@@ -452,8 +593,15 @@ enum pt_code pt_measure_plan(struct pt_query *query, const struct pt_plan *plan,
 void pt_measure_release(struct pt_measure *measure)
 {
     pt_free(measure->days);
+    pt_free(measure->cells);
     measure->days = NULL;
-    measure->day_count = 0;
+    measure->cells = NULL;
+    measure->day_count = measure->cell_count = 0;
+    for (size_t i = 0; i < measure->epoch_count; i++) {
+        pt_free(measure->epochs[i].metrics);
+        measure->epochs[i].metrics = NULL;
+    }
+    measure->epoch_count = 0;
 }
 
 /* Keep the worst few, worst first. */
@@ -474,41 +622,71 @@ static void keep_segment(struct pt_measure_segment *out, size_t *count,
     }
 }
 
+/* Units by kind and value of a segment; by epoch too where ratios differ by epoch. */
+static void sql_segments(struct pt_buf *sql, const struct pt_plan *plan)
+{
+    static const char *const values[] = {"platform", "build", "country",
+                                         "CAST(CAST(make_timestamp(first_us) AS DATE) AS VARCHAR)",
+                                         "epoch"};
+    static const char *const kinds[] = {"platform", "build", "country", "day", "epoch"};
+
+    for (size_t i = 0; i < 5; i++) {
+        pt_buf_appendf(sql, "%s SELECT '%s' AS kind, %s AS name, %s AS part",
+                       i > 0 ? " UNION ALL" : "", kinds[i], values[i],
+                       plan->epoch_count > 0 ? "epoch" : "''");
+        for (size_t arm = 0; arm < plan->arm_count; arm++) {
+            pt_buf_appendf(sql, ", count(*) FILTER (arm = %zu) AS n%zu", arm, arm);
+        }
+        pt_buf_appendf(sql, " FROM units WHERE arm < %d GROUP BY ALL", GROUP_SEVERAL);
+    }
+    pt_buf_append_str(sql, " ORDER BY kind, name");
+}
+
 enum pt_code pt_measure_segments(struct pt_query *query, const struct pt_plan *plan,
                                  int64_t as_of_us,
                                  struct pt_measure_segment out[PT_MEASURE_SEGMENTS_MAX],
                                  size_t *count_out, struct pt_error *err)
 {
-    static const char *const kinds[] = {"platform", "build", "country", "day"};
     struct pt_buf sql;
     struct pt_duck_result *rows = NULL;
+    struct pt_measure_segment one = {.kind = ""};
+    struct pt_measure_ratio ratio = {0};
     size_t looked_at = 0;
     enum pt_code code = PT_OK;
 
     *count_out = 0;
     pt_buf_init(&sql, SQL_BYTES_MAX);
     sql_units(&sql, plan, as_of_us);
-    for (size_t i = 0; i < 4; i++) {
-        const char *value =
-            i == 3 ? "CAST(CAST(make_timestamp(first_us) AS DATE) AS VARCHAR)" : kinds[i];
-
-        pt_buf_appendf(&sql,
-                       "%s SELECT '%s' AS kind, %s AS name, count(*) FILTER (arm = 0) AS a, "
-                       "count(*) FILTER (arm = 1) AS b FROM units WHERE arm < 2 GROUP BY ALL",
-                       i > 0 ? " UNION ALL" : "", kinds[i], value);
-    }
+    sql_segments(&sql, plan);
     code = ask(query, &sql, &rows, err);
-    while (!code && pt_duck_next(rows)) {
-        struct pt_measure_segment one = {
-            .units = {number_or_zero(rows, 2), number_or_zero(rows, 3)}};
-        struct pt_span kind = pt_duck_value_at(rows, 0).text;
-        struct pt_span name = pt_duck_value_at(rows, 1).text;
+    for (bool has_row = true; has_row && !code;) {
+        struct pt_measure_segment next = {.kind = ""};
+        char epoch[64] = "";
+        double units[PT_PLAN_ARMS_MAX] = {0};
 
-        snprintf(one.kind, sizeof(one.kind), "%.*s", PT_SPAN_ARG(kind));
-        snprintf(one.name, sizeof(one.name), "%.*s", PT_SPAN_ARG(name));
-        one.p_value = pt_srm_test(one.units, plan->weight, 2, NULL).p_value;
-        looked_at++;
-        keep_segment(out, count_out, &one);
+        has_row = pt_duck_next(rows);
+        if (has_row) {
+            snprintf(next.kind, sizeof(next.kind), "%.*s",
+                     PT_SPAN_ARG(pt_duck_value_at(rows, 0).text));
+            snprintf(next.name, sizeof(next.name), "%.*s",
+                     PT_SPAN_ARG(pt_duck_value_at(rows, 1).text));
+            snprintf(epoch, sizeof(epoch), "%.*s", PT_SPAN_ARG(pt_duck_value_at(rows, 2).text));
+        }
+        /* The rows of one segment follow each other; a new one, or the end, closes the last. */
+        if (strcmp(next.kind, one.kind) != 0 || strcmp(next.name, one.name) != 0) {
+            if (one.kind[0]) {
+                one.p_value = pt_measure_ratio_chi2_p(&ratio);
+                looked_at++;
+                keep_segment(out, count_out, &one);
+            }
+            one = next;
+            ratio = (struct pt_measure_ratio){0};
+        }
+        for (size_t arm = 0; arm < plan->arm_count && has_row; arm++) {
+            units[arm] = number_or_zero(rows, 3 + arm);
+            one.units[arm] += units[arm];
+        }
+        pt_measure_ratio_add(&ratio, plan, pt_plan_weights(plan, epoch), units);
     }
     for (size_t i = 0; i < *count_out; i++) {
         out[i].p_value = fmin(1, out[i].p_value * (double)looked_at);

@@ -13,7 +13,8 @@
 
 struct pt_query;
 
-/* n units, means of x and y, sums of centred squares and products; y for ratios alone. */
+/* n units, means of x and y, sums of centred squares and products. x is the unit's value; y a
+ * ratio's denominator, CUPED's covariate, or (hurdle) 1 where the value is not 0. */
 struct pt_moments {
     double n;
     double mean_x;
@@ -26,44 +27,71 @@ void pt_moments_add(struct pt_moments *sum, const struct pt_moments *more);
 struct pt_proportion pt_moments_proportion(const struct pt_moments *m);
 struct pt_sample pt_moments_sample(const struct pt_moments *m);
 struct pt_ratio_arm pt_moments_ratio(const struct pt_moments *m);
+struct pt_cuped_arm pt_moments_cuped(const struct pt_moments *m);
+/* Payers, mean and variance of their amounts out of those of all units. */
+struct pt_hurdle_arm pt_moments_hurdle(const struct pt_moments *m);
 
 #define PT_MEASURE_EPOCHS_MAX 64
 #define PT_MEASURE_SEGMENTS_MAX 5
 
 struct pt_measure_day {
     int64_t day; /* of first exposure, since 1970 */
-    uint64_t units[2];
-    struct pt_moments primary[2];
+    uint64_t units[PT_PLAN_ARMS_MAX];
+};
+
+/* The primary metric of the units that were first exposed on a day in an epoch. */
+struct pt_measure_cell {
+    size_t day; /* places in `days` and `epochs` */
+    size_t epoch;
+    struct pt_moments primary[PT_PLAN_ARMS_MAX];
 };
 
 struct pt_measure_epoch {
     char name[64]; /* "" where the exposures name none */
-    double units[2];
+    double units[PT_PLAN_ARMS_MAX];
     double p_value;
+    struct pt_moments *metrics; /* of metric m and arm a at m * PT_PLAN_ARMS_MAX + a; owned */
 };
 
 struct pt_measure_segment {
-    char kind[16]; /* platform, build, country, day */
+    char kind[16]; /* platform, build, country, day, epoch */
     char name[64];
-    double units[2];
+    double units[PT_PLAN_ARMS_MAX];
     double p_value; /* times the number of segments looked at, at most 1 */
 };
 
 struct pt_measure {
     int64_t as_of_us;
     int64_t first_us; /* first exposure; 0 where there is none */
-    uint64_t units[2];
+    uint64_t units[PT_PLAN_ARMS_MAX];
     uint64_t several_units; /* seen in several variants, excluded */
     uint64_t other_units;   /* of variants that the plan does not know, left out */
     uint64_t unnamed_exposures;
     struct pt_exposure_counts exposures;
-    struct pt_moments metrics[PT_PLAN_METRICS_MAX][2];
+    struct pt_moments metrics[PT_PLAN_METRICS_MAX][PT_PLAN_ARMS_MAX]; /* all epochs together */
     double caps[PT_PLAN_METRICS_MAX]; /* of winsorised metrics, else NaN */
     struct pt_measure_day *days;      /* rising; owned */
     size_t day_count;
+    struct pt_measure_cell *cells; /* rising by day; owned */
+    size_t cell_count;
     struct pt_measure_epoch epochs[PT_MEASURE_EPOCHS_MAX];
     size_t epoch_count;
 };
+
+/*
+ * Do sizes fit the planned weights? Epochs are added up: chi-squares with their degrees of
+ * freedom, and log lambdas of the sequential test, whose product over independent parts is again
+ * one (pt_ssrm_log_lambda()). Units of a variant that an epoch does not give out fit nothing.
+ */
+struct pt_measure_ratio {
+    double df;
+    double chi2;
+    double log_lambda;
+};
+void pt_measure_ratio_add(struct pt_measure_ratio *sum, const struct pt_plan *plan,
+                          const double *weights, const double *units);
+double pt_measure_ratio_chi2_p(const struct pt_measure_ratio *ratio);
+double pt_measure_ratio_sequential_p(const struct pt_measure_ratio *ratio);
 
 /* `as_of_us` 0: the newest receipt of an event. Release in any case. */
 enum pt_code pt_measure_plan(struct pt_query *query, const struct pt_plan *plan, int64_t as_of_us,

@@ -3,8 +3,8 @@
  *
  * A plan is a YAML file (docs/experiments.md names every field). Reading it finds all mistakes at
  * once, each with its line. The canonical form is one JSON document with every default filled in;
- * its SHA-256 is the plan's identity: comments and order of the file do not count. Two variants are
- * compared, the first is control. Pure but for memory.
+ * its SHA-256 is the plan's identity: comments and order of the file do not count. The first
+ * variant is control, each of the others (a treatment) is compared with it. Pure but for memory.
  */
 #ifndef PT_EXPERIMENT_PLAN_H
 #define PT_EXPERIMENT_PLAN_H
@@ -17,6 +17,9 @@
 
 #define PT_PLAN_METRICS_MAX 32
 #define PT_PLAN_LOOKS_MAX 100
+#define PT_PLAN_ARMS_MAX 9 /* control and up to 8 treatments */
+#define PT_PLAN_TREATMENTS_MAX (PT_PLAN_ARMS_MAX - 1)
+#define PT_PLAN_EPOCHS_MAX 16
 #define PT_PLAN_NAME_BYTES 128
 #define PT_PLAN_BYTES_MAX (256u << 10)
 
@@ -40,6 +43,21 @@ struct pt_plan_sum {
     char field[PT_PLAN_NAME_BYTES];
 };
 
+/* What a Bayesian plan takes a unit's value for. */
+enum pt_plan_model {
+    PT_PLAN_NORMAL,  /* its mean, by the central limit; shares are Beta-Binomial */
+    PT_PLAN_HURDLE,  /* MEAN: who pays at all, and how much those who do */
+    PT_PLAN_POISSON, /* COUNT: Gamma-Poisson */
+};
+
+/* The covariate: what a unit did in the days before its first exposure. */
+struct pt_plan_cuped {
+    int64_t days; /* 0: none */
+    struct pt_plan_sum sum;
+    bool is_share;      /* 1 with any such event, else the sum */
+    double correlation; /* that the planned size counts on; 0: none */
+};
+
 struct pt_plan_metric {
     char name[PT_PLAN_NAME_BYTES];
     enum pt_plan_role role;
@@ -47,7 +65,9 @@ struct pt_plan_metric {
     struct pt_plan_sum sum;
     struct pt_plan_sum denominator; /* RATIO */
     int64_t days;                   /* RETENTION: which day; else the window, in days of 24 h */
-    double winsorise;      /* MEAN, COUNT: the quantile that caps a unit's value; 1: none */
+    double winsorise; /* MEAN, COUNT: the quantile that caps a unit's value; 1: none */
+    enum pt_plan_model model;
+    struct pt_plan_cuped cuped;
     bool harm_is_increase; /* GUARDRAIL: harm is B > A */
     double margin;         /* GUARDRAIL: how much harm is borne, in the metric's unit */
 };
@@ -66,12 +86,23 @@ enum pt_plan_analysis {
     PT_PLAN_BAYESIAN,
 };
 
+/* An allocation epoch with a ratio of its own; a weight of 0: the variant is not given out in it.
+ */
+struct pt_plan_epoch {
+    char name[64];
+    double weight[PT_PLAN_ARMS_MAX];
+};
+
 struct pt_plan {
     char name[PT_PLAN_NAME_BYTES];
     char hypothesis[1024];
     enum pt_alternative alternative;
-    char variant[2][PT_PLAN_NAME_BYTES]; /* control, treatment */
-    double weight[2];
+    char variant[PT_PLAN_ARMS_MAX][PT_PLAN_NAME_BYTES]; /* the first is control */
+    double weight[PT_PLAN_ARMS_MAX];
+    size_t arm_count;
+    struct pt_plan_epoch epochs[PT_PLAN_EPOCHS_MAX]; /* others have the weights above */
+    size_t epoch_count;
+    enum pt_plan_correction treatment_correction; /* over the treatments, of the primary metric */
     double alpha;
     double power;
     double effect; /* absolute, or relative where is_relative; above 0 */
@@ -120,6 +151,21 @@ const char *pt_plan_alternative_name(enum pt_alternative alternative);
 const char *pt_plan_correction_name(enum pt_plan_correction correction);
 const char *pt_plan_spending_name(enum pt_spending_kind kind);
 
+const char *pt_plan_model_name(enum pt_plan_model model);
+
+static inline size_t pt_plan_treatments(const struct pt_plan *plan)
+{
+    return plan->arm_count - 1;
+}
+/* The level of one treatment's own test where alpha is split evenly (Bonferroni). */
+static inline double pt_plan_alpha_each(const struct pt_plan *plan)
+{
+    return plan->treatment_correction == PT_PLAN_NO_CORRECTION
+               ? plan->alpha
+               : plan->alpha / (double)pt_plan_treatments(plan);
+}
+/* The planned weights of an epoch. */
+const double *pt_plan_weights(const struct pt_plan *plan, const char *epoch);
 static inline bool pt_plan_is_share(enum pt_plan_kind kind)
 {
     return kind == PT_PLAN_RETENTION || kind == PT_PLAN_CONVERSION;
@@ -143,18 +189,20 @@ struct pt_plan_basis {
 };
 
 struct pt_plan_design {
-    double effect;   /* absolute, signed as the hypothesis has it (above 0 when two-sided) */
-    double fixed[2]; /* units an arm of a design with one look, whole */
-    double units[2]; /* units an arm at t = 1, whole */
+    double effect; /* absolute, signed as the hypothesis has it (above 0 when two-sided) */
+    double fixed[PT_PLAN_ARMS_MAX]; /* units an arm of a design with one look, whole */
+    double units[PT_PLAN_ARMS_MAX]; /* units an arm at t = 1, whole */
+    double units_total;
     double inflation;
+    double alpha; /* of one treatment's own test */
     double drift; /* E[z] at t = 1 under the effect, in the hypothesis' direction */
-    double se;    /* of the estimate at t = 1 */
+    double se;    /* of one treatment's estimate at t = 1 */
     double tau2;  /* ALWAYS_VALID: the mixture's variance, the square of the effect */
     double z_upper[PT_PLAN_LOOKS_MAX];   /* infinite: nothing is spent yet */
     double z_lower[PT_PLAN_LOOKS_MAX];   /* futility; -infinite: none */
     double exit_null[PT_PLAN_LOOKS_MAX]; /* P(stop for effect at the look), null and effect */
     double exit_effect[PT_PLAN_LOOKS_MAX];
-    double units_null; /* expected sample size, both arms together */
+    double units_null; /* expected sample size, all arms together */
     double units_effect;
 };
 
@@ -163,28 +211,6 @@ enum pt_code pt_plan_design(const struct pt_plan *plan, struct pt_plan_basis bas
                             struct pt_plan_design *out, struct pt_error *err) PT_MUST_USE;
 
 /* The bound of the always-valid test on |z| (or z, one-sided) at the variance V of the estimate. */
-double pt_plan_always_bound(const struct pt_plan *plan, double variance, double tau2);
-
-/* ---- simulation ---- */
-
-struct pt_plan_simulated {
-    uint64_t runs;
-    double stop_effect[2]; /* share of runs: under the null, under the effect */
-    double stop_futility[2];
-    double units[2]; /* mean sample size at the end, both arms together */
-    double error[2]; /* Monte-Carlo standard errors of stop_effect */
-    double units_error[2];
-    double naive; /* share of null runs that a fixed test at every look would have called */
-    double naive_error;
-    size_t looks;
-};
-/*
- * `runs` experiments by normal approximation of the primary metric's process, once without an
- * effect and once with `effect` (absolute, in the hypothesis' direction). Plans without looks of
- * their own (always_valid, bayesian) are looked at `looks` times, evenly.
- */
-enum pt_code pt_plan_simulate(const struct pt_plan *plan, const struct pt_plan_design *design,
-                              uint64_t runs, uint64_t seed, double effect, size_t looks,
-                              struct pt_plan_simulated *out, struct pt_error *err) PT_MUST_USE;
+double pt_plan_always_bound(const struct pt_plan *plan, double alpha, double variance, double tau2);
 
 #endif

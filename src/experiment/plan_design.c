@@ -38,32 +38,62 @@ static enum pt_code find_effect(const struct pt_plan *plan, struct pt_plan_basis
     return PT_OK;
 }
 
-static enum pt_code fixed_sizes(const struct pt_plan *plan, struct pt_plan_basis basis,
-                                struct pt_plan_design *out, double real_out[2],
-                                struct pt_error *err)
+/* Each arm's share of `total`, rounded up but for the last digits; their sum. */
+static double set_sizes(const struct pt_plan *plan, double total, double out[PT_PLAN_ARMS_MAX])
 {
-    double ratio = plan->weight[1] / plan->weight[0];
-    double variance = basis.sd * basis.sd;
-    struct pt_sample_size size =
-        pt_plan_is_share(plan->metrics[0].kind)
-            ? pt_sample_size_arcsine(basis.baseline, basis.baseline + out->effect, plan->alpha,
-                                     plan->power, ratio, plan->alternative)
-            : pt_sample_size_z(out->effect, variance, variance, plan->alpha, plan->power, ratio,
-                               plan->alternative);
+    double weights = 0;
+    double sum = 0;
 
-    if (!isfinite(size.n_a) || !isfinite(size.n_b)) {
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        weights += plan->weight[i];
+    }
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        sum += out[i] = ceil(total * (plan->weight[i] / weights) - 1e-9);
+    }
+    return sum;
+}
+
+struct comparison {
+    const struct pt_plan *plan;
+    double baseline;
+    double variance;
+    double effect;
+};
+
+/* One treatment against control. */
+static struct pt_sample_size size_of(const void *ctx, double ratio, double alpha)
+{
+    const struct comparison *c = ctx;
+
+    return pt_plan_is_share(c->plan->metrics[0].kind)
+               ? pt_sample_size_arcsine(c->baseline, c->baseline + c->effect, alpha, c->plan->power,
+                                        ratio, c->plan->alternative)
+               : pt_sample_size_z(c->effect, c->variance, c->variance, alpha, c->plan->power, ratio,
+                                  c->plan->alternative);
+}
+
+/* `total_out`: units of all arms, not rounded. */
+static enum pt_code fixed_sizes(const struct pt_plan *plan, struct pt_plan_basis basis,
+                                struct pt_plan_design *out, double *total_out, struct pt_error *err)
+{
+    struct comparison c = {plan, basis.baseline, basis.sd * basis.sd, out->effect};
+    /* A covariate leaves 1 - rho^2 of the variance: Deng et al., WSDM 2013, (7). */
+    double rho = plan->metrics[0].cuped.correlation;
+    struct pt_arms_size size = pt_sample_size_arms(
+        plan->weight, plan->arm_count, PT_CONTROL_VS_ALL,
+        plan->treatment_correction != PT_PLAN_NO_CORRECTION, plan->alpha, size_of, &c, out->fixed);
+
+    if (!isfinite(size.n_total) || size.n_total > 0x1p53) {
         return pt_fail(err, PT_INVALID, "no sample size reaches a power of %g", plan->power);
     }
-    out->fixed[0] = size.n_a;
-    out->fixed[1] = size.n_b;
-    real_out[0] = size.n_a_real;
-    real_out[1] = size.n_b_real;
+    *total_out = size.n_total_real * (1 - rho * rho);
+    set_sizes(plan, *total_out, out->fixed);
     return PT_OK;
 }
 
-static double fixed_drift(const struct pt_plan *plan)
+static double fixed_drift(const struct pt_plan *plan, const struct pt_plan_design *out)
 {
-    return pt_norm_quantile_upper(plan->alpha / pt_plan_sided(plan)) +
+    return pt_norm_quantile_upper(out->alpha / pt_plan_sided(plan)) +
            pt_norm_quantile_upper(1 - plan->power);
 }
 
@@ -72,13 +102,13 @@ static enum pt_code sequential_bounds(const struct pt_plan *plan, struct pt_plan
 {
     int sided = pt_plan_sided(plan);
     struct pt_gs_design design = {.spending = plan->spending,
-                                  .alpha = plan->alpha,
+                                  .alpha = out->alpha,
                                   .sided = sided,
                                   .t = plan->looks,
                                   .looks = plan->look_count};
     struct pt_gs_futility futility = {.t = plan->looks,
                                       .looks = plan->look_count,
-                                      .alpha = plan->alpha,
+                                      .alpha = out->alpha,
                                       .beta = 1 - plan->power,
                                       .alpha_spending = plan->spending,
                                       .beta_spending = plan->futility,
@@ -107,7 +137,6 @@ static enum pt_code sequential_exits(const struct pt_plan *plan, struct pt_plan_
                                   .looks = plan->look_count,
                                   .sided = pt_plan_sided(plan)};
     double lower[PT_PLAN_LOOKS_MAX] = {0};
-    double total = out->units[0] + out->units[1];
     enum pt_code code = pt_gs_exits(&region, 0, out->exit_null, lower, &out->units_null, err);
 
     for (size_t i = 0; i < plan->look_count && !code && region.sided == 2; i++) {
@@ -116,8 +145,9 @@ static enum pt_code sequential_exits(const struct pt_plan *plan, struct pt_plan_
     code = code
                ? code
                : pt_gs_exits(&region, out->drift, out->exit_effect, lower, &out->units_effect, err);
-    out->units_null *= total;
-    out->units_effect *= total;
+    /* Of several treatments one may end before the others: `simulate` says what that comes to. */
+    out->units_null *= plan->arm_count > 2 ? NAN : out->units_total;
+    out->units_effect *= plan->arm_count > 2 ? NAN : out->units_total;
     return code;
 }
 
@@ -137,9 +167,9 @@ static double one_sided_gap(const void *ctx, double z)
            pt_norm_log_cdf(z * sqrt(m->tau2 / sum)) - m->log_limit;
 }
 
-double pt_plan_always_bound(const struct pt_plan *plan, double variance, double tau2)
+double pt_plan_always_bound(const struct pt_plan *plan, double alpha, double variance, double tau2)
 {
-    struct mixture mixture = {variance, tau2, log(1 / plan->alpha)};
+    struct mixture mixture = {variance, tau2, log(1 / alpha)};
     double two_sided = sqrt((variance + tau2) / tau2 *
                             (2 * mixture.log_limit + log((variance + tau2) / variance)));
 
@@ -152,6 +182,7 @@ double pt_plan_always_bound(const struct pt_plan *plan, double variance, double 
 
 struct always {
     const struct pt_plan *plan;
+    double alpha;
     double se_fixed; /* at the fixed size */
     double effect;
     double tau2;
@@ -163,26 +194,27 @@ static double always_gap(const void *ctx, double inflation)
     const struct always *a = ctx;
     double variance = a->se_fixed * a->se_fixed / inflation;
 
-    return a->effect / sqrt(variance) - pt_plan_always_bound(a->plan, variance, a->tau2) -
+    return a->effect / sqrt(variance) - pt_plan_always_bound(a->plan, a->alpha, variance, a->tau2) -
            pt_norm_quantile_upper(1 - a->plan->power);
 }
 
 enum pt_code pt_plan_design(const struct pt_plan *plan, struct pt_plan_basis basis,
                             struct pt_plan_design *out, struct pt_error *err)
 {
-    double real[2] = {0, 0};
-    struct always always = {.plan = plan};
+    double total = 0;
+    struct always always = {.plan = plan, .alpha = pt_plan_alpha_each(plan)};
     enum pt_code code = PT_OK;
 
     memset(out, 0, sizeof(*out));
     out->inflation = 1;
-    out->drift = fixed_drift(plan);
-    out->z_upper[0] = pt_norm_quantile_upper(plan->alpha / pt_plan_sided(plan));
+    out->alpha = always.alpha;
+    out->drift = fixed_drift(plan, out);
+    out->z_upper[0] = pt_norm_quantile_upper(out->alpha / pt_plan_sided(plan));
     for (size_t i = 0; i < PT_PLAN_LOOKS_MAX; i++) {
         out->z_lower[i] = -HUGE_VAL;
     }
     code = find_effect(plan, basis, out, err);
-    code = code ? code : fixed_sizes(plan, basis, out, real, err);
+    code = code ? code : fixed_sizes(plan, basis, out, &total, err);
     if (code) {
         return code;
     }
@@ -191,7 +223,7 @@ enum pt_code pt_plan_design(const struct pt_plan *plan, struct pt_plan_basis bas
         if (code) {
             return code;
         }
-        out->inflation = pow(out->drift / fixed_drift(plan), 2);
+        out->inflation = pow(out->drift / fixed_drift(plan, out), 2);
     } else if (plan->analysis == PT_PLAN_ALWAYS_VALID) {
         out->tau2 = out->effect * out->effect;
         always.effect = fabs(out->effect);
@@ -200,19 +232,17 @@ enum pt_code pt_plan_design(const struct pt_plan *plan, struct pt_plan_basis bas
         out->inflation = pt_root(always_gap, &always, 0.5, 1000);
         if (isnan(out->inflation)) {
             return pt_fail(err, PT_INVALID, "no sample size reaches a power of %g at alpha %g",
-                           plan->power, plan->alpha);
+                           plan->power, out->alpha);
         }
         out->drift *= sqrt(out->inflation);
     }
-    for (size_t i = 0; i < 2; i++) {
-        out->units[i] = ceil(real[i] * out->inflation - 1e-9);
-    }
+    out->units_total = set_sizes(plan, total * out->inflation, out->units);
     out->se = fabs(out->effect) / out->drift;
-    out->units_null = out->units_effect = out->units[0] + out->units[1];
+    out->units_null = out->units_effect = out->units_total;
     if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
         code = sequential_exits(plan, out, err);
     } else if (plan->analysis == PT_PLAN_ALWAYS_VALID) {
-        out->z_upper[0] = pt_plan_always_bound(plan, out->se * out->se, out->tau2);
+        out->z_upper[0] = pt_plan_always_bound(plan, out->alpha, out->se * out->se, out->tau2);
     }
     return code;
 }

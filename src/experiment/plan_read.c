@@ -1,471 +1,246 @@
 /*
  * plan_read.c - a plan out of YAML, and all that is wrong with it
  *
- * Reading goes on after a mistake, so that a person mends a file once. A map's fields are checked
- * against the list of those that it may have before any is read.
+ * A map's fields are checked against the list of those that it may have before any is read.
  */
-#include "experiment/plan.h"
+#include "experiment/fields.h"
+#include "experiment/plan_words.h"
 
-#include "base/yaml.h"
-
-#include <assert.h>
-#include <errno.h>
-#include <inttypes.h>
+#include <float.h>
 #include <math.h>
-#include <stdarg.h>
+#include <stdio.h>
 
 #define ARENA_BYTES_MAX (8u << 20)
-#define DAYS_MAX 3650
 
-struct reader {
-    struct pt_plan *plan;
-    const char *file;
-    struct pt_buf *problems;
-    size_t problem_count;
-};
-
-static PT_PRINTF(3, 4) void wrong(struct reader *r, unsigned line, const char *format, ...)
+/* A map of a variant to its weight; NULL where it is none. */
+static const struct pt_yaml *weights_of(struct pt_fields *r, const struct pt_yaml *map,
+                                        const char *what)
 {
-    char text[768];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    pt_buf_appendf(r->problems, "%s:%u: %s\n", r->file, line, text);
-    r->problem_count++;
-}
-
-/* Every field of `map` is one of `names`; says which is not. False where it is no map. */
-static bool check_fields(struct reader *r, const struct pt_yaml *map, const char *what,
-                         const char *const *names, size_t count)
-{
-    if (map->kind != PT_YAML_MAP) {
-        wrong(r, map->line, "%s is %s; it must be a map of fields", what,
-              pt_yaml_kind_name(map->kind));
-        return false;
+    if (map->kind == PT_YAML_MAP) {
+        return map;
     }
-    for (const struct pt_yaml *field = map->child; field; field = field->next) {
-        bool is_known = false;
-        const char *near = NULL;
-
-        for (size_t i = 0; i < count && !is_known; i++) {
-            is_known = strcmp(field->key, names[i]) == 0;
-        }
-        if (!is_known) {
-            near = pt_nearest_name(field->key, names, count);
-            wrong(r, field->line, "%s has no field \"%s\"%s%s%s", what, field->key,
-                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-        }
-    }
-    return true;
-}
-#define CHECK_FIELDS(r, map, what, names)                                                          \
-    check_fields(r, map, what, names, sizeof(names) / sizeof((names)[0]))
-
-/* The field, or NULL; where it must be there, its absence is said at the map's line. */
-static const struct pt_yaml *field_of(struct reader *r, const struct pt_yaml *map, const char *key,
-                                      const char *needed)
-{
-    const struct pt_yaml *field = pt_yaml_member(map, key);
-
-    if (field && !pt_yaml_is_null(field)) {
-        return field;
-    }
-    if (field) {
-        wrong(r, field->line, "\"%s\" has no value%s%s", key, needed ? "; it must be " : "",
-              needed ? needed : "");
-    } else if (needed) {
-        wrong(r, map->line, "\"%s\" is missing; it must be %s", key, needed);
-    }
+    pt_fields_wrong(r, map->line, "\"%s\" is %s; it must be a map of variant to its weight", what,
+                    pt_yaml_kind_name(map->kind));
     return NULL;
 }
 
-static void read_text(struct reader *r, const struct pt_yaml *map, const char *key, char *out,
-                      size_t bytes, const char *needed)
+static bool read_weight(struct pt_fields *r, const struct pt_yaml *one, double low, double *out)
 {
-    const struct pt_yaml *field = field_of(r, map, key, needed);
-
-    if (!field) {
-        return;
-    }
-    if (field->kind != PT_YAML_SCALAR) {
-        wrong(r, field->line, "\"%s\" is %s; it must be a text", key,
-              pt_yaml_kind_name(field->kind));
-    } else if (strlen(field->text) >= bytes) {
-        wrong(r, field->line, "\"%s\" has %zu bytes; at most %zu fit", key, strlen(field->text),
-              bytes - 1);
-    } else {
-        snprintf(out, bytes, "%s", field->text);
-    }
-}
-
-static bool number_of(const char *text, double *out)
-{
-    char *end = NULL;
-
-    *out = strtod(text, &end);
-    return end != text && *end == 0 && isfinite(*out);
-}
-
-static bool scalar_number(struct reader *r, const struct pt_yaml *field, const char *key,
-                          double *out, const char *right)
-{
-    if (field->kind != PT_YAML_SCALAR) {
-        wrong(r, field->line, "\"%s\" is %s; it must be %s", key, pt_yaml_kind_name(field->kind),
-              right);
+    if (!pt_fields_scalar(r, one, one->key, out,
+                          low > 0 ? "a weight above 0" : "a weight from 0 on")) {
         return false;
     }
-    if (!number_of(field->text, out)) {
-        wrong(r, field->line, "\"%s\" is \"%s\", not a finite number; it must be %s", key,
-              field->text, right);
+    if (*out < low) {
+        pt_fields_wrong(r, one->line, "the weight of \"%s\" is %s; it must be %s", one->key,
+                        one->text, low > 0 ? "above 0" : "0 or more");
         return false;
     }
     return true;
 }
 
-/* A number above `low` (or from it on, where `is_closed`) and below `high`. */
-static void read_number(struct reader *r, const struct pt_yaml *map, const char *key, double low,
-                        bool is_closed, double high, double *out, const char *right, bool is_needed)
+static void read_variants(struct pt_fields *r, const struct pt_yaml *root)
 {
-    const struct pt_yaml *field = field_of(r, map, key, is_needed ? right : NULL);
-    double value = 0;
-
-    if (!field || !scalar_number(r, field, key, &value, right)) {
-        return;
-    }
-    if (!(is_closed ? value >= low : value > low) || !(value < high)) {
-        wrong(r, field->line, "\"%s\" is %s; it must be %s", key, field->text, right);
-        return;
-    }
-    *out = value;
-}
-
-/* Whole days, "7" or "7d". */
-static void read_days(struct reader *r, const struct pt_yaml *map, const char *key, int64_t low,
-                      int64_t *out, bool is_needed)
-{
-    const char *right = "whole days such as 7d";
-    const struct pt_yaml *field = field_of(r, map, key, is_needed ? right : NULL);
-    char *end = NULL;
-    long value = 0;
-
-    if (!field) {
-        return;
-    }
-    if (field->kind == PT_YAML_SCALAR) {
-        errno = 0;
-        value = strtol(field->text, &end, 10);
-        end += *end == 'd' && end != field->text;
-        if (end != field->text && *end == 0 && errno == 0 && value >= low && value <= DAYS_MAX) {
-            *out = value;
-            return;
-        }
-    }
-    wrong(r, field->line, "\"%s\" is %s%s%s; it must be %s, %" PRId64 " to %d", key,
-          field->kind == PT_YAML_SCALAR ? "\"" : "",
-          field->kind == PT_YAML_SCALAR ? field->text : pt_yaml_kind_name(field->kind),
-          field->kind == PT_YAML_SCALAR ? "\"" : "", right, low, DAYS_MAX);
-}
-
-/* The index of the field's word in `words`; `fallback` where it is absent (SIZE_MAX: it may not be)
- * or wrong. */
-static size_t word_at(struct reader *r, const struct pt_yaml *field, const char *key,
-                      const char *const *words, size_t count, size_t fallback)
-{
-    char list[256] = "";
-    size_t used = 0;
-    const char *near = NULL;
-
-    for (size_t i = 0; i < count; i++) {
-        if (field->kind == PT_YAML_SCALAR && strcmp(field->text, words[i]) == 0) {
-            return i;
-        }
-        used +=
-            (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", words[i]);
-    }
-    near = field->kind == PT_YAML_SCALAR ? pt_nearest_name(field->text, words, count) : NULL;
-    wrong(r, field->line, "\"%s\" is \"%s\"; it must be one of %s%s%s%s", key,
-          field->kind == PT_YAML_SCALAR ? field->text : pt_yaml_kind_name(field->kind), list,
-          near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-    return fallback;
-}
-
-static size_t read_word(struct reader *r, const struct pt_yaml *map, const char *key,
-                        const char *const *words, size_t count, size_t fallback)
-{
-    const struct pt_yaml *field = pt_yaml_member(map, key);
-
-    return field ? word_at(r, field, key, words, count, fallback) : fallback;
-}
-
-/* ---- words ---- */
-
-static const char *const kinds[] = {"retention", "conversion", "mean", "count", "ratio"};
-static const char *const analyses[] = {"fixed", "group_sequential", "always_valid", "bayesian"};
-static const char *const alternatives[] = {"two-sided", "larger", "smaller"};
-static const char *const corrections[] = {"none", "bonferroni", "holm", "bh"};
-static const char *const roles[] = {"primary", "secondary", "guardrail"};
-static const char *const spendings[] = {"obrien_fleming", "obrien_fleming_total", "pocock",
-                                        "hwang_shih_decani", "kim_demets"};
-static_assert(PT_SPEND_KIM_DEMETS == 4 && PT_TWO_SIDED == 0 && PT_SMALLER == 2,
-              "the words stand in the order of the enumerations");
-#define COUNT(words) (sizeof(words) / sizeof((words)[0]))
-
-const char *pt_plan_kind_name(enum pt_plan_kind kind)
-{
-    return kinds[kind];
-}
-const char *pt_plan_role_name(enum pt_plan_role role)
-{
-    return roles[role];
-}
-const char *pt_plan_analysis_name(enum pt_plan_analysis analysis)
-{
-    return analyses[analysis];
-}
-const char *pt_plan_alternative_name(enum pt_alternative alternative)
-{
-    return alternatives[alternative];
-}
-const char *pt_plan_correction_name(enum pt_plan_correction correction)
-{
-    return corrections[correction];
-}
-const char *pt_plan_spending_name(enum pt_spending_kind kind)
-{
-    return (size_t)kind < COUNT(spendings) ? spendings[kind] : "user";
-}
-
-/* ---- metrics ---- */
-
-static void read_sum(struct reader *r, const struct pt_yaml *map, const char *key,
-                     struct pt_plan_sum *out)
-{
-    static const char *const names[] = {"event", "field"};
-    const struct pt_yaml *field =
-        field_of(r, map, key, "a map {event: NAME, field: NAME}, without field to count events");
-
-    if (field && CHECK_FIELDS(r, field, key, names)) {
-        read_text(r, field, "event", out->event, sizeof(out->event), "an event's name");
-        read_text(r, field, "field", out->field, sizeof(out->field), NULL);
-    }
-}
-
-static void refuse_field(struct reader *r, const struct pt_yaml *map, const char *key,
-                         const char *why)
-{
-    const struct pt_yaml *field = pt_yaml_member(map, key);
-
-    if (field) {
-        wrong(r, field->line, "\"%s\" %s", key, why);
-    }
-}
-
-static void read_metric(struct reader *r, const struct pt_yaml *map, enum pt_plan_role role)
-{
-    static const char *const names[] = {"name",   "type",      "day",        "event",
-                                        "field",  "numerator", "window",     "harm",
-                                        "margin", "winsorise", "denominator"};
-    static const char *const harms[] = {"decrease", "increase"};
+    const struct pt_yaml *variants = pt_fields_get(
+        r, root, "variants", "a map, control first, such as {control: 1, b: 1, c: 1}");
     struct pt_plan *plan = r->plan;
-    struct pt_plan_metric *metric = &plan->metrics[plan->metric_count];
-    const struct pt_yaml *type = NULL;
-    size_t before = r->problem_count;
-
-    if (plan->metric_count == PT_PLAN_METRICS_MAX) {
-        wrong(r, map->line, "there are more than %d metrics", PT_PLAN_METRICS_MAX);
-        return;
-    }
-    if (!CHECK_FIELDS(r, map, "a metric", names)) {
-        return;
-    }
-    *metric = (struct pt_plan_metric){.role = role, .days = 7, .winsorise = 1};
-    read_text(r, map, "name", metric->name, sizeof(metric->name), "the metric's name");
-    type = field_of(r, map, "type", "one of retention, conversion, mean, count, ratio");
-    if (!type) {
-        return;
-    }
-    metric->kind = (enum pt_plan_kind)word_at(r, type, "type", kinds, COUNT(kinds), 0);
-    if (r->problem_count != before) {
-        return;
-    }
-    if (metric->kind == PT_PLAN_RETENTION) {
-        read_days(r, map, "day", 0, &metric->days, true);
-        refuse_field(r, map, "event", "does not belong to retention, which any event counts for");
-        refuse_field(r, map, "window", "does not belong to retention; say \"day\"");
-    } else {
-        read_days(r, map, "window", 1, &metric->days, false);
-        refuse_field(r, map, "day", "belongs to retention alone; say \"window\"");
-    }
-    if (metric->kind == PT_PLAN_RATIO) {
-        read_sum(r, map, "numerator", &metric->sum);
-        read_sum(r, map, "denominator", &metric->denominator);
-        refuse_field(r, map, "event", "belongs into \"numerator\" and \"denominator\" of a ratio");
-    } else {
-        refuse_field(r, map, "numerator", "belongs to a ratio alone");
-        refuse_field(r, map, "denominator", "belongs to a ratio alone");
-        if (metric->kind != PT_PLAN_RETENTION) {
-            read_text(r, map, "event", metric->sum.event, sizeof(metric->sum.event),
-                      "an event's name");
-        }
-    }
-    if (metric->kind == PT_PLAN_MEAN) {
-        read_text(r, map, "field", metric->sum.field, sizeof(metric->sum.field),
-                  "the number in the event's attributes that is added up");
-    } else {
-        refuse_field(r, map, "field", "belongs to a mean (in a ratio, to its two sums)");
-    }
-    if (metric->kind == PT_PLAN_MEAN || metric->kind == PT_PLAN_COUNT) {
-        read_number(r, map, "winsorise", 0.5, false, 1, &metric->winsorise,
-                    "a quantile between 0.5 and 1, such as 0.99", false);
-    } else {
-        refuse_field(r, map, "winsorise", "belongs to a mean or a count");
-    }
-    if (role == PT_PLAN_GUARDRAIL) {
-        metric->harm_is_increase = read_word(r, map, "harm", harms, COUNT(harms), 0) == 1;
-        read_number(r, map, "margin", 0, true, HUGE_VAL, &metric->margin,
-                    "a number from 0 on, in the metric's own unit", false);
-    } else {
-        refuse_field(r, map, "harm", "belongs to a guardrail");
-        refuse_field(r, map, "margin", "belongs to a guardrail");
-    }
-    for (size_t i = 0; i < plan->metric_count; i++) {
-        if (strcmp(plan->metrics[i].name, metric->name) == 0) {
-            wrong(r, map->line, "there are two metrics named \"%s\"", metric->name);
-        }
-    }
-    plan->metric_count++;
-}
-
-static void read_metric_list(struct reader *r, const struct pt_yaml *metrics, const char *key,
-                             enum pt_plan_role role)
-{
-    const struct pt_yaml *list = pt_yaml_member(metrics, key);
-
-    if (!list || pt_yaml_is_null(list)) {
-        return;
-    }
-    if (list->kind != PT_YAML_LIST) {
-        wrong(r, list->line, "\"%s\" is %s; it must be a list of metrics", key,
-              pt_yaml_kind_name(list->kind));
-        return;
-    }
-    for (const struct pt_yaml *entry = list->child; entry; entry = entry->next) {
-        read_metric(r, entry, role);
-    }
-}
-
-static void read_metrics(struct reader *r, const struct pt_yaml *root)
-{
-    static const char *const names[] = {"primary", "secondary", "guardrails"};
-    const struct pt_yaml *metrics = field_of(r, root, "metrics", "a map with \"primary\"");
-    const struct pt_yaml *primary = NULL;
-
-    if (!metrics || !CHECK_FIELDS(r, metrics, "metrics", names)) {
-        return;
-    }
-    primary = field_of(r, metrics, "primary", "the metric that decides");
-    if (primary) {
-        read_metric(r, primary, PT_PLAN_PRIMARY);
-    }
-    read_metric_list(r, metrics, "secondary", PT_PLAN_SECONDARY);
-    read_metric_list(r, metrics, "guardrails", PT_PLAN_GUARDRAIL);
-}
-
-/* ---- the rest ---- */
-
-static void read_variants(struct reader *r, const struct pt_yaml *root)
-{
-    const struct pt_yaml *variants =
-        field_of(r, root, "variants", "a map of two, control first, such as {control: 1, b: 1}");
     size_t count = 0;
 
-    if (!variants) {
-        return;
-    }
-    if (variants->kind != PT_YAML_MAP) {
-        wrong(r, variants->line, "\"variants\" is %s; it must be a map of variant to its weight",
-              pt_yaml_kind_name(variants->kind));
+    if (!variants || !weights_of(r, variants, "variants")) {
         return;
     }
     for (const struct pt_yaml *one = variants->child; one; one = one->next, count++) {
-        const char *right = "a weight above 0";
         double weight = 0;
 
         if (strlen(one->key) == 0 || strlen(one->key) >= PT_PLAN_NAME_BYTES) {
-            wrong(r, one->line, "a variant's name has 1 to %d bytes", PT_PLAN_NAME_BYTES - 1);
-            continue;
-        }
-        if (!scalar_number(r, one, one->key, &weight, right)) {
-            continue;
-        }
-        if (weight <= 0) {
-            wrong(r, one->line, "the weight of \"%s\" is %s; it must be above 0", one->key,
-                  one->text);
-        } else if (count < 2) {
-            snprintf(r->plan->variant[count], PT_PLAN_NAME_BYTES, "%s", one->key);
-            r->plan->weight[count] = weight;
+            pt_fields_wrong(r, one->line, "a variant's name has 1 to %d bytes",
+                            PT_PLAN_NAME_BYTES - 1);
+        } else if (read_weight(r, one, DBL_MIN, &weight) && plan->arm_count < PT_PLAN_ARMS_MAX) {
+            snprintf(plan->variant[plan->arm_count], PT_PLAN_NAME_BYTES, "%s", one->key);
+            plan->weight[plan->arm_count++] = weight;
         }
     }
-    if (count != 2) {
-        wrong(r, variants->line, "there are %zu variants; a plan compares two, control first",
-              count);
+    if (count < 2 || count > PT_PLAN_ARMS_MAX) {
+        pt_fields_wrong(r, variants->line,
+                        "there %s %zu variant%s; a plan compares control with 1 to %d others",
+                        count == 1 ? "is" : "are", count, count == 1 ? "" : "s",
+                        PT_PLAN_TREATMENTS_MAX);
     }
 }
 
-static void read_effect(struct reader *r, const struct pt_yaml *root)
+static void read_epoch(struct pt_fields *r, const struct pt_yaml *map)
+{
+    struct pt_plan *plan = r->plan;
+    struct pt_plan_epoch *epoch = &plan->epochs[plan->epoch_count];
+    bool has[PT_PLAN_ARMS_MAX] = {false};
+
+    if (plan->epoch_count == PT_PLAN_EPOCHS_MAX) {
+        pt_fields_wrong(r, map->line, "there are more than %d epochs", PT_PLAN_EPOCHS_MAX);
+        return;
+    }
+    *epoch = (struct pt_plan_epoch){.weight = {0}};
+    if (strlen(map->key) == 0 || strlen(map->key) >= sizeof(epoch->name)) {
+        pt_fields_wrong(r, map->line, "an epoch's name has 1 to %zu bytes",
+                        sizeof(epoch->name) - 1);
+        return;
+    }
+    snprintf(epoch->name, sizeof(epoch->name), "%s", map->key);
+    if (!weights_of(r, map, map->key)) {
+        return;
+    }
+    for (const struct pt_yaml *one = map->child; one; one = one->next) {
+        size_t i = 0;
+
+        while (i < plan->arm_count && strcmp(plan->variant[i], one->key) != 0) {
+            i++;
+        }
+        if (i == plan->arm_count) {
+            pt_fields_wrong(r, one->line, "epoch \"%s\" has no variant \"%s\"", epoch->name,
+                            one->key);
+            continue;
+        }
+        has[i] = true;
+        (void)read_weight(r, one, 0, &epoch->weight[i]);
+    }
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        if (!has[i]) {
+            pt_fields_wrong(r, map->line,
+                            "epoch \"%s\" names no weight of \"%s\" (0: not given out)",
+                            epoch->name, plan->variant[i]);
+        }
+    }
+    if (!(epoch->weight[0] > 0) && plan->arm_count > 0 && has[0]) {
+        pt_fields_wrong(r, map->line, "epoch \"%s\" has no control, nothing can be compared in it",
+                        epoch->name);
+    }
+    plan->epoch_count++;
+}
+
+static void read_epochs(struct pt_fields *r, const struct pt_yaml *root)
+{
+    const struct pt_yaml *epochs = pt_yaml_member(root, "epochs");
+
+    if (!epochs || pt_yaml_is_null(epochs)) {
+        return;
+    }
+    if (epochs->kind != PT_YAML_MAP) {
+        pt_fields_wrong(r, epochs->line,
+                        "\"epochs\" is %s; it must be a map of epochs to weights, such as "
+                        "{1: {control: 9, b: 1}}",
+                        pt_yaml_kind_name(epochs->kind));
+        return;
+    }
+    for (const struct pt_yaml *one = epochs->child; one; one = one->next) {
+        read_epoch(r, one);
+    }
+}
+
+/* Holm's steps need the p of a final analysis or one that is always valid. */
+static void read_treatment_correction(struct pt_fields *r, const struct pt_yaml *root)
+{
+    static const char *const words[] = {"none", "bonferroni", "holm"};
+    const struct pt_yaml *field = pt_yaml_member(root, "treatment_correction");
+    struct pt_plan *plan = r->plan;
+    bool splits = plan->analysis == PT_PLAN_GROUP_SEQUENTIAL;
+
+    plan->treatment_correction = plan->arm_count <= 2 || plan->analysis == PT_PLAN_BAYESIAN
+                                     ? PT_PLAN_NO_CORRECTION
+                                 : splits ? PT_PLAN_BONFERRONI
+                                          : PT_PLAN_HOLM;
+    if (!field) {
+        return;
+    }
+    if (plan->analysis == PT_PLAN_BAYESIAN) {
+        pt_fields_wrong(r, field->line,
+                        "\"treatment_correction\" does not belong to bayesian, which "
+                        "bounds no error rate");
+        return;
+    }
+    plan->treatment_correction = (enum pt_plan_correction)pt_fields_word_at(
+        r, field, "treatment_correction", words, PT_PLAN_WORD_COUNT(words), 0);
+    if (plan->treatment_correction == PT_PLAN_HOLM && splits) {
+        pt_fields_wrong(r, field->line,
+                        "\"treatment_correction\" is \"holm\"; the bounds of "
+                        "group_sequential need bonferroni or none");
+    }
+    if (plan->arm_count <= 2) {
+        plan->treatment_correction = PT_PLAN_NO_CORRECTION;
+    }
+}
+
+/* What can only be said once metrics and analysis are both read. */
+static void check_models(struct pt_fields *r, const struct pt_yaml *root)
+{
+    const struct pt_yaml *metrics = pt_yaml_member(root, "metrics");
+    const struct pt_yaml *primary = metrics ? pt_yaml_member(metrics, "primary") : NULL;
+    const struct pt_yaml *model = primary ? pt_yaml_member(primary, "model") : NULL;
+    const struct pt_plan_metric *metric = &r->plan->metrics[0];
+
+    if (model && metric->model != PT_PLAN_NORMAL && r->plan->analysis != PT_PLAN_BAYESIAN) {
+        pt_fields_wrong(r, model->line, "\"model\" belongs to a bayesian plan, this one is %s",
+                        pt_plan_analysis_name(r->plan->analysis));
+    }
+    if (r->plan->analysis == PT_PLAN_BAYESIAN && metric->model != PT_PLAN_NORMAL &&
+        (metric->cuped.days > 0 || r->plan->epoch_count > 0)) {
+        pt_fields_wrong(r, primary ? primary->line : root->line,
+                        "the %s model knows neither \"cuped\" nor \"epochs\"; a mean or a count of "
+                        "the model normal does",
+                        pt_plan_model_name(metric->model));
+    }
+}
+
+static void read_effect(struct pt_fields *r, const struct pt_yaml *root)
 {
     static const char *const names[] = {"absolute", "relative", "baseline", "sd"};
     const struct pt_yaml *effect =
-        field_of(r, root, "minimum_effect", "a map such as {relative: 0.05}");
+        pt_fields_get(r, root, "minimum_effect", "a map such as {relative: 0.05}");
     struct pt_plan *plan = r->plan;
     const struct pt_yaml *absolute = pt_yaml_member(effect, "absolute");
     const struct pt_yaml *relative = pt_yaml_member(effect, "relative");
 
-    if (!effect || !CHECK_FIELDS(r, effect, "minimum_effect", names)) {
+    if (!effect || !PT_FIELDS_CHECK(r, effect, "minimum_effect", names)) {
         return;
     }
     if ((absolute != NULL) == (relative != NULL)) {
-        wrong(r, effect->line,
-              "\"minimum_effect\" has %s; it must have one of \"absolute\" and "
-              "\"relative\"",
-              absolute ? "both" : "neither");
+        pt_fields_wrong(r, effect->line,
+                        "\"minimum_effect\" has %s; it must have one of \"absolute\" and "
+                        "\"relative\"",
+                        absolute ? "both" : "neither");
     } else {
         plan->is_relative = relative != NULL;
-        read_number(r, effect, relative ? "relative" : "absolute", 0, false, HUGE_VAL,
-                    &plan->effect, "a number above 0", true);
+        pt_fields_number(r, effect, relative ? "relative" : "absolute", 0, false, HUGE_VAL,
+                         &plan->effect, "a number above 0", true);
     }
     if (pt_yaml_member(effect, "baseline") &&
         !(pt_yaml_member(effect, "baseline")->kind == PT_YAML_SCALAR &&
           strcmp(pt_yaml_member(effect, "baseline")->text, "table") == 0)) {
-        read_number(r, effect, "baseline", -HUGE_VAL, false, HUGE_VAL, &plan->baseline,
-                    "a number, or table", false);
+        pt_fields_number(r, effect, "baseline", -HUGE_VAL, false, HUGE_VAL, &plan->baseline,
+                         "a number, or table", false);
     }
-    read_number(r, effect, "sd", 0, false, HUGE_VAL, &plan->baseline_sd, "a number above 0", false);
+    pt_fields_number(r, effect, "sd", 0, false, HUGE_VAL, &plan->baseline_sd, "a number above 0",
+                     false);
 }
 
-static void read_spending(struct reader *r, const struct pt_yaml *map, const char *what,
+static void read_spending(struct pt_fields *r, const struct pt_yaml *map, const char *what,
                           struct pt_spending *out)
 {
     const char *right = "any finite number for hwang_shih_decani, above 0 for kim_demets";
     const struct pt_yaml *param = pt_yaml_member(map, "parameter");
 
-    out->kind =
-        (enum pt_spending_kind)read_word(r, map, "spending", spendings, COUNT(spendings), 0);
+    out->kind = (enum pt_spending_kind)pt_fields_word(
+        r, map, "spending", pt_plan_word_spendings, PT_PLAN_WORD_COUNT(pt_plan_word_spendings), 0);
     if (out->kind == PT_SPEND_HWANG_SHIH_DECANI || out->kind == PT_SPEND_KIM_DEMETS) {
-        read_number(r, map, "parameter", out->kind == PT_SPEND_KIM_DEMETS ? 0 : -HUGE_VAL, false,
-                    HUGE_VAL, &out->param, right, true);
+        pt_fields_number(r, map, "parameter", out->kind == PT_SPEND_KIM_DEMETS ? 0 : -HUGE_VAL,
+                         false, HUGE_VAL, &out->param, right, true);
     } else if (param) {
-        wrong(r, param->line, "%s: \"parameter\" belongs to hwang_shih_decani and kim_demets",
-              what);
+        pt_fields_wrong(r, param->line,
+                        "%s: \"parameter\" belongs to hwang_shih_decani and kim_demets", what);
     }
 }
 
-static void read_looks(struct reader *r, const struct pt_yaml *analysis)
+static void read_looks(struct pt_fields *r, const struct pt_yaml *analysis)
 {
     const struct pt_yaml *looks =
-        field_of(r, analysis, "looks", "a list of information fractions such as [0.5, 1]");
+        pt_fields_get(r, analysis, "looks", "a list of information fractions such as [0.5, 1]");
     struct pt_plan *plan = r->plan;
     double before = 0;
 
@@ -474,41 +249,42 @@ static void read_looks(struct reader *r, const struct pt_yaml *analysis)
         return;
     }
     if (looks->kind != PT_YAML_LIST || !looks->child) {
-        wrong(r, looks->line,
-              "\"looks\" must be a list of information fractions such as "
-              "[0.25, 0.5, 0.75, 1]");
+        pt_fields_wrong(r, looks->line,
+                        "\"looks\" must be a list of information fractions such as "
+                        "[0.25, 0.5, 0.75, 1]");
         return;
     }
     for (const struct pt_yaml *one = looks->child; one; one = one->next) {
         double t = 0;
 
         if (plan->look_count == PT_PLAN_LOOKS_MAX) {
-            wrong(r, one->line, "there are more than %d looks", PT_PLAN_LOOKS_MAX);
+            pt_fields_wrong(r, one->line, "there are more than %d looks", PT_PLAN_LOOKS_MAX);
             return;
         }
-        if (!scalar_number(r, one, "looks", &t, "information fractions above 0 up to 1")) {
+        if (!pt_fields_scalar(r, one, "looks", &t, "information fractions above 0 up to 1")) {
             return;
         }
         if (!(t > 0 && t <= 1)) {
-            wrong(r, one->line, "look %zu is at %s; an information fraction is above 0, at most 1",
-                  plan->look_count + 1, one->text);
+            pt_fields_wrong(r, one->line,
+                            "look %zu is at %s; an information fraction is above 0, at most 1",
+                            plan->look_count + 1, one->text);
             return;
         }
         if (t - before < 1e-3) {
-            wrong(r, one->line,
-                  "look %zu at %s is not after the one before, at %g; looks must "
-                  "rise, by 0.001 at least",
-                  plan->look_count + 1, one->text, before);
+            pt_fields_wrong(r, one->line,
+                            "look %zu at %s is not after the one before, at %g; looks must "
+                            "rise, by 0.001 at least",
+                            plan->look_count + 1, one->text, before);
             return;
         }
         plan->looks[plan->look_count++] = before = t;
     }
     if (before != 1) {
-        wrong(r, looks->line, "the last look is at %g; it must be at 1", before);
+        pt_fields_wrong(r, looks->line, "the last look is at %g; it must be at 1", before);
     }
 }
 
-static void read_futility(struct reader *r, const struct pt_yaml *analysis)
+static void read_futility(struct pt_fields *r, const struct pt_yaml *analysis)
 {
     static const char *const names[] = {"spending", "parameter", "binding"};
     static const char *const truths[] = {"false", "true"};
@@ -517,20 +293,20 @@ static void read_futility(struct reader *r, const struct pt_yaml *analysis)
     if (!futility || pt_yaml_is_null(futility)) {
         return;
     }
-    if (!CHECK_FIELDS(r, futility, "futility", names)) {
+    if (!PT_FIELDS_CHECK(r, futility, "futility", names)) {
         return;
     }
     r->plan->has_futility = true;
     read_spending(r, futility, "futility", &r->plan->futility);
-    r->plan->is_binding = read_word(r, futility, "binding", truths, 2, 0) == 1;
+    r->plan->is_binding = pt_fields_word(r, futility, "binding", truths, 2, 0) == 1;
     if (r->plan->alternative == PT_TWO_SIDED) {
-        wrong(r, futility->line,
-              "\"futility\" needs a side; \"alternative\" must be larger or "
-              "smaller");
+        pt_fields_wrong(r, futility->line,
+                        "\"futility\" needs a side; \"alternative\" must be larger or "
+                        "smaller");
     }
 }
 
-static void read_prior(struct reader *r, const struct pt_yaml *analysis)
+static void read_prior(struct pt_fields *r, const struct pt_yaml *analysis)
 {
     const struct pt_yaml *prior = pt_yaml_member(analysis, "prior");
     const struct pt_yaml *first = prior && prior->kind == PT_YAML_LIST ? prior->child : NULL;
@@ -541,18 +317,18 @@ static void read_prior(struct reader *r, const struct pt_yaml *analysis)
         return;
     }
     if (!first || !first->next || first->next->next || first->kind != PT_YAML_SCALAR ||
-        first->next->kind != PT_YAML_SCALAR || !number_of(first->text, &a) ||
-        !number_of(first->next->text, &b) || a < 0.1 || b < 0.1) {
-        wrong(r, prior->line,
-              "\"prior\" must be the two numbers of a Beta distribution, each at "
-              "least 0.1, such as [1, 1]");
+        first->next->kind != PT_YAML_SCALAR || !pt_fields_parse_number(first->text, &a) ||
+        !pt_fields_parse_number(first->next->text, &b) || a < 0.1 || b < 0.1) {
+        pt_fields_wrong(r, prior->line,
+                        "\"prior\" must be the two numbers of a Beta distribution, each at "
+                        "least 0.1, such as [1, 1]");
         return;
     }
     r->plan->prior_a = a;
     r->plan->prior_b = b;
 }
 
-static void read_analysis(struct reader *r, const struct pt_yaml *root)
+static void read_analysis(struct pt_fields *r, const struct pt_yaml *root)
 {
     static const char *const names[] = {"type",     "looks", "spending",    "parameter",
                                         "futility", "prior", "probability", "loss"};
@@ -563,28 +339,31 @@ static void read_analysis(struct reader *r, const struct pt_yaml *root)
                                      "bayesian",
                                      "bayesian",
                                      "bayesian"};
-    const struct pt_yaml *analysis = field_of(r, root, "analysis", "a map such as {type: fixed}");
+    const struct pt_yaml *analysis =
+        pt_fields_get(r, root, "analysis", "a map such as {type: fixed}");
     const struct pt_yaml *type = NULL;
     struct pt_plan *plan = r->plan;
     size_t before = r->problem_count;
 
-    if (!analysis || !CHECK_FIELDS(r, analysis, "analysis", names)) {
+    if (!analysis || !PT_FIELDS_CHECK(r, analysis, "analysis", names)) {
         return;
     }
-    type = field_of(r, analysis, "type", "one of fixed, group_sequential, always_valid, bayesian");
+    type = pt_fields_get(r, analysis, "type",
+                         "one of fixed, group_sequential, always_valid, bayesian");
     if (!type) {
         return;
     }
-    plan->analysis = (enum pt_plan_analysis)word_at(r, type, "type", analyses, COUNT(analyses), 0);
+    plan->analysis = (enum pt_plan_analysis)pt_fields_word_at(
+        r, type, "type", pt_plan_word_analyses, PT_PLAN_WORD_COUNT(pt_plan_word_analyses), 0);
     if (r->problem_count != before) {
         return;
     }
-    for (size_t i = 1; i < COUNT(names); i++) {
+    for (size_t i = 1; i < PT_PLAN_WORD_COUNT(names); i++) {
         const struct pt_yaml *field = pt_yaml_member(analysis, names[i]);
 
-        if (field && strcmp(of[i], analyses[plan->analysis]) != 0) {
-            wrong(r, field->line, "\"%s\" belongs to %s, not to %s", names[i], of[i],
-                  analyses[plan->analysis]);
+        if (field && strcmp(of[i], pt_plan_word_analyses[plan->analysis]) != 0) {
+            pt_fields_wrong(r, field->line, "\"%s\" belongs to %s, not to %s", names[i], of[i],
+                            pt_plan_word_analyses[plan->analysis]);
         }
     }
     if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
@@ -593,43 +372,47 @@ static void read_analysis(struct reader *r, const struct pt_yaml *root)
         read_futility(r, analysis);
     } else if (plan->analysis == PT_PLAN_BAYESIAN) {
         read_prior(r, analysis);
-        read_number(r, analysis, "probability", 0.5, false, 1, &plan->probability,
-                    "a probability between 0.5 and 1, such as 0.95", false);
-        read_number(r, analysis, "loss", 0, false, HUGE_VAL, &plan->loss,
-                    "a number above 0, in the primary metric's own unit", false);
+        pt_fields_number(r, analysis, "probability", 0.5, false, 1, &plan->probability,
+                         "a probability between 0.5 and 1, such as 0.95", false);
+        pt_fields_number(r, analysis, "loss", 0, false, HUGE_VAL, &plan->loss,
+                         "a number above 0, in the primary metric's own unit", false);
     }
 }
 
-static void read_stopping(struct reader *r, const struct pt_yaml *root)
+static void read_stopping(struct pt_fields *r, const struct pt_yaml *root)
 {
     static const char *const names[] = {"min_days", "max_days"};
     const struct pt_yaml *stopping = pt_yaml_member(root, "stopping");
     struct pt_plan *plan = r->plan;
 
-    if (!stopping || pt_yaml_is_null(stopping) || !CHECK_FIELDS(r, stopping, "stopping", names)) {
+    if (!stopping || pt_yaml_is_null(stopping) ||
+        !PT_FIELDS_CHECK(r, stopping, "stopping", names)) {
         return;
     }
-    read_days(r, stopping, "min_days", 0, &plan->days_min, false);
-    read_days(r, stopping, "max_days", 1, &plan->days_max, false);
+    pt_fields_days(r, stopping, "min_days", 0, &plan->days_min, false);
+    pt_fields_days(r, stopping, "max_days", 1, &plan->days_max, false);
     if (plan->days_max > 0 && plan->days_max < plan->days_min) {
-        wrong(r, stopping->line, "\"max_days\" is below \"min_days\"");
+        pt_fields_wrong(r, stopping->line, "\"max_days\" is below \"min_days\"");
     }
 }
 
 static void wrong_exposures(void *ctx, unsigned line, const char *what)
 {
-    wrong(ctx, line, "%s", what);
+    pt_fields_wrong(ctx, line, "%s", what);
 }
 
-static void read_exposures(struct reader *r, const struct pt_yaml *root)
+static void read_exposures(struct pt_fields *r, const struct pt_yaml *root)
 {
-    const char *const variants[] = {r->plan->variant[0], r->plan->variant[1]};
+    const char *variants[PT_PLAN_ARMS_MAX] = {NULL};
 
+    for (size_t i = 0; i < r->plan->arm_count; i++) {
+        variants[i] = r->plan->variant[i];
+    }
     pt_exposure_map_read(&r->plan->exposures, pt_yaml_member(root, "exposures"), variants,
-                         COUNT(variants), wrong_exposures, r);
+                         r->plan->arm_count, wrong_exposures, r);
 }
 
-static void read_root(struct reader *r, const struct pt_yaml *root)
+static void read_root(struct pt_fields *r, const struct pt_yaml *root)
 {
     static const char *const names[] = {"experiment",  "hypothesis",
                                         "alternative", "unit",
@@ -638,44 +421,50 @@ static void read_root(struct reader *r, const struct pt_yaml *root)
                                         "analysis",    "stopping",
                                         "metrics",     "minimum_effect",
                                         "correction",  "sample_ratio_alpha",
+                                        "epochs",      "treatment_correction",
                                         "exposures"};
     static const char *const traffics[] = {"new_users", "active_users"};
     static const char *const units[] = {"user_id"};
     struct pt_plan *plan = r->plan;
 
-    if (!CHECK_FIELDS(r, root, "the plan", names)) {
+    if (!PT_FIELDS_CHECK(r, root, "the plan", names)) {
         return;
     }
-    read_text(r, root, "experiment", plan->name, sizeof(plan->name),
-              "the experiment's name in its exposures");
-    read_text(r, root, "hypothesis", plan->hypothesis, sizeof(plan->hypothesis),
-              "a sentence: what is expected, and why");
-    plan->alternative = (enum pt_alternative)read_word(r, root, "alternative", alternatives,
-                                                       COUNT(alternatives), PT_TWO_SIDED);
-    (void)read_word(r, root, "unit", units, COUNT(units), 0);
+    pt_fields_text(r, root, "experiment", plan->name, sizeof(plan->name),
+                   "the experiment's name in its exposures");
+    pt_fields_text(r, root, "hypothesis", plan->hypothesis, sizeof(plan->hypothesis),
+                   "a sentence: what is expected, and why");
+    plan->alternative = (enum pt_alternative)pt_fields_word(
+        r, root, "alternative", pt_plan_word_alternatives,
+        PT_PLAN_WORD_COUNT(pt_plan_word_alternatives), PT_TWO_SIDED);
+    (void)pt_fields_word(r, root, "unit", units, PT_PLAN_WORD_COUNT(units), 0);
     read_variants(r, root);
-    read_number(r, root, "alpha", 0, false, 1, &plan->alpha,
-                "a number above 0 and below 1, such as 0.05", false);
-    read_number(r, root, "power", 0, false, 1, &plan->power,
-                "a number above 0 and below 1, such as 0.8", false);
+    read_epochs(r, root);
+    pt_fields_number(r, root, "alpha", 0, false, 1, &plan->alpha,
+                     "a number above 0 and below 1, such as 0.05", false);
+    pt_fields_number(r, root, "power", 0, false, 1, &plan->power,
+                     "a number above 0 and below 1, such as 0.8", false);
     if (plan->power <= plan->alpha) {
-        wrong(r, root->line, "\"power\" (%g) must be above \"alpha\" (%g)", plan->power,
-              plan->alpha);
+        pt_fields_wrong(r, root->line, "\"power\" (%g) must be above \"alpha\" (%g)", plan->power,
+                        plan->alpha);
     }
     read_effect(r, root);
-    plan->counts_active = read_word(r, root, "traffic", traffics, 2, 0) == 1;
-    read_number(r, root, "sample_ratio_alpha", 0, false, 1, &plan->sample_ratio_alpha,
-                "a number above 0 and below 1, such as 0.01", false);
-    plan->correction = (enum pt_plan_correction)read_word(r, root, "correction", corrections,
-                                                          COUNT(corrections), PT_PLAN_HOLM);
-    read_metrics(r, root);
+    plan->counts_active = pt_fields_word(r, root, "traffic", traffics, 2, 0) == 1;
+    pt_fields_number(r, root, "sample_ratio_alpha", 0, false, 1, &plan->sample_ratio_alpha,
+                     "a number above 0 and below 1, such as 0.01", false);
+    plan->correction = (enum pt_plan_correction)pt_fields_word(
+        r, root, "correction", pt_plan_word_corrections,
+        PT_PLAN_WORD_COUNT(pt_plan_word_corrections), PT_PLAN_HOLM);
+    pt_fields_metrics(r, root);
     read_analysis(r, root);
     read_stopping(r, root);
     read_exposures(r, root);
+    read_treatment_correction(r, root);
+    check_models(r, root);
 }
 
 /* A name is a folder's too. */
-static void check_name(struct reader *r, const struct pt_yaml *root)
+static void check_name(struct pt_fields *r, const struct pt_yaml *root)
 {
     const struct pt_yaml *field = pt_yaml_member(root, "experiment");
     const char *name = r->plan->name;
@@ -684,10 +473,10 @@ static void check_name(struct reader *r, const struct pt_yaml *root)
         if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
               (*at >= '0' && *at <= '9') || ((*at == '-' || *at == '.') && at > name) ||
               *at == '_')) {
-            wrong(r, field->line,
-                  "\"experiment\" is \"%s\"; it must be letters, digits, _, and "
-                  "after the first - and .",
-                  name);
+            pt_fields_wrong(r, field->line,
+                            "\"experiment\" is \"%s\"; it must be letters, digits, _, and "
+                            "after the first - and .",
+                            name);
             return;
         }
     }
@@ -698,7 +487,7 @@ enum pt_code pt_plan_read(struct pt_plan *plan_out, struct pt_span yaml, const c
 {
     struct pt_arena arena;
     const struct pt_yaml *root = NULL;
-    struct reader r = {.plan = plan_out, .file = name, .problems = problems};
+    struct pt_fields r = {.plan = plan_out, .file = name, .problems = problems};
     enum pt_code code = PT_OK;
 
     *plan_out = (struct pt_plan){.alpha = 0.05,
@@ -720,7 +509,7 @@ enum pt_code pt_plan_read(struct pt_plan *plan_out, struct pt_span yaml, const c
         goto out;
     }
     if (!root) {
-        wrong(&r, 1, "the plan is empty");
+        pt_fields_wrong(&r, 1, "the plan is empty");
     } else {
         read_root(&r, root);
         check_name(&r, root);

@@ -37,6 +37,18 @@ static void write_sum(struct pt_jsonw *w, const char *key, const struct pt_plan_
     pt_jsonw_object_end(w);
 }
 
+static void write_cuped(struct pt_jsonw *w, const struct pt_plan_cuped *cuped)
+{
+    pt_jsonw_key(w, "cuped");
+    pt_jsonw_object(w);
+    key_int(w, "days", cuped->days);
+    write_sum(w, cuped->is_share ? "any" : "sum", &cuped->sum);
+    if (cuped->correlation > 0) {
+        key_double(w, "correlation", cuped->correlation);
+    }
+    pt_jsonw_object_end(w);
+}
+
 static void write_metric(struct pt_jsonw *w, const struct pt_plan_metric *metric)
 {
     pt_jsonw_object(w);
@@ -55,11 +67,38 @@ static void write_metric(struct pt_jsonw *w, const struct pt_plan_metric *metric
     if (metric->winsorise < 1) {
         key_double(w, "winsorise", metric->winsorise);
     }
+    if (metric->model != PT_PLAN_NORMAL) {
+        key_str(w, "model", pt_plan_model_name(metric->model));
+    }
+    if (metric->cuped.days > 0) {
+        write_cuped(w, &metric->cuped);
+    }
     if (metric->role == PT_PLAN_GUARDRAIL) {
         key_str(w, "harm", metric->harm_is_increase ? "increase" : "decrease");
         key_double(w, "margin", metric->margin);
     }
     pt_jsonw_object_end(w);
+}
+
+static void write_epochs(struct pt_jsonw *w, const struct pt_plan *plan)
+{
+    if (plan->epoch_count == 0) {
+        return;
+    }
+    pt_jsonw_key(w, "epochs");
+    pt_jsonw_array(w);
+    for (size_t i = 0; i < plan->epoch_count; i++) {
+        pt_jsonw_object(w);
+        key_str(w, "epoch", plan->epochs[i].name);
+        pt_jsonw_key(w, "weights");
+        pt_jsonw_array(w);
+        for (size_t arm = 0; arm < plan->arm_count; arm++) {
+            pt_jsonw_double(w, plan->epochs[i].weight[arm]);
+        }
+        pt_jsonw_array_end(w);
+        pt_jsonw_object_end(w);
+    }
+    pt_jsonw_array_end(w);
 }
 
 static void write_spending(struct pt_jsonw *w, const struct pt_spending *spending)
@@ -114,13 +153,17 @@ void pt_plan_write(const struct pt_plan *plan, struct pt_jsonw *w)
     key_str(w, "unit", "user_id");
     pt_jsonw_key(w, "variants");
     pt_jsonw_array(w);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < plan->arm_count; i++) {
         pt_jsonw_object(w);
         key_str(w, "name", plan->variant[i]);
         key_double(w, "weight", plan->weight[i]);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
+    if (plan->arm_count > 2 && plan->analysis != PT_PLAN_BAYESIAN) {
+        key_str(w, "treatment_correction", pt_plan_correction_name(plan->treatment_correction));
+    }
+    write_epochs(w, plan);
     key_double(w, "alpha", plan->alpha);
     key_double(w, "power", plan->power);
     pt_jsonw_key(w, "minimum_effect");

@@ -1,9 +1,7 @@
 /*
  * readout.c - the planned analysis of what was measured
  *
- * Order: measure, sample ratio, may one look at all, then the outcome. A bound at a look comes from
- * the looks as they were, not as they were planned: error spending gives up at the information
- * that there is, and no more than that.
+ * Order: measure, sample ratio, may one look at all, then the outcome.
  */
 #include "experiment/readout.h"
 
@@ -17,37 +15,47 @@
 
 #define MINE(readout) (&(readout)->started->plan)
 
-static bool is_sequential(const struct pt_plan *plan)
-{
-    return plan->analysis != PT_PLAN_FIXED;
-}
-
 /* ---- sample ratio ---- */
 
-/* The p-value of two sizes that decides: of a test for many looks, or for one. */
-static double ratio_p(const struct pt_plan *plan, const double sizes[2])
+/* The p-value that decides: of a test for many looks, or for one. */
+static double deciding_p(const struct pt_plan *plan, const struct pt_measure_ratio *ratio)
 {
-    if (!is_sequential(plan)) {
-        return pt_srm_test(sizes, plan->weight, 2, NULL).p_value;
-    }
-    return fmin(1, exp(-pt_ssrm_log_lambda(sizes, plan->weight, 2, PT_SSRM_CONCENTRATION)));
+    return plan->analysis == PT_PLAN_FIXED ? pt_measure_ratio_chi2_p(ratio)
+                                           : pt_measure_ratio_sequential_p(ratio);
 }
 
+/* Each epoch against its own ratio, then all of it: added up where the ratios differ. */
 static enum pt_code check_ratio(struct pt_query *query, struct pt_readout *r, struct pt_error *err)
 {
     const struct pt_plan *plan = MINE(r);
     struct pt_measure *m = &r->measure;
-    double sizes[2] = {(double)m->units[0], (double)m->units[1]};
+    double sizes[PT_PLAN_ARMS_MAX];
+    double least = NAN;
 
-    r->srm = pt_srm_test(sizes, plan->weight, 2, NULL);
-    r->srm_sequential_p =
-        fmin(1, exp(-pt_ssrm_log_lambda(sizes, plan->weight, 2, PT_SSRM_CONCENTRATION)));
-    r->srm_p = ratio_p(plan, sizes);
     for (size_t i = 0; i < m->epoch_count; i++) {
-        m->epochs[i].p_value = ratio_p(plan, m->epochs[i].units);
-        if (m->epoch_count > 1) {
-            r->srm_p = fmin(r->srm_p, m->epochs[i].p_value * (double)(m->epoch_count + 1));
+        struct pt_measure_ratio epoch = {0};
+
+        pt_measure_ratio_add(&epoch, plan, pt_plan_weights(plan, m->epochs[i].name),
+                             m->epochs[i].units);
+        m->epochs[i].p_value = deciding_p(plan, &epoch);
+        least = fmin(least, m->epochs[i].p_value);
+        if (plan->epoch_count > 0) {
+            r->ratio.df += epoch.df;
+            r->ratio.chi2 += epoch.chi2;
+            r->ratio.log_lambda += epoch.log_lambda;
         }
+    }
+    for (size_t i = 0; i < plan->arm_count && plan->epoch_count == 0; i++) {
+        sizes[i] = (double)m->units[i];
+    }
+    if (plan->epoch_count == 0) {
+        pt_measure_ratio_add(&r->ratio, plan, plan->weight, sizes);
+    }
+    r->ratio_p = pt_measure_ratio_chi2_p(&r->ratio);
+    r->ratio_sequential_p = pt_measure_ratio_sequential_p(&r->ratio);
+    r->srm_p = deciding_p(plan, &r->ratio);
+    if (m->epoch_count > 1) {
+        r->srm_p = fmin(r->srm_p, least * (double)(m->epoch_count + 1));
     }
     r->has_srm = r->srm_p < plan->sample_ratio_alpha;
     return r->has_srm
@@ -55,46 +63,84 @@ static enum pt_code check_ratio(struct pt_query *query, struct pt_readout *r, st
                : PT_OK;
 }
 
+static void sizes_text(struct pt_buf *out, const double *sizes, size_t count, const char *between)
+{
+    for (size_t i = 0; i < count; i++) {
+        pt_buf_appendf(out, "%s%.6g", i > 0 ? between : "", sizes[i]);
+    }
+}
+
 static void say_ratio(struct pt_readout *r)
 {
     const struct pt_plan *plan = MINE(r);
     const struct pt_measure_segment *worst = &r->segments[0];
     bool is_found = r->segment_count > 0 && worst->p_value < plan->sample_ratio_alpha;
-    int used = snprintf(r->reason, sizeof(r->reason),
-                        "the sizes of %s and %s, %" PRIu64 " and %" PRIu64
-                        ", do not fit the planned %g:%g (p = %.2g)",
-                        plan->variant[0], plan->variant[1], r->measure.units[0],
-                        r->measure.units[1], plan->weight[0], plan->weight[1], r->srm_p);
+    struct pt_buf text;
 
-    if (used < 0 || (size_t)used >= sizeof(r->reason)) {
-        return;
+    pt_buf_init(&text, sizeof(r->reason) - 1);
+    pt_buf_append_str(&text, "the sizes of ");
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        pt_buf_appendf(&text, "%s%s", i > 0 ? " and " : "", plan->variant[i]);
     }
-    if (is_found) {
-        snprintf(r->reason + used, sizeof(r->reason) - (size_t)used,
-                 "; the %s \"%s\" breaks it: %.0f and %.0f (p = %.2g)", worst->kind,
-                 worst->name[0] ? worst->name : "none", worst->units[0], worst->units[1],
-                 worst->p_value);
+    for (size_t i = 0; i < plan->arm_count; i++) {
+        pt_buf_appendf(&text, "%s%" PRIu64, i > 0 ? " and " : ", ", r->measure.units[i]);
+    }
+    pt_buf_append_str(&text, ", do not fit the planned ");
+    if (plan->epoch_count > 0) {
+        pt_buf_append_str(&text, "ratios of the epochs");
     } else {
-        snprintf(r->reason + used, sizeof(r->reason) - (size_t)used,
-                 "; no one platform, build, country or day breaks it");
+        sizes_text(&text, plan->weight, plan->arm_count, ":");
     }
+    pt_buf_appendf(&text, " (p = %.2g)", r->srm_p);
+    if (is_found) {
+        pt_buf_appendf(&text, "; the %s \"%s\" breaks it: ", worst->kind,
+                       worst->name[0] ? worst->name : "none");
+        sizes_text(&text, worst->units, plan->arm_count, " and ");
+        pt_buf_appendf(&text, " (p = %.2g)", worst->p_value);
+    } else {
+        pt_buf_append_str(&text, "; no one platform, build, country, day or epoch breaks it");
+    }
+    snprintf(r->reason, sizeof(r->reason), "%.*s", (int)text.size,
+             text.data ? (const char *)text.data : "");
+    pt_buf_release(&text);
 }
 
 /* ---- which look is it ---- */
 
-static double information(const struct pt_started *s, const double units[2])
-{
-    const double *planned = s->design.units;
-
-    if (units[0] <= 0 || units[1] <= 0) {
-        return 0;
-    }
-    return (1 / planned[0] + 1 / planned[1]) / (1 / units[0] + 1 / units[1]);
-}
-
 static const struct pt_look *last_look(const struct pt_started *s)
 {
     return s->look_count > 0 ? &s->looks[s->look_count - 1] : NULL;
+}
+
+/* Units, and each treatment's share of the planned information: 1 over the variance of a
+ * difference of units of variance 1, strata added up. */
+static void take_information(struct pt_readout *r)
+{
+    const struct pt_started *s = r->started;
+    const double *planned = s->design.units;
+    struct pt_stratum strata[PT_MEASURE_EPOCHS_MAX];
+    double least = HUGE_VAL;
+    double most = 0;
+
+    r->look.units = r->measure.metrics[0][0].n;
+    for (size_t k = 0; k < pt_plan_treatments(&s->plan); k++) {
+        struct pt_look_arm *arm = &r->look.arms[k];
+        size_t count = pt_readout_strata(&s->plan, &r->measure, 0, k, strata);
+        double information = 0;
+
+        for (size_t i = 0; i < count; i++) {
+            const struct pt_moments *of = strata[i].arms;
+
+            information += of[0].n > 0 && of[1].n > 0 ? 1 / (1 / of[0].n + 1 / of[1].n) : 0;
+        }
+        arm->units = r->measure.metrics[0][k + 1].n;
+        arm->t = information * (1 / planned[0] + 1 / planned[k + 1]);
+        most = fmax(most, arm->t);
+        if (!pt_readout_arm_is_over(&s->plan, last_look(s), k)) {
+            least = fmin(least, arm->t);
+        }
+    }
+    r->look.t = isfinite(least) ? least : most;
 }
 
 static double days_since_first(const struct pt_readout *r)
@@ -122,6 +168,16 @@ static double next_planned(const struct pt_started *s, double t)
     return s->plan.looks[i];
 }
 
+static double units_of(const struct pt_readout *r)
+{
+    double units = r->look.units;
+
+    for (size_t k = 0; k < pt_plan_treatments(MINE(r)); k++) {
+        units += r->look.arms[k].units;
+    }
+    return units;
+}
+
 /* PT_OK where the plan knows the look that r->look.t is; else the reason. */
 static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, struct pt_error *err)
 {
@@ -133,6 +189,7 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
         last && (last->verdict == PT_VERDICT_CONTINUE || last->verdict == PT_VERDICT_INVALID ||
                  (last->verdict == PT_VERDICT_FUTILITY && !plan->is_binding));
     bool has_looks = plan->analysis == PT_PLAN_FIXED || plan->analysis == PT_PLAN_GROUP_SEQUENTIAL;
+    bool has_more = !last || r->look.t > last->t * (1 + PT_GS_STEP_MIN);
 
     r->look.is_planned = true;
     if (last && !may_go_on) {
@@ -154,13 +211,12 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
                        plan->days_min, days_since_first(r));
     }
     if (r->look.t >= next || is_over(r)) {
-        return !last || r->look.t > last->t * (1 + PT_GS_STEP_MIN)
-                   ? PT_OK
-                   : pt_fail(err, PT_INVALID, "no unit's window has passed since look %zu",
-                             s->look_count);
+        return has_more ? PT_OK
+                        : pt_fail(err, PT_INVALID, "no unit's window has passed since look %zu",
+                                  s->look_count);
     }
     if (mode == PT_READOUT_SPEND_UNPLANNED && plan->analysis == PT_PLAN_GROUP_SEQUENTIAL &&
-        r->look.t > 0 && (!last || r->look.t > last->t * (1 + PT_GS_STEP_MIN))) {
+        r->look.t > 0 && has_more) {
         r->look.is_planned = false;
         return PT_OK;
     }
@@ -168,284 +224,29 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
                    "the plan knows no look here: the information is %.3f of the planned, the next "
                    "look is at %.3f, with about %.0f units whose window has passed (there are "
                    "%.0f). The sample ratio is as planned (p = %.3g).%s",
-                   r->look.t, next, next * (s->design.units[0] + s->design.units[1]),
-                   r->look.units[0] + r->look.units[1], r->srm_p,
+                   r->look.t, next, next * s->design.units_total, units_of(r), r->srm_p,
                    plan->analysis == PT_PLAN_GROUP_SEQUENTIAL
                        ? " --spend-unplanned looks all the same, at its cost"
                        : "");
 }
 
-/* ---- bounds ---- */
+/* ---- the outcome ---- */
 
-struct bound_search {
-    const struct pt_started *s;
-    double t[PT_GS_LOOKS_MAX];
-    double upper[PT_GS_LOOKS_MAX];
-    double lower[PT_GS_LOOKS_MAX];
-    size_t looks;
-    double drift;
-    double mass; /* the exit probability that is looked for */
-    bool is_lower;
-    enum pt_code code;
-    struct pt_error *err;
-};
-
-static double exit_gap(const void *ctx, double z)
-{
-    struct bound_search *b = (struct bound_search *)(uintptr_t)ctx;
-    double up[PT_GS_LOOKS_MAX];
-    double down[PT_GS_LOOKS_MAX];
-    struct pt_gs_region region = {b->t, b->upper, b->lower, b->looks, 1};
-    double kept = 0;
-    double *place = b->is_lower ? &b->lower[b->looks - 1] : &b->upper[b->looks - 1];
-
-    kept = *place;
-    *place = z;
-    if (!b->code) {
-        b->code = pt_gs_exits(&region, b->drift, up, down, NULL, b->err);
-    }
-    *place = kept;
-    return b->code ? 0 : (b->is_lower ? down[b->looks - 1] : up[b->looks - 1]) - b->mass;
-}
-
-/* Upper and lower bound of r->look, the looks before it as they were recorded. */
-static enum pt_code find_bounds(struct pt_readout *r, struct pt_error *err)
-{
-    const struct pt_started *s = r->started;
-    const struct pt_plan *plan = &s->plan;
-    const struct pt_look *last = last_look(s);
-    double beta = 1 - plan->power;
-    double t = fmin(r->look.t, 1);
-    struct bound_search *b = pt_alloc_zero(sizeof(*b));
-    struct pt_gs_design design = {
-        .spending = plan->spending, .alpha = plan->alpha, .sided = pt_plan_sided(plan)};
-    enum pt_code code = PT_OK;
-
-    if (!b || s->look_count + 1 > PT_GS_LOOKS_MAX) {
-        code = pt_fail(err, PT_NO_MEMORY, "no memory for the boundaries");
-        goto out;
-    }
-    b->err = err;
-    for (size_t i = 0; i < s->look_count; i++) {
-        if (s->looks[i].verdict == PT_VERDICT_INVALID && s->looks[i].t <= 0) {
-            continue;
-        }
-        b->t[b->looks] = s->looks[i].t;
-        b->upper[b->looks] = s->looks[i].z_upper;
-        b->lower[b->looks] = plan->has_futility ? s->looks[i].z_lower : -HUGE_VAL;
-        b->looks++;
-    }
-    b->t[b->looks] = r->look.t;
-    b->lower[b->looks++] = -HUGE_VAL;
-    r->look.alpha_spent = pt_gs_spent(&plan->spending, plan->alpha, design.sided, t);
-    if (plan->has_futility && plan->is_binding) {
-        b->mass = r->look.alpha_spent - (last ? last->alpha_spent : 0);
-        b->upper[b->looks - 1] = HUGE_VAL;
-        b->upper[b->looks - 1] = b->mass > 0 ? pt_root(exit_gap, b, -8, 38) : HUGE_VAL;
-        code = b->code;
-    } else {
-        double *z = b->upper;
-
-        design.t = b->t;
-        design.looks = b->looks;
-        code = pt_gs_bounds(&design, z, NULL, err);
-    }
-    if (code) {
-        goto out;
-    }
-    r->look.z_upper = b->upper[b->looks - 1];
-    if (isnan(r->look.z_upper)) {
-        code = pt_fail(err, PT_INVALID, "no boundary can be found at information %g", r->look.t);
-        goto out;
-    }
-    if (plan->has_futility) {
-        r->look.beta_spent = pt_gs_spent(&plan->futility, beta, 1, t);
-        b->mass = r->look.beta_spent - (last ? last->beta_spent : 0);
-        b->drift = s->design.drift;
-        b->is_lower = true;
-        r->look.z_lower =
-            b->mass > 0 ? pt_root(exit_gap, b, -38, fmin(r->look.z_upper, 38)) : -HUGE_VAL;
-        /* Not even the bound itself spends so much: then it is the bound. */
-        if (isnan(r->look.z_lower) || r->look.t >= 1) {
-            r->look.z_lower = r->look.z_upper;
-        }
-        code = b->code;
-    }
-
-out:
-    pt_free(b);
-    return code;
-}
-
-/* ---- verdicts ---- */
-
-static double directed(const struct pt_plan *plan, double z)
-{
-    return plan->alternative == PT_TWO_SIDED ? fabs(z) : pt_plan_sign(plan) * z;
-}
-
-static void say(struct pt_readout *r, enum pt_verdict verdict, const char *why)
-{
-    const struct pt_plan *plan = MINE(r);
-    const struct pt_readout_metric *m = &r->metrics[0];
-
-    r->look.verdict = verdict;
-    snprintf(r->reason, sizeof(r->reason), "%s of %s is %.6g against %.6g of %s: %s",
-             plan->metrics[0].name, plan->variant[1], m->value[1], m->value[0], plan->variant[0],
-             why);
-}
-
-static void judge_bounds(struct pt_readout *r)
-{
-    const struct pt_plan *plan = MINE(r);
-    double z = directed(plan, r->look.z);
-    char why[256];
-
-    if (z >= r->look.z_upper) {
-        snprintf(why, sizeof(why), "z = %.3f is beyond the bound %.3f", r->look.z,
-                 r->look.z < 0 && plan->alternative != PT_LARGER ? -r->look.z_upper
-                                                                 : r->look.z_upper);
-        say(r, PT_VERDICT_EFFECT, why);
-    } else if (plan->has_futility && z <= r->look.z_lower) {
-        snprintf(why, sizeof(why), "z = %.3f is beyond the futility bound %.3f", r->look.z,
-                 pt_plan_sign(plan) * r->look.z_lower);
-        say(r, PT_VERDICT_FUTILITY, why);
-    } else if (is_over(r)) {
-        snprintf(why, sizeof(why),
-                 "no difference is shown (z = %.3f, bound %.3f), and the plan "
-                 "ends here",
-                 r->look.z, r->look.z_upper);
-        say(r, PT_VERDICT_INCONCLUSIVE, why);
-    } else {
-        snprintf(why, sizeof(why), "z = %.3f is within the bound %.3f; go on to information %.3f",
-                 r->look.z, r->look.z_upper, next_planned(r->started, r->look.t));
-        say(r, PT_VERDICT_CONTINUE, why);
-    }
-}
-
-static void judge_always(struct pt_readout *r)
-{
-    const struct pt_plan *plan = MINE(r);
-    const struct pt_look *last = last_look(r->started);
-    struct pt_msprt now =
-        pt_readout_msprt(plan, r->look.estimate, r->look.se, r->started->design.tau2);
-    struct pt_msprt_running run = PT_MSPRT_RUNNING_START;
-    char why[256];
-
-    if (last) {
-        run = (struct pt_msprt_running){last->p_value, last->interval};
-    }
-    run = pt_msprt_run(run, &now);
-    r->look.p_value = run.p_value;
-    r->look.interval = run.interval;
-    r->look.z_upper = pt_plan_always_bound(plan, r->look.se * r->look.se, r->started->design.tau2);
-    snprintf(why, sizeof(why), "the always-valid p is %.4g, alpha %g", run.p_value, plan->alpha);
-    say(r,
-        days_since_first(r) < (double)plan->days_min ? PT_VERDICT_CONTINUE
-        : run.p_value <= plan->alpha                 ? PT_VERDICT_EFFECT
-        : is_over(r)                                 ? PT_VERDICT_INCONCLUSIVE
-                                                     : PT_VERDICT_CONTINUE,
-        why);
-}
-
-static void judge_bayes(struct pt_readout *r)
-{
-    const struct pt_plan *plan = MINE(r);
-    double better = plan->alternative == PT_SMALLER ? 1 - r->prob_better : r->prob_better;
-    bool is_treatment = r->prob_better >= 0.5;
-    double loss = r->loss[is_treatment];
-    bool loses_little = plan->loss == 0 || loss <= plan->loss;
-    bool is_two_sided = plan->alternative == PT_TWO_SIDED;
-    enum pt_verdict verdict = is_over(r) ? PT_VERDICT_INCONCLUSIVE : PT_VERDICT_CONTINUE;
-    char why[256];
-
-    if (days_since_first(r) < (double)plan->days_min) {
-        verdict = PT_VERDICT_CONTINUE;
-    } else if (loses_little &&
-               (better >= plan->probability || (is_two_sided && 1 - better >= plan->probability))) {
-        verdict = PT_VERDICT_EFFECT;
-    } else if (loses_little && !is_two_sided && 1 - better >= plan->probability) {
-        verdict = PT_VERDICT_FUTILITY;
-    }
-    snprintf(why, sizeof(why), "P(%s higher) = %.4f, expected loss of choosing the likelier %.3g",
-             plan->variant[1], r->prob_better, loss);
-    say(r, verdict, why);
-}
-
-static enum pt_code after_stop(struct pt_readout *r, struct pt_error *err)
-{
-    const struct pt_started *s = r->started;
-    struct bound_search *b = NULL;
-    struct pt_gs_region region = {.sided = pt_plan_sided(&s->plan)};
-    size_t k = r->look_number - 1;
-    enum pt_code code = PT_OK;
-
-    if (s->plan.analysis != PT_PLAN_GROUP_SEQUENTIAL || r->look.verdict != PT_VERDICT_EFFECT) {
-        return PT_OK;
-    }
-    b = pt_alloc_zero(sizeof(*b));
-    if (!b) {
-        return pt_fail(err, PT_NO_MEMORY, "no memory for the estimate");
-    }
-    for (size_t i = 0; i <= k; i++) {
-        const struct pt_look *look = i < k ? &s->looks[i] : &r->look;
-
-        b->t[i] = look->t;
-        b->upper[i] = look->z_upper;
-        b->lower[i] = look->z_lower;
-    }
-    region.t = b->t;
-    region.z_upper = b->upper;
-    region.z_lower = s->plan.has_futility && s->plan.is_binding ? b->lower : NULL;
-    region.looks = k + 1;
-    code = pt_gs_stagewise(&region, k, directed(&s->plan, r->look.z), 1 - s->plan.alpha,
-                           &r->stagewise, err);
-    r->has_stagewise = !code;
-    pt_free(b);
-    return code;
-}
-
-static enum pt_code judge(struct pt_readout *r, struct pt_error *err)
-{
-    const struct pt_plan *plan = MINE(r);
-    enum pt_code code = PT_OK;
-
-    if (!isfinite(r->look.z)) {
-        say(r, is_over(r) ? PT_VERDICT_INCONCLUSIVE : PT_VERDICT_CONTINUE, r->metrics[0].note);
-        r->is_recordable = false;
-        return PT_OK;
-    }
-    switch (plan->analysis) {
-    case PT_PLAN_FIXED:
-        r->look.z_upper = r->started->design.z_upper[0];
-        r->look.alpha_spent = plan->alpha;
-        judge_bounds(r);
-        break;
-    case PT_PLAN_GROUP_SEQUENTIAL:
-        code = find_bounds(r, err);
-        if (!code) {
-            judge_bounds(r);
-            code = after_stop(r, err);
-        }
-        break;
-    case PT_PLAN_ALWAYS_VALID:
-        judge_always(r);
-        break;
-    case PT_PLAN_BAYESIAN:
-        judge_bayes(r);
-        break;
-    }
-    return code;
-}
-
-/* What this look has for a secondary metric: the level of its own bound. */
+/* What this look has for secondary metrics: the levels of its own bounds, put together. */
 static double nominal_alpha(const struct pt_readout *r)
 {
     const struct pt_plan *plan = MINE(r);
+    double sum = 0;
 
-    return plan->analysis == PT_PLAN_GROUP_SEQUENTIAL
-               ? pt_plan_sided(plan) * pt_norm_sf(r->look.z_upper)
-               : plan->alpha;
+    if (plan->analysis != PT_PLAN_GROUP_SEQUENTIAL) {
+        return plan->alpha;
+    }
+    for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
+        sum += pt_plan_sided(plan) * pt_norm_sf(r->look.arms[k].z_upper);
+    }
+    return plan->treatment_correction == PT_PLAN_NO_CORRECTION
+               ? sum / (double)pt_plan_treatments(plan)
+               : sum;
 }
 
 static void say_harm(struct pt_readout *r)
@@ -453,20 +254,29 @@ static void say_harm(struct pt_readout *r)
     const struct pt_plan *plan = MINE(r);
 
     for (size_t i = 1; i < plan->metric_count; i++) {
-        if (plan->metrics[i].role == PT_PLAN_GUARDRAIL && r->metrics[i].is_shown) {
+        for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
             size_t used = strlen(r->reason);
 
-            snprintf(r->reason + used, sizeof(r->reason) - used, "; the guardrail %s is harmed",
-                     plan->metrics[i].name);
+            if (plan->metrics[i].role != PT_PLAN_GUARDRAIL || !r->metrics[i][k].is_shown) {
+                continue;
+            }
+            snprintf(r->reason + used, sizeof(r->reason) - used, "; the guardrail %s is harmed%s%s",
+                     plan->metrics[i].name, plan->arm_count > 2 ? " by " : "",
+                     plan->arm_count > 2 ? plan->variant[k + 1] : "");
         }
     }
 }
 
 /* The recorded look with as many units, if any. */
-static size_t find_recorded(const struct pt_started *s, const double units[2])
+static size_t find_recorded(const struct pt_started *s, const struct pt_look *look)
 {
     for (size_t i = 0; i < s->look_count; i++) {
-        if (s->looks[i].units[0] == units[0] && s->looks[i].units[1] == units[1]) {
+        bool is_same = s->looks[i].units == look->units;
+
+        for (size_t k = 0; k < pt_plan_treatments(&s->plan); k++) {
+            is_same = is_same && s->looks[i].arms[k].units == look->arms[k].units;
+        }
+        if (is_same) {
             return i;
         }
     }
@@ -482,15 +292,25 @@ static bool is_near(double a, double b)
 static enum pt_code take_recorded(struct pt_readout *r, size_t at, enum pt_readout_mode mode,
                                   struct pt_error *err)
 {
-    const struct pt_look *recorded = &r->started->looks[at];
+    const struct pt_started *s = r->started;
+    const struct pt_look *recorded = &s->looks[at];
+    size_t worst = 0;
 
-    r->has_changed = !is_near(r->look.z, recorded->z) || r->look.units[0] != recorded->units[0] ||
-                     r->look.units[1] != recorded->units[1];
+    r->has_changed = r->look.units != recorded->units;
+    for (size_t k = 0; k < pt_plan_treatments(&s->plan); k++) {
+        bool is_carried = pt_readout_arm_is_over(&s->plan, at > 0 ? &s->looks[at - 1] : NULL, k);
+
+        if (r->look.arms[k].units != recorded->arms[k].units ||
+            (!is_carried && !is_near(r->look.arms[k].z, recorded->arms[k].z))) {
+            r->has_changed = true;
+            worst = k;
+        }
+    }
     if (r->has_changed && mode != PT_READOUT_REPEAT) {
         return pt_fail(err, PT_INVALID,
                        "the table was changed under look %zu: z was %.6g and is %.6g with the same "
                        "units; looking again is a look that the plan does not know",
-                       at + 1, recorded->z, r->look.z);
+                       at + 1, recorded->arms[worst].z, r->look.arms[worst].z);
     }
     r->look = *recorded;
     r->is_repeat = true;
@@ -498,49 +318,49 @@ static enum pt_code take_recorded(struct pt_readout *r, size_t at, enum pt_reado
     return PT_OK;
 }
 
+/* Judge a recorded look again as it was judged: with the looks before it alone. */
+static enum pt_code judge_again(struct pt_readout *r, size_t recorded, struct pt_error *err)
+{
+    const struct pt_started *kept = r->started;
+    struct pt_started *before = pt_alloc(sizeof(*before));
+    enum pt_code code = PT_OK;
+
+    if (!before) {
+        return pt_fail(err, PT_NO_MEMORY, "no memory for the look");
+    }
+    *before = *kept;
+    before->look_count = recorded;
+    r->started = before;
+    code = pt_readout_judge(r, days_since_first(r), is_over(r), err);
+    r->started = kept;
+    r->look.verdict = kept->looks[recorded].verdict;
+    r->is_recordable = false;
+    pt_free(before);
+    return code;
+}
+
 static enum pt_code look_at_outcome(struct pt_readout *r, size_t recorded,
                                     enum pt_readout_mode mode, struct pt_error *err)
 {
-    enum pt_verdict verdict = PT_VERDICT_CONTINUE;
-    struct pt_started *before = NULL;
     enum pt_code code = PT_OK;
 
     r->has_metrics = true;
     pt_readout_metric_tests(r);
-    r->look.estimate = r->metrics[0].estimate;
-    r->look.se = r->metrics[0].se;
-    r->look.z = r->metrics[0].z;
+    for (size_t k = 0; k < pt_plan_treatments(MINE(r)); k++) {
+        r->look.arms[k].estimate = r->metrics[0][k].estimate;
+        r->look.arms[k].se = r->metrics[0][k].se;
+        r->look.arms[k].z = r->metrics[0][k].z;
+    }
     if (recorded != SIZE_MAX) {
         code = take_recorded(r, recorded, mode, err);
-        verdict = r->look.verdict;
-        /* Judge it again as it was judged: with the looks before it alone. */
-        before = code ? NULL : pt_alloc(sizeof(*before));
-        if (!code && !before) {
-            code = pt_fail(err, PT_NO_MEMORY, "no memory for the look");
-        }
-        if (code) {
-            return code;
-        }
-        *before = *r->started;
-        before->look_count = recorded;
+        code = code ? code : judge_again(r, recorded, err);
     } else {
         r->look_number = r->started->look_count + 1;
         r->is_recordable = true;
-    }
-    {
-        const struct pt_started *kept = r->started;
-
-        r->started = before ? before : kept;
-        code = judge(r, err);
-        r->started = kept;
-        pt_free(before);
+        code = pt_readout_judge(r, days_since_first(r), is_over(r), err);
     }
     if (code) {
         return code;
-    }
-    if (recorded != SIZE_MAX) {
-        r->look.verdict = verdict;
-        r->is_recordable = false;
     }
     r->nominal_alpha = nominal_alpha(r);
     code = pt_readout_metric_families(r, err);
@@ -549,7 +369,25 @@ static enum pt_code look_at_outcome(struct pt_readout *r, size_t recorded,
         say_ratio(r);
     }
     say_harm(r);
+    r->ship = pt_readout_choose(r);
     return code;
+}
+
+static void start_empty(struct pt_readout *r, const struct pt_started *started)
+{
+    memset(r, 0, sizeof(*r));
+    r->started = started;
+    for (size_t k = 0; k < PT_PLAN_TREATMENTS_MAX; k++) {
+        r->look.arms[k] = (struct pt_look_arm){.z_upper = HUGE_VAL,
+                                               .z_lower = -HUGE_VAL,
+                                               .p_value = NAN,
+                                               .interval = {-HUGE_VAL, HUGE_VAL}};
+        r->posterior.better[k] = NAN;
+        r->posterior.difference[k] = (struct pt_interval){NAN, NAN};
+    }
+    for (size_t i = 0; i < PT_PLAN_ARMS_MAX; i++) {
+        r->posterior.best[i] = r->posterior.loss[i] = NAN;
+    }
 }
 
 enum pt_code pt_readout_run(struct pt_query *query, const struct pt_started *started,
@@ -561,13 +399,7 @@ enum pt_code pt_readout_run(struct pt_query *query, const struct pt_started *sta
     size_t recorded = SIZE_MAX;
     enum pt_code code = PT_OK;
 
-    memset(r, 0, sizeof(*r));
-    r->started = started;
-    r->prob_better = r->loss[0] = r->loss[1] = NAN;
-    r->look = (struct pt_look){.z_upper = HUGE_VAL,
-                               .z_lower = -HUGE_VAL,
-                               .p_value = NAN,
-                               .interval = {-HUGE_VAL, HUGE_VAL}};
+    start_empty(r, started);
     if (mode == PT_READOUT_REPEAT && !last) {
         return pt_fail(err, PT_INVALID,
                        "%s was not looked at yet: `playtrace experiment analyze "
@@ -581,11 +413,9 @@ enum pt_code pt_readout_run(struct pt_query *query, const struct pt_started *sta
         return code;
     }
     r->look.as_of_us = r->measure.as_of_us;
-    r->look.units[0] = r->measure.metrics[0][0].n;
-    r->look.units[1] = r->measure.metrics[0][1].n;
-    r->look.t = information(started, r->look.units);
+    take_information(r);
     recorded =
-        mode == PT_READOUT_REPEAT ? started->look_count - 1 : find_recorded(started, r->look.units);
+        mode == PT_READOUT_REPEAT ? started->look_count - 1 : find_recorded(started, &r->look);
     if (recorded == SIZE_MAX) {
         code = may_look(r, mode, err);
     }

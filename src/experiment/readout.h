@@ -10,6 +10,7 @@
 
 #include "experiment/journal.h"
 #include "experiment/measure.h"
+#include "experiment/simulate.h"
 
 /* ---- before ---- */
 
@@ -32,11 +33,18 @@ void pt_forecast_json(const struct pt_plan *plan, const struct pt_forecast *fore
 
 /* ---- after ---- */
 
+/* One treatment against control. */
 struct pt_readout_metric {
-    double value[2]; /* share, mean or ratio of each arm */
-    double estimate; /* treatment - control */
+    double units[2]; /* of control and treatment, whose window has passed */
+    double
+        value[2]; /* share, mean or ratio of each arm; adjusted where CUPED or strata adjust it */
+    double variance[2]; /* of the values */
+    double estimate;    /* treatment - control */
     double se;
     double z;
+    double df;      /* of z's distribution; infinite: normal */
+    double reduced; /* CUPED: the share of the variance that the covariate took away, else NaN */
+    bool is_plain;  /* neither strata nor a covariate */
     double p_value; /* as the analysis has it; of a guardrail, that harm goes beyond its margin */
     double p_adjusted;
     double level; /* of the interval */
@@ -46,13 +54,22 @@ struct pt_readout_metric {
     char note[96]; /* why there is no test, or "" */
 };
 
+/* BAYESIAN, else NaN. */
+struct pt_readout_posterior {
+    double better[PT_PLAN_TREATMENTS_MAX]; /* P(treatment is higher than control) */
+    double best[PT_PLAN_ARMS_MAX]; /* P(arm is best); best is least where smaller is hoped for */
+    double loss[PT_PLAN_ARMS_MAX]; /* expected, of choosing the arm */
+    struct pt_interval difference[PT_PLAN_TREATMENTS_MAX]; /* credible, level 1 - alpha */
+};
+
 struct pt_readout {
     const struct pt_started *started; /* borrowed */
     struct pt_measure measure;        /* owned */
-    struct pt_srm srm;
-    double srm_sequential_p; /* of the test that may be looked at always */
-    double srm_p;            /* the one that decides, over epochs */
-    bool has_srm;            /* the ratio does not fit: the verdict is invalid */
+    struct pt_measure_ratio ratio;
+    double ratio_p;            /* of the chi-square */
+    double ratio_sequential_p; /* of the test that may be looked at always */
+    double srm_p;              /* the one that decides, over epochs */
+    bool has_srm;              /* the ratio does not fit: the verdict is invalid */
     struct pt_measure_segment segments[PT_MEASURE_SEGMENTS_MAX];
     size_t segment_count;
     bool has_metrics;   /* false: nothing of the outcome was looked at */
@@ -61,13 +78,14 @@ struct pt_readout {
     bool has_changed;   /* the table gives other figures than the recorded look */
     size_t look_number; /* from 1 */
     struct pt_look look;
-    double nominal_alpha;             /* what this look has for secondary metrics */
-    double prob_better;               /* BAYESIAN, else NaN */
-    double loss[2];                   /* BAYESIAN: expected, of choosing control and treatment */
-    struct pt_gs_stagewise stagewise; /* GROUP_SEQUENTIAL, once stopped for effect */
-    bool has_stagewise;
-    struct pt_readout_metric metrics[PT_PLAN_METRICS_MAX];
-    char reason[768];
+    double nominal_alpha; /* what this look has for secondary metrics */
+    struct pt_readout_posterior posterior;
+    struct pt_gs_stagewise stagewise[PT_PLAN_TREATMENTS_MAX]; /* GROUP_SEQUENTIAL, once stopped */
+    bool has_stagewise[PT_PLAN_TREATMENTS_MAX];
+    struct pt_readout_metric metrics[PT_PLAN_METRICS_MAX][PT_PLAN_TREATMENTS_MAX];
+    const char *ship; /* the variant to give to everybody once the verdict is a stop, else NULL */
+    char why[PT_PLAN_TREATMENTS_MAX][256]; /* each treatment's verdict in words */
+    char reason[4096];
 };
 
 enum pt_readout_mode {

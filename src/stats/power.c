@@ -291,7 +291,7 @@ pt_sample_size_arms(const double *shares, size_t arms, enum pt_comparisons compa
                     struct pt_sample_size (*size_of)(const void *ctx, double ratio, double alpha),
                     const void *ctx, double *n_out)
 {
-    struct pt_arms_size result = {0, NAN, NAN};
+    struct pt_arms_size result = {0, NAN, NAN, NAN};
     double sum = 0;
     double total = 0;
 
@@ -317,6 +317,7 @@ pt_sample_size_arms(const double *shares, size_t arms, enum pt_comparisons compa
             }
         }
     }
+    result.n_total_real = total;
     result.n_total = 0;
     for (size_t i = 0; i < arms; i++) {
         /* A whole number that rounding has lifted by its last digits stays that number. */

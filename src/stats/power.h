@@ -113,6 +113,7 @@ struct pt_arms_size {
     size_t comparisons;
     double alpha_each;
     double n_total;
+    double n_total_real; /* before the arms are rounded up */
 };
 struct pt_arms_size
 pt_sample_size_arms(const double *shares, size_t arms, enum pt_comparisons comparisons,

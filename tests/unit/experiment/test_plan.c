@@ -8,6 +8,7 @@
 #include "check.h"
 
 #include "experiment/journal.h"
+#include "experiment/simulate.h"
 #include "stats/special.h"
 
 #include <math.h>
@@ -69,7 +70,7 @@ static void every_mistake_has_its_line(void **state)
         {4, "variants: {a: 0, b: 1}", "p:4: the weight of \"a\" is 0; it must be above 0"},
         {4, "variants: {a: nan, b: 1}", "p:4: \"a\" is \"nan\", not a finite number"},
         {4, "variants: {a: inf, b: 1}", "p:4: \"a\" is \"inf\", not a finite number"},
-        {4, "variants: {a: 1}", "p:4: there are 1 variants; a plan compares two"},
+        {4, "variants: {a: 1}", "p:4: there is 1 variant; a plan compares control with 1 to 8"},
         {4, "variants: [a, b]", "p:4: \"variants\" is a list"},
         {5, "alpha: 0", "p:5: \"alpha\" is 0"},
         {5, "alpha: 1", "p:5: \"alpha\" is 1"},
@@ -188,10 +189,10 @@ static void the_always_valid_bound_is_the_tests_own(void **state)
     (void)state;
     pt_buf_init(&problems, 1u << 16);
     PT_CHECK_OK(read_with(12, "analysis: {type: always_valid}", plan, &problems), err);
-    b.mean = pt_plan_always_bound(plan, variance, tau2) * sqrt(variance);
+    b.mean = pt_plan_always_bound(plan, plan->alpha, variance, tau2) * sqrt(variance);
     PT_CHECK(fabs(pt_msprt_one_sided(a, b, tau2).p_value - plan->alpha) < 1e-9);
     plan->alternative = PT_TWO_SIDED;
-    b.mean = pt_plan_always_bound(plan, variance, tau2) * sqrt(variance);
+    b.mean = pt_plan_always_bound(plan, plan->alpha, variance, tau2) * sqrt(variance);
     PT_CHECK(fabs(pt_msprt_means(a, b, tau2, 0, plan->alpha).p_value - plan->alpha) < 1e-9);
     pt_buf_release(&problems);
     pt_free(plan);
@@ -202,16 +203,18 @@ static void looks_come_back_as_they_were_recorded(void **state)
     struct pt_plan *plan = pt_alloc(sizeof(*plan));
     struct pt_started *started = pt_alloc(sizeof(*started));
     struct pt_look look = {.as_of_us = 1767225600000000,
-                           .units = {100, 101},
+                           .units = 100,
                            .t = 0.25,
-                           .estimate = 0.01,
-                           .se = 0.02,
-                           .z = 0.5,
-                           .z_upper = HUGE_VAL,
-                           .z_lower = -0.7,
-                           .alpha_spent = 1e-9,
-                           .p_value = NAN,
-                           .interval = {-HUGE_VAL, HUGE_VAL},
+                           .arms = {{.units = 101,
+                                     .t = 0.25,
+                                     .estimate = 0.01,
+                                     .se = 0.02,
+                                     .z = 0.5,
+                                     .z_upper = HUGE_VAL,
+                                     .z_lower = -0.7,
+                                     .alpha_spent = 1e-9,
+                                     .p_value = NAN,
+                                     .interval = {-HUGE_VAL, HUGE_VAL}}},
                            .is_planned = true};
     struct pt_buf problems;
     struct pt_buf text;
@@ -236,8 +239,10 @@ static void looks_come_back_as_they_were_recorded(void **state)
     PT_CHECK_OK(pt_started_open(pt_io_posix(), dir, "shop", started, &err), err);
     PT_CHECK(started->look_count == 1);
     PT_CHECK(started->looks[0].as_of_us == look.as_of_us && started->looks[0].t == look.t);
-    PT_CHECK(started->looks[0].z_upper == HUGE_VAL && started->looks[0].z_lower == -0.7);
-    PT_CHECK(started->looks[0].alpha_spent == 1e-9 && started->looks[0].is_planned);
+    PT_CHECK(started->looks[0].units == 100 && started->looks[0].arms[0].units == 101);
+    PT_CHECK(started->looks[0].arms[0].z_upper == HUGE_VAL);
+    PT_CHECK(started->looks[0].arms[0].z_lower == -0.7);
+    PT_CHECK(started->looks[0].arms[0].alpha_spent == 1e-9 && started->looks[0].is_planned);
     pt_buf_release(&text);
     pt_buf_release(&problems);
     pt_free(started);
