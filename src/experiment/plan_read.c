@@ -401,6 +401,8 @@ static void wrong_exposures(void *ctx, unsigned line, const char *what)
     pt_fields_wrong(ctx, line, "%s", what);
 }
 
+static_assert(PT_PLAN_ARMS_MAX <= PT_EXPOSURE_VARIANTS_MAX, "every arm can be mapped");
+
 static void read_exposures(struct pt_fields *r, const struct pt_yaml *root)
 {
     const char *variants[PT_PLAN_ARMS_MAX] = {NULL};

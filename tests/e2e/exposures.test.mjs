@@ -370,3 +370,29 @@ test('a file of LaunchDarkly\'s warehouse export becomes exposures', async (t) =
     assert.deepEqual(report.exposures, { source: 'playtrace', matched: 40, not_understood: [] });
     await server.stop();
 });
+
+test('a game that logs its exposures through the client SDK, beside those of its evaluations', async (t) => {
+    const dir = freshDir(t);
+    const data = path.join(dir, 'data');
+    const flags = JSON.parse(fs.readFileSync(path.join(root, 'tools', 'demo', 'flags.json'), 'utf8'));
+    flags.flags.shop_layout.metadata = { ...flags.flags.shop_layout.metadata, experiment: 'shop_layout' };
+    fs.mkdirSync(data);
+    fs.writeFileSync(path.join(data, 'flags.json'), JSON.stringify(flags));
+    const server = await Server.forTest(t, data, { env: { PLAYTRACE_FLAG_EXPOSURES: 'single' } });
+    await cliOk(['simulate', '--url', server.url, '--players', '200', '--seed', '7', '--days', '5', '--checkpoint']);
+    await server.checkpoint();
+    await server.stop();
+    await cliOk(['audit', '--data', data]);
+
+    // Both ways have every player once, with the same variant and the same pseudonym.
+    const [row] = await sql(data, `with e as (select user_id, attributes ->> 'variant' as variant,
+            attributes ->> 'flag_key' is null as is_game from events where event_name = 'experiment_exposure')
+        select count(*) as n, count(distinct user_id) as users, count(*) filter (is_game) as game,
+            count(distinct (user_id, variant)) as pairs from e`);
+    assert.ok(Number(row.users) > 50, JSON.stringify(row));
+    assert.deepEqual([Number(row.n), Number(row.game), Number(row.pairs)],
+        [2 * Number(row.users), Number(row.users), Number(row.users)]);
+    const report = JSON.parse((await cliOk(['experiment', 'analyze', 'shop_layout', '--data', data, '--format', 'json'])).stdout);
+    assert.equal(report.variants.reduce((sum, one) => sum + one.users, 0), Number(row.users));
+    assert.deepEqual(report.exposures, { source: 'playtrace', matched: Number(row.n), not_understood: [] });
+});
