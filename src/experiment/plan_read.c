@@ -6,6 +6,7 @@
 #include "experiment/fields.h"
 #include "experiment/plan_words.h"
 
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
