@@ -7,74 +7,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { analyze, at, exposure, planText, players, readout, send, write } from './support/experiment.mjs';
 import { Server, cli, cliOk, event, freshDir, patience, root, sharedData } from './support/server.mjs';
 
 const cookieCats = path.join(sharedData, 'cookie_cats', 'cookie_cats.csv');
-const day0 = Date.parse('2026-01-01T12:00:00Z');
-const at = (day, seconds = 0) => new Date(day0 + day * 86400000 + seconds * 1000).toISOString();
-
-const planText = ({ name = 'shop', alternative = 'two-sided', analysis, extra = '', effect = 'absolute: 0.2' } = {}) => `
-experiment: ${name}
-hypothesis: A clearer shop <i>sells</i> more
-alternative: ${alternative}
-variants: {a: 1, b: 1}
-minimum_effect: {${effect}, baseline: 0.3}
-metrics:
-  primary: {name: bought, type: conversion, event: purchase, window: 1d}
-  secondary:
-    - {name: spent, type: mean, event: purchase, field: price, window: 1d, winsorise: 0.99}
-    - {name: purchases, type: count, event: purchase, window: 1d}
-    - name: price
-      type: ratio
-      window: 1d
-      numerator: {event: purchase, field: price}
-      denominator: {event: purchase}
-  guardrails:
-    - {name: stayed, type: retention, day: 1}
-analysis: ${analysis ?? '{type: group_sequential, looks: [0.5, 1], spending: obrien_fleming}'}
-${extra}`;
-
-function write(dir, text, name = 'plan.yaml') {
-    const file = path.join(dir, name);
-    fs.writeFileSync(file, text);
-    return file;
-}
-
-const exposure = (experiment, user, variant, day, more = {}) => event({
-    event_name: 'experiment_exposure', user_id: user, occurred_at: at(day), session_id: `${user}-s`,
-    attributes: { experiment, variant, ...more.attributes }, ...more.over });
-
-// `count` players of each variant on `day`; of each ten, `share[variant]` buy.
-function players(experiment, from, count, day, share, more = {}) {
-    const all = [];
-    for (const variant of ['a', 'b']) {
-        for (let i = from; i < from + count; i++) {
-            const user = `${experiment}-${variant}-${i}`;
-            all.push(exposure(experiment, user, variant, day, more));
-            if (i % 10 < share[variant]) {
-                all.push(event({ event_name: 'purchase', user_id: user, occurred_at: at(day, 60),
-                    session_id: `${user}-s`, attributes: { price: 100 + (i % 7) } }));
-            }
-        }
-    }
-    return all;
-}
-
-async function send(server, all) {
-    for (let i = 0; i < all.length; i += 400) {
-        const answer = await server.send(all.slice(i, i + 400));
-        assert.equal(answer.status, 202, answer.text);
-        assert.deepEqual(answer.json.rejected, [], answer.text);
-    }
-    server.sent = (server.sent ?? 0) + all.length;
-    await server.settle(server.sent);
-}
-
-const analyze = (dir, name, ...more) => cli(['experiment', 'analyze', name, '--data', dir, '--format', 'json', ...more]);
-async function readout(dir, name, ...more) {
-    return JSON.parse((await cliOk(['experiment', 'analyze', name, '--data', dir, '--format', 'json', ...more])).stdout);
-}
-
 test('every mistake of a plan is named with its line', async (t) => {
     const dir = freshDir(t);
     const file = write(dir, planText().replace('alternative:', 'alternativ:').replace('{a: 1, b: 1}', '{a: 0, b: .nan}')
