@@ -13,6 +13,7 @@
 #include "cmd/serve_exposures.h"
 #include "cmd/serve_maintenance.h"
 #include "collect/collect.h"
+#include "flag/change.h"
 #include "flag/flag.h"
 #include "schema/registry.h"
 #include "stream/stream.h"
@@ -43,6 +44,7 @@ struct node {
     struct pt_collect *collect;
     struct pt_flags *flags;
     struct pt_flag_api *flag_api;
+    struct pt_flag_admin *flag_admin;
     struct pt_exposures *exposures; /* NULL: they are not logged */
     struct pt_registry *registry;
     struct pt_registry_api *registry_api;
@@ -368,6 +370,10 @@ static enum pt_code add_routes(struct node *node, struct pt_error *err)
                                         pt_config_string(node->config, PT_CONFIG_flag_events), err);
     }
     if (!code) {
+        code = pt_flag_admin_routes(&node->flag_admin, server, node->flags, pt_io_posix(),
+                                    pt_clock_system(), node->keys, err);
+    }
+    if (!code) {
         code = pt_registry_routes(&node->registry_api, server, node->registry, node->keys,
                                   (uint32_t)pt_config_int(node->config, PT_CONFIG_server_threads),
                                   err);
@@ -462,6 +468,7 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
                              (uint32_t)pt_config_int(node->config, PT_CONFIG_server_drain_ms));
     }
     pt_registry_api_stop(node->registry_api);
+    pt_flag_admin_stop(node->flag_admin);
     pt_exposures_close(node->exposures);
     pt_collect_close(node->collect);
     pt_maintenance_stop(node->maintenance);
@@ -473,6 +480,7 @@ static enum pt_code close_node(struct node *node, struct pt_error *err)
     pt_registry_api_close(node->registry_api);
     pt_registry_close(node->registry);
     pt_flag_api_close(node->flag_api);
+    pt_flag_admin_close(node->flag_admin);
     pt_flags_destroy(node->flags);
     pt_lake_close(node->lake);
     pt_log_close(node->log);

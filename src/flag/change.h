@@ -17,6 +17,8 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "http/http.h"
+#include "http/keys.h"
 
 #define PT_FLAG_TAG_CHARS 16
 #define PT_FLAG_CHANGE_METADATA_MAX 64
@@ -86,6 +88,23 @@ enum pt_code pt_flag_history_show(struct pt_io *io, const char *path, struct pt_
 /* After tampering: put the broken history aside as FILE.history.broken-N and begin anew. */
 enum pt_code pt_flag_history_set_aside(struct pt_io *io, const char *path, struct pt_buf *name_out,
                                        struct pt_error *err) PT_MUST_USE;
+
+/* ---- over HTTP ---- */
+
+struct pt_flags;
+struct pt_flag_admin;
+
+/*
+ * Register the admin routes under /api/v1/flags (docs/flags.md): look, change, delete, undo,
+ * history, of the file that `flags` is loaded from; what was changed is in force when it is
+ * answered. One thread of its own does all of it, so that no loop thread waits for a disk. All
+ * borrowed. Stop before the server is closed, close after it.
+ */
+enum pt_code pt_flag_admin_routes(struct pt_flag_admin **admin_out, struct pt_http_server *server,
+                                  struct pt_flags *flags, struct pt_io *io, struct pt_clock *clock,
+                                  struct pt_keys *keys, struct pt_error *err) PT_MUST_USE;
+void pt_flag_admin_stop(struct pt_flag_admin *admin);  /* NULL is fine */
+void pt_flag_admin_close(struct pt_flag_admin *admin); /* NULL is fine */
 
 /* The bytes of /flags/KEY's or the set's tag: 16 hexadecimal digits of the SHA-256 of its JSON. */
 void pt_flag_tag(struct pt_span json, char tag_out[PT_FLAG_TAG_CHARS + 1]);

@@ -15,6 +15,7 @@
 struct pt_flags {
     struct pt_io *io;
     struct pt_clock *clock;
+    pthread_mutex_t reloading;       /* one reload at a time; taken before `lock` */
     pthread_rwlock_t lock;           /* guards `set`; held for reading while a flag is evaluated */
     struct pt_flag_set *set;         /* never NULL */
     struct pt_flags_version version; /* of the set; under the lock too */
@@ -86,6 +87,7 @@ struct pt_flags *pt_flags_create(struct pt_io *io, struct pt_clock *clock)
         pt_free(flags);
         return NULL;
     }
+    pthread_mutex_init(&flags->reloading, NULL);
     if (pt_flags_load(flags, pt_span_str("{\"flags\":{}}"), NULL)) {
         pt_flags_destroy(flags);
         return NULL;
@@ -98,6 +100,7 @@ void pt_flags_destroy(struct pt_flags *flags)
     if (flags) {
         pt_flag_set_destroy(flags->set);
         pthread_rwlock_destroy(&flags->lock);
+        pthread_mutex_destroy(&flags->reloading);
         pt_free(flags->path);
         pt_free(flags);
     }
@@ -216,7 +219,9 @@ enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out, stru
     if (!flags->path) {
         return pt_fail(err, PT_NOT_FOUND, "no flag file was named");
     }
+    pthread_mutex_lock(&flags->reloading);
     code = look(flags, &is_new, &own);
+    pthread_mutex_unlock(&flags->reloading);
     if (code == PT_OK && is_new) {
         *has_changed_out = true;
         pt_log_line(PT_LOG_INFO, "flag", NULL, "flags reloaded: %zu", pt_flags_count(flags));
@@ -225,6 +230,11 @@ enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out, stru
                     own.text);
     }
     return code ? pt_fail(err, code, "%s", own.text) : PT_OK;
+}
+
+const char *pt_flags_file(const struct pt_flags *flags)
+{
+    return flags->path;
 }
 
 void pt_flags_version(struct pt_flags *flags, struct pt_flags_version *version_out)

@@ -105,11 +105,12 @@ enum pt_code pt_flags_load_file(struct pt_flags *flags, const char *path,
 /*
  * Read the file again, and load it if its bytes changed. For a timer: cheap when nothing did. A
  * change is logged; a broken file is logged once, as long as it stays the same, and the old set
- * stays. A file that is gone is PT_NOT_FOUND, and the old set stays. One thread at a time.
+ * stays. A file that is gone is PT_NOT_FOUND, and the old set stays. Any thread.
  */
 enum pt_code pt_flags_reload(struct pt_flags *flags, bool *has_changed_out,
                              struct pt_error *err) PT_MUST_USE;
 size_t pt_flags_count(struct pt_flags *flags);
+const char *pt_flags_file(const struct pt_flags *flags); /* the path; NULL: there is none */
 
 /* What tells the set in force from others. Any thread. */
 struct pt_flags_version {

@@ -472,6 +472,30 @@ bool pt_keys_admit(struct pt_keys *keys, struct pt_http_request *request, enum p
     return false;
 }
 
+void pt_keys_name(struct pt_keys *keys, const struct pt_http_request *request, char name_out[64])
+{
+    struct pt_span header = pt_http_header(request, "Authorization");
+    uint8_t digest[PT_SHA256_BYTES];
+
+    memset(name_out, 0, 64);
+    if (header.size <= 7 || strncasecmp((const char *)header.data, "Bearer ", 7) != 0) {
+        return;
+    }
+    pt_sha256(pt_span_of(header.data + 7, header.size - 7), digest);
+    pthread_rwlock_rdlock(&keys->lock);
+    for (size_t i = 0; i < keys->plain_count + keys->count; i++) {
+        bool is_plain = i < keys->plain_count;
+        const struct pt_key_info *info =
+            is_plain ? &keys->plain[i] : &keys->infos[i - keys->plain_count];
+
+        if (pt_equal_constant_time(pt_span_of(digest, PT_SHA256_BYTES),
+                                   pt_span_of(info->digest, PT_SHA256_BYTES))) {
+            snprintf(name_out, 64, "%s", is_plain ? "settings" : info->name);
+        }
+    }
+    pthread_rwlock_unlock(&keys->lock);
+}
+
 /* ---- tickets ---- */
 
 /* False without memory. */

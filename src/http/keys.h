@@ -69,6 +69,10 @@ void pt_keys_ticket(struct pt_keys *keys, struct pt_http_request *request, const
 bool pt_keys_admit_ticket(struct pt_keys *keys, struct pt_http_request *request,
                           enum pt_scope scope, const char *purpose, struct pt_span ticket);
 
+/* What the key of the request is for, as `playtrace keys` named it; "" where it carries none that
+ * is known, "settings" for one of the settings. For an account of who did what. */
+void pt_keys_name(struct pt_keys *keys, const struct pt_http_request *request, char name_out[64]);
+
 /* ---- the file, for `playtrace keys` ---- */
 
 struct pt_key_info {
