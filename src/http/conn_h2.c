@@ -119,6 +119,11 @@ void pt_http_conn_h2_run(struct pt_http_conn *conn)
             pt_http_conn_end(conn);
             return;
         }
+        if (pump == PUMP_BLOCKED && pt_http_is_draining(conn) &&
+            pt_http_h2_has_feeds_alone(conn->h2)) {
+            pt_http_conn_destroy(conn); /* the peer does not read: what it misses has no end */
+            return;
+        }
         if (pump == PUMP_BLOCKED || !conn->is_readable) {
             break;
         }

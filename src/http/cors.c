@@ -10,8 +10,9 @@
 #define ORIGINS_MAX 1024u
 #define ORIGIN_BYTES_MAX 512u
 
-static const char allowed_headers[] = "Authorization, Content-Type, Content-Encoding, "
-                                      "X-Playtrace-Signature, traceparent, If-None-Match";
+static const char allowed_headers[] =
+    "Authorization, Content-Type, Content-Encoding, "
+    "X-Playtrace-Signature, traceparent, If-None-Match, Last-Event-ID";
 
 /* "https://game.example" or "http://localhost:8000": as a browser writes it, so no path. */
 static bool is_origin(const char *text)

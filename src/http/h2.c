@@ -655,6 +655,16 @@ bool pt_http_h2_is_answering(const struct pt_http_h2 *h2)
     return h2->answering > h2->waiting;
 }
 
+bool pt_http_h2_has_feeds_alone(const struct pt_http_h2 *h2)
+{
+    for (const struct pt_http_stream *stream = h2->streams; stream; stream = stream->next) {
+        if (!stream->is_sent && !(stream->is_answered && stream->request.feed)) {
+            return false;
+        }
+    }
+    return h2->answering > 0;
+}
+
 bool pt_http_h2_is_feeding(const struct pt_http_h2 *h2)
 {
     return h2->waiting > 0;

@@ -56,6 +56,8 @@ size_t pt_http_h2_handling(const struct pt_http_h2 *h2);
 bool pt_http_h2_is_receiving(const struct pt_http_h2 *h2);
 /* Some answers were given and not all that there is of them is sent. */
 bool pt_http_h2_is_answering(const struct pt_http_h2 *h2);
+/* Nothing but answers that stay open is left to send. */
+bool pt_http_h2_has_feeds_alone(const struct pt_http_h2 *h2);
 /* Some answers stay open. */
 bool pt_http_h2_is_feeding(const struct pt_http_h2 *h2);
 /* Neither side has anything more to say. */

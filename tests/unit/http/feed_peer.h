@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define EARS_MAX 32u
+#define PEER_WINDOW_MAX 0x7fffffffu
 
 /* One answer of a peer's. */
 struct ear {
@@ -111,7 +112,7 @@ static void peer_send(struct peer *peer)
     }
 }
 
-/* `window`: how much of each answer the peer takes unasked; in HTTP/1 of its socket. */
+/* `window`: how much the peer takes unasked; in HTTP/1 its socket. MAX: all, in a small socket. */
 static struct peer *peer_open(uint16_t port, bool is_h2, unsigned window)
 {
     struct peer *peer = pt_alloc_zero(sizeof(*peer));
@@ -120,12 +121,12 @@ static struct peer *peer_open(uint16_t port, bool is_h2, unsigned window)
     struct timeval limit = {.tv_sec = 60};
     const nghttp2_settings_entry settings = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window};
     nghttp2_session_callbacks *callbacks = NULL;
-    int size = (int)window;
+    int size = window == PEER_WINDOW_MAX ? 4096 : (int)window;
 
     assert_non_null(peer);
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    if (!is_h2 && window < 65535) {
+    if (window == PEER_WINDOW_MAX || (!is_h2 && window < 65535)) {
         setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     }
     assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -139,6 +140,10 @@ static struct peer *peer_open(uint16_t port, bool is_h2, unsigned window)
         nghttp2_session_callbacks_del(callbacks);
         assert_int_equal(nghttp2_submit_settings(peer->session, NGHTTP2_FLAG_NONE, &settings, 1),
                          0);
+        if (window == PEER_WINDOW_MAX) {
+            assert_int_equal(
+                nghttp2_submit_window_update(peer->session, NGHTTP2_FLAG_NONE, 0, 0x40000000), 0);
+        }
     }
     return peer;
 }

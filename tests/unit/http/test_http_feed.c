@@ -421,23 +421,42 @@ static void there_are_so_many_and_no_more(void **state)
     fixture_destroy(f);
 }
 
+/* Until the sockets are full: nothing goes out any more. */
+static void wait_for_stillness(const struct fixture *f)
+{
+    struct pt_http_stats stats = {0};
+    uint64_t before = 1;
+
+    while (stats.bytes_out != before) {
+        before = stats.bytes_out;
+        sleep_ms(200);
+        pt_http_server_stats(f->server, &stats);
+    }
+}
+
 /*
- * Listeners of both kinds, and two that do not read: the drain, which would wait for an hour, ends
- * them all. Whoever comes afterwards finds the door closed.
+ * Listeners of both kinds, and three that do not read, the last with windows of any size: the
+ * drain, which would wait for an hour, ends them all. Whoever comes afterwards finds the door
+ * closed.
  */
 static void the_drain_ends_feeds(void **state)
 {
     struct fixture *f = fixture_create();
-    struct peer *peers[4];
+    struct peer *peers[5];
     static char block[4096];
 
     (void)state;
     f->limits.feed_bytes_max = 1u << 26;
+    f->limits.write_timeout_ms = 3600000; /* it would end them too */
     fixture_start(f);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         bool is_deaf = i >= 2;
 
-        peers[i] = peer_open(f->port, i % 2, !is_deaf ? 65535 : i % 2 ? 0 : 4096);
+        peers[i] = peer_open(f->port, i % 2 || i == 4,
+                             !is_deaf ? 65535
+                             : i % 2  ? 0
+                             : i == 4 ? PEER_WINDOW_MAX
+                                      : 4096);
         (void)peer_ask(peers[i], "GET", "/feed");
         if (!is_deaf) {
             peer_hear(peers[i], &peers[i]->ears[0], "hello\n");
@@ -446,7 +465,9 @@ static void the_drain_ends_feeds(void **state)
     }
     for (unsigned i = 0; i < 4096; i++) { /* more than the sockets hold */
         PT_CHECK(pt_http_feed_append(feed_at(f, 2), pt_span_of(block, sizeof(block))));
+        PT_CHECK(pt_http_feed_append(feed_at(f, 4), pt_span_of(block, sizeof(block))));
     }
+    wait_for_stillness(f);
     pt_http_server_drain(f->server, 3600000);
     wait_for(f, 0, 0);
     for (unsigned i = 0; i < 2; i++) {
@@ -454,7 +475,7 @@ static void the_drain_ends_feeds(void **state)
         PT_CHECK(peers[i]->ears[0].has_ended);
     }
     PT_CHECK(peers[1]->has_goaway);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         PT_CHECK(!pt_http_feed_append(feed_at(f, i), pt_span_str("too late")));
         peer_close(peers[i]);
     }

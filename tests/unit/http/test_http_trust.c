@@ -550,9 +550,10 @@ static void pages_of_named_origins_may_ask(void **state)
         ask(url, PREFLIGHT("/hello", "https://game.example", "POST"), text, sizeof(text)), 204);
     PT_CHECK(strstr(text, "\r\nAccess-Control-Allow-Origin: https://game.example\r\n"));
     PT_CHECK(strstr(text, "\r\nAccess-Control-Allow-Methods: GET, HEAD, POST"));
-    PT_CHECK(strstr(text,
-                    "\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
-                    "Content-Encoding, X-Playtrace-Signature, traceparent, If-None-Match\r\n"));
+    PT_CHECK(strstr(
+        text,
+        "\r\nAccess-Control-Allow-Headers: Authorization, Content-Type, "
+        "Content-Encoding, X-Playtrace-Signature, traceparent, If-None-Match, Last-Event-ID\r\n"));
     PT_CHECK(strstr(text, "\r\nVary: Origin\r\n"));
     assert_int_equal(
         ask(url, GET("/hello") "Origin: http://localhost:8000\r\n", text, sizeof(text)), 200);
