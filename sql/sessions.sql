@@ -1,7 +1,8 @@
 -- Sessions a day: how many, how long, how busy
 --
 -- A session is all events of one player with one session_id; it lasts from its first event to its last
--- one by event_time and belongs to the UTC day of its first.
+-- one by event_time and belongs to the UTC day of its first. Exposures that the server logged itself, for a player
+-- whose session it was not told, are none.
 --
 -- columns: day, sessions, users (players with a session that began that day), median_seconds, mean_seconds,
 -- events_per_session
@@ -10,6 +11,7 @@ WITH session AS (
         CAST(epoch_us(max(event_time)) - epoch_us(min(event_time)) AS DOUBLE) / 1000000 AS seconds,
         count(*) AS events
     FROM events
+    WHERE NOT (event_name = 'experiment_exposure' AND session_id = 'ofrep')
     GROUP BY user_id, session_id
 )
 SELECT CAST(day AS VARCHAR) AS day, count(*) AS sessions, count(DISTINCT user_id) AS users,

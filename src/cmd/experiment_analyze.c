@@ -105,6 +105,21 @@ static enum pt_code print_report(const struct pt_experiment_report *report, bool
     return code;
 }
 
+/* A readout that is refused says all the same what became of the exposures. */
+static void say_exposures(const struct pt_exposure_counts *counts,
+                          const struct pt_exposure_map *map)
+{
+    struct pt_buf text;
+
+    if (counts->matched > 0 && counts->why_count == 0) {
+        return;
+    }
+    pt_buf_init(&text, REPORT_BYTES_MAX);
+    pt_exposure_counts_table(counts, map, &text);
+    fwrite(text.data, 1, text.size, stderr);
+    pt_buf_release(&text);
+}
+
 static enum pt_code analyze_ad_hoc(struct pt_query *query,
                                    const struct pt_experiment_request *request, bool is_json,
                                    struct pt_error *err)
@@ -118,6 +133,8 @@ static enum pt_code analyze_ad_hoc(struct pt_query *query,
     code = pt_experiment_analyze(query, request, report, err);
     if (!code) {
         code = print_report(report, is_json, err);
+    } else {
+        say_exposures(&report->exposures, &request->exposures);
     }
     pt_experiment_report_release(report);
     pt_free(report);
@@ -140,6 +157,9 @@ static enum pt_code analyze_planned(struct pt_experiment_open *open, struct pt_s
     pt_buf_init(&out, REPORT_BYTES_MAX);
     code = pt_readout_run(open->query, started, as_of_us,
                           spends ? PT_READOUT_SPEND_UNPLANNED : PT_READOUT_LOOK, readout, err);
+    if (code) {
+        say_exposures(&readout->measure.exposures, &started->plan.exposures);
+    }
     if (!code && readout->is_recordable) {
         code = pt_started_add_look(pt_io_posix(), pt_clock_system(), open->experiments, started,
                                    &readout->look, err);

@@ -600,12 +600,16 @@ enum pt_code pt_exposure_count(struct pt_query *query, const char *experiment,
 void pt_exposure_counts_table(const struct pt_exposure_counts *counts,
                               const struct pt_exposure_map *map, struct pt_buf *out)
 {
-    if (map->source == PT_EXPOSURE_PLAYTRACE) {
-        pt_buf_appendf(out, "  exposures: %" PRIu64 " events\n", counts->matched);
-    } else {
-        pt_buf_appendf(out, "  exposures: %" PRIu64 " events of %s's flag %s\n", counts->matched,
-                       sources[map->source], map->flag);
+    pt_buf_appendf(out, "  exposures: %" PRIu64 " events", counts->matched);
+    if (map->source != PT_EXPOSURE_PLAYTRACE) {
+        pt_buf_appendf(out, " of %s's flag %s", sources[map->source], map->flag);
     }
+    if (counts->matched == 0) {
+        pt_buf_append_str(out, " (looked for in events named ");
+        sql_names(out, map);
+        pt_buf_append_byte(out, ')');
+    }
+    pt_buf_append_byte(out, '\n');
     for (size_t i = 0; i < counts->why_count; i++) {
         pt_buf_appendf(out, "  not understood: %" PRIu64 " events: %s\n", counts->whys[i].events,
                        counts->whys[i].why);

@@ -90,6 +90,10 @@ test('evaluating a flag of an experiment is one exposure a unit', async (t) => {
         where p.event_name = 'purchase' and e.event_name = 'experiment_exposure'`);
     assert.equal(Number(joined.n), 1);
 
+    // The game's session and the one that a context named; 21 exposures are no sessions.
+    const [day] = JSON.parse((await cliOk(['query', 'sessions', '--data', dir, '--format', 'json'])).stdout);
+    assert.equal(Number(day.sessions), 2);
+
     const report = JSON.parse((await cliOk(['experiment', 'analyze', 'shop', '--data', dir, '--format', 'json'])).stdout);
     assert.equal(report.variants.reduce((sum, one) => sum + one.users, 0), 20);
     assert.deepEqual(report.exposures, { source: 'playtrace', matched: 20, not_understood: [] });
@@ -113,6 +117,15 @@ test('all flags at once are exposures only where the setting says so', async (t)
     await evaluate(off, 'shop', { targetingKey: 'player-9' });
     assert.equal(metric((await off.get('/metrics')).text, 'playtrace_exposures_total'), undefined);
     await off.stop();
+
+    // A game's own tests see them too.
+    const ephemeral = await Server.forTest(t, undefined, { args: ['--ephemeral'], env: {
+        PLAYTRACE_FLAG_EXPOSURES: 'single', PLAYTRACE_FLAG_FILE: path.join(dir, 'flags.json') } });
+    await evaluate(ephemeral, 'shop', { targetingKey: 'player-9' });
+    await exposuresAre(ephemeral, 1);
+    const kept = (await ephemeral.get('/api/v1/received?event_name=experiment_exposure')).json;
+    assert.deepEqual(kept.events.map((one) => [one.user_id, one.attributes.experiment]), [['player-9', 'shop']]);
+    await ephemeral.stop();
 
     const wrong = await cli(['serve', '--data', dir, '--listen', '127.0.0.1:0'], { env: { PLAYTRACE_FLAG_EXPOSURES: 'yes' } });
     assert.equal(wrong.code, 1);
@@ -348,6 +361,15 @@ test('ad hoc, another system\'s flag is named on the command line', async (t) =>
     const none = await cli([...args, '--exposures', 'opentelemetry:shop']);
     assert.notEqual(none.code, 0);
     assert.match(none.stderr, /no exposure of this experiment is in the table/);
+    assert.match(none.stderr, /exposures: 0 events of opentelemetry's flag shop \(looked for in events named 'feature_flag.evaluation', 'feature_flag'\)/);
+    // A plan whose look is refused tells a mapping that fits nothing.
+    const plan = path.join(dir, 'plan.yaml');
+    fs.writeFileSync(plan, planText('wrong', 'exposures: {source: unleash, flag: shop}').replace('always_valid', 'fixed'));
+    await cliOk(['experiment', 'start', plan, '--data', dir, '--late']);
+    const refused = await cli(['experiment', 'analyze', 'wrong', '--data', dir]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /exposures: 0 events of unleash's flag shop/);
+    assert.match(refused.stderr, /not understood: 40 events: the plan has no variant "new"/);
     await server.stop();
 });
 

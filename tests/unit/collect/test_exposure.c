@@ -34,6 +34,7 @@ struct rig {
     struct pt_log *log;
     struct pt_log *dead_letters;
     struct pt_collect *collect;
+    struct pt_collect_parts parts;
     struct pt_exposures *exposures;
 };
 
@@ -75,6 +76,7 @@ static void rig_open(struct rig *rig)
     parts.pseudonyms = rig->pseudonyms;
     parts.keys = rig->keys;
     PT_CHECK_OK(pt_collect_open(&rig->collect, &parts, 1, &err), err);
+    rig->parts = parts;
     PT_CHECK_OK(pt_exposures_start(&rig->exposures, &parts, rig->collect, &err), err);
 }
 
@@ -305,6 +307,42 @@ static void an_id_is_the_same_after_a_restart_and_tells_no_unit(void **state)
     rig_remove(&rig);
 }
 
+static void no_failed_allocation_loses_count(void **state)
+{
+    struct rig rig = {0};
+    uint64_t logged = 0;
+    bool fired = true;
+
+    (void)state;
+    rig_open(&rig);
+    for (unsigned nth = 1; fired; nth++) {
+        struct pt_error err = {0};
+        int64_t before = count_of(&rig, "logged") + count_of(&rig, "dropped");
+        char unit[32];
+
+        pt_exposures_close(rig.exposures);
+        pt_mem_fail_after(nth);
+        if (pt_exposures_start(&rig.exposures, &rig.parts, rig.collect, &err) == PT_OK) {
+            for (unsigned i = 0; i < 3; i++) {
+                snprintf(unit, sizeof(unit), "player-%u-%u", nth, i);
+                add(&rig, unit, "a", "1");
+            }
+            /* Whatever is still queued gets one try. */
+            pt_exposures_close(rig.exposures);
+            rig.exposures = NULL;
+            assert_int_equal(count_of(&rig, "logged") + count_of(&rig, "dropped"), before + 3);
+        } else {
+            PT_CHECK(rig.exposures == NULL && err.text[0]);
+        }
+        fired = pt_mem_fault_fired();
+        pt_mem_fail_after(0);
+    }
+    logged = (uint64_t)count_of(&rig, "logged");
+    PT_CHECK(logged > 0);
+    rig_close(&rig, logged, 0);
+    rig_remove(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_drops_and_the_next_evaluation_logs),
         cmocka_unit_test(closing_beside_a_full_disk_ends_and_counts),
         cmocka_unit_test(threads_together_log_each_once),
+        cmocka_unit_test(no_failed_allocation_loses_count),
         cmocka_unit_test(an_id_is_the_same_after_a_restart_and_tells_no_unit),
     };
 
