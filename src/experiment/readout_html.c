@@ -2,11 +2,12 @@
  * readout_html.c - a planned readout as one page
  *
  * No script, no font, no picture from elsewhere. Every text that comes from outside goes through
- * pt_html_text(). Colours are those of Okabe and Ito, which the colour-blind tell apart.
+ * pt_html_text(). How it looks and speaks is readout_page.h.
  */
 #include "experiment/readout.h"
 
 #include "experiment/readout_metric.h"
+#include "experiment/readout_page.h"
 #include "experiment/svg.h"
 #include "stats/special.h"
 #include "wire/rfc3339.h"
@@ -16,37 +17,6 @@
 #include <stdio.h>
 
 #define CURVE_POINTS 100
-
-static const char style[] =
-    "body{font:16px/1.5 system-ui,sans-serif;color:#1c2733;background:#f4f6f8;margin:0}"
-    "main{max-width:860px;margin:0 auto;padding:24px 20px 60px}"
-    "h1{font-size:28px;margin:0 0 4px}h2{font-size:19px;margin:0 0 10px}"
-    "section{background:#fff;border:1px solid #dde3e9;border-radius:8px;padding:18px 22px;"
-    "margin:18px 0}"
-    ".sub{color:#5b6875;margin:0}.verdict{border-left:8px solid #5b6875}"
-    ".verdict b{font-size:22px}.stop_for_effect{border-left-color:#0072b2}"
-    ".invalid{border-left-color:#c0392b}.stop_for_futility{border-left-color:#d55e00}"
-    ".late{color:#c0392b;font-weight:600}"
-    "table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14.5px}"
-    "th,td{text-align:right;padding:6px 8px;border-bottom:1px solid #e6ebf0;vertical-align:top}"
-    "th:first-child,td:first-child{text-align:left}th{color:#5b6875;font-weight:600}"
-    "td small{color:#5b6875;display:block}"
-    "code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:#f4f6f8;padding:12px;"
-    "border-radius:6px;white-space:pre-wrap;overflow-wrap:anywhere;margin:8px 0}"
-    "svg{width:100%;height:auto;display:block}svg text{font:12px system-ui,sans-serif;fill:#5b6875}"
-    ".grid{stroke:#e6ebf0}.zero{stroke:#9aa5b1}"
-    ".bound{stroke:#c0392b;fill:none;stroke-width:2}.futile{stroke:#d55e00;fill:none;"
-    "stroke-width:2;stroke-dasharray:6 4}.z{stroke:#0072b2;fill:none;stroke-width:2}"
-    ".dot{fill:#0072b2}.mark{fill:#c0392b}.limit{stroke:#0072b2;fill:none;stroke-width:1;"
-    "stroke-dasharray:4 3}.span{stroke:#0072b2;stroke-width:4}"
-    ".many{stroke-width:2;fill:none}"
-    ".key{font-size:13.5px;color:#5b6875;margin:6px 0 0}.key i{display:inline-block;width:12px;"
-    "height:12px;border-radius:2px;margin:0 5px 0 14px;vertical-align:-1px}";
-
-/* Control first: Okabe and Ito's colours, the last one grey. */
-static const char *const colours[PT_PLAN_ARMS_MAX] = {"#0072b2", "#e69f00", "#009e73",
-                                                      "#cc79a7", "#56b4e9", "#d55e00",
-                                                      "#8c6d31", "#000000", "#999999"};
 
 /* A treatment's line: the one of two is blue, of several each has its variant's colour. */
 static const char *line_class(const struct pt_plan *plan, size_t treatment)
@@ -69,29 +39,8 @@ static const char *dot_class(const struct pt_plan *plan, size_t treatment)
 static void legend(const struct pt_plan *plan, size_t first, struct pt_buf *out)
 {
     for (size_t i = first; i < plan->arm_count; i++) {
-        pt_buf_appendf(out, "<i style=\"background:%s\"></i>", colours[i]);
+        pt_buf_appendf(out, "<i style=\"background:var(--v%zu)\"></i>", i);
         pt_html_text(out, plan->variant[i]);
-    }
-}
-
-/* "1.25 %" or "3.2" or a dash. */
-static void number(struct pt_buf *out, double value, bool is_share)
-{
-    if (!isfinite(value)) {
-        pt_buf_append_str(out, "\xe2\x80\x93");
-    } else if (is_share) {
-        pt_buf_appendf(out, "%.2f\xc2\xa0%%", 100 * value);
-    } else {
-        pt_buf_appendf(out, "%.5g", value);
-    }
-}
-
-static void p_value(struct pt_buf *out, double p)
-{
-    if (isnan(p)) {
-        pt_buf_append_str(out, "\xe2\x80\x93");
-    } else {
-        pt_buf_appendf(out, p < 0.0001 && p > 0 ? "%.1e" : "%.4f", p);
     }
 }
 
@@ -105,39 +54,39 @@ static void head(const struct pt_readout *r, struct pt_buf *out)
 
     pt_rfc3339_format(s->started_us, started);
     pt_rfc3339_format(r->measure.as_of_us, as_of);
-    pt_buf_append_str(out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+    started[10] = as_of[10] = ' '; /* for people, without the T */
+    pt_buf_append_str(
+        out, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>");
     pt_html_text(out, s->plan.name);
-    pt_buf_appendf(out, "</title>\n<style>%s", style);
-    for (size_t i = 0; i < s->plan.arm_count; i++) {
-        pt_buf_appendf(out, ".f%zu{fill:%s}.s%zu{stroke:%s}", i, colours[i], i, colours[i]);
-    }
-    pt_buf_append_str(out, "</style>\n</head>\n<body>\n<main>\n<h1>");
+    pt_buf_appendf(out, "</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n<h1>",
+                   pt_readout_style);
     pt_html_text(out, s->plan.name);
     pt_buf_append_str(out, "</h1>\n<p class=\"sub\">");
     pt_html_text(out, s->plan.hypothesis);
     pt_buf_appendf(out,
                    "</p>\n<p class=\"sub\">As of %.16s UTC; plan fixed %.16s UTC.</p>\n"
-                   "<section class=\"verdict %s\">\n<b>%s</b>",
+                   "<section class=\"verdict %s\">\n<b>%s",
                    as_of, started, pt_verdict_name(r->look.verdict), titles[r->look.verdict]);
     if (r->ship) {
-        pt_buf_append_str(out, ": ship ");
+        pt_buf_append_str(out, r->ship == s->plan.variant[0] ? ": keep " : ": ship ");
         pt_html_text(out, r->ship);
     }
-    pt_buf_append_str(out, "<br>\n");
-    pt_html_text(out, r->reason);
-    pt_buf_append_str(out, ".\n");
+    pt_buf_append_str(out, "</b>\n");
+    pt_readout_explain(r, out);
     if (s->late_exposures > 0) {
-        pt_buf_appendf(out,
-                       "<p class=\"late\">Started late: %" PRIu64 " exposures were in the "
-                       "table before the plan was fixed.</p>\n",
-                       s->late_exposures);
+        pt_buf_append_str(out, "<p class=\"late\">Started late: ");
+        pt_html_count(out, (double)s->late_exposures);
+        pt_buf_append_str(out, " exposures were in the table before the plan was fixed.</p>\n");
     }
     if (r->has_changed) {
         pt_buf_append_str(out,
                           "<p class=\"late\">The table has changed since this look was "
                           "recorded: the metrics below are not quite those of the look.</p>\n");
     }
+    pt_buf_append_str(out, "<p class=\"key\">In figures: ");
+    pt_html_text(out, r->reason);
+    pt_buf_append_str(out, ".</p>\n");
     pt_buf_append_str(out, "</section>\n");
 }
 
@@ -154,59 +103,93 @@ static void interval_bar(const struct pt_readout_metric *m, struct pt_buf *out)
         return;
     }
     pt_buf_appendf(out,
-                   "<svg viewBox=\"0 0 160 18\" style=\"width:160px;display:inline-block\">"
+                   "<svg viewBox=\"0 0 160 18\" class=\"bar\" role=\"img\" aria-label=\"interval\">"
                    "<line x1=\"80\" y1=\"1\" x2=\"80\" y2=\"17\" class=\"zero\"/>"
                    "<line x1=\"%.1f\" y1=\"9\" x2=\"%.1f\" y2=\"9\" class=\"span\"/>"
                    "<circle cx=\"%.1f\" cy=\"9\" r=\"5\" class=\"dot\"/></svg>",
                    low, high, 80 + 75 * m->estimate / reach);
 }
 
-static void value_cell(double value, double units, bool is_share, struct pt_buf *out)
+/* A phone shows the label beside the cell. */
+static void cell(const char *label, struct pt_buf *out)
 {
-    number(out, value, is_share);
-    pt_buf_appendf(out, "<small>of %.0f</small></td><td>", units);
+    pt_buf_append_str(out, "</td><td data-label=\"");
+    pt_html_text(out, label);
+    pt_buf_append_str(out, "\">");
+}
+
+static void value_cell(const char *variant, double value, double units, bool is_share,
+                       struct pt_buf *out)
+{
+    cell(variant, out);
+    pt_buf_append_str(out, "<span>");
+    pt_html_number(out, value, is_share);
+    pt_buf_append_str(out, "<small>of ");
+    pt_html_count(out, units);
+    pt_buf_append_str(out, "</small></span>");
+}
+
+static void interval_cell(const struct pt_readout_metric *m, bool is_share, struct pt_buf *out)
+{
+    cell("interval", out);
+    pt_buf_append_str(out, "<span>");
+    interval_bar(m, out);
+    if (isfinite(m->level)) {
+        pt_buf_append_str(out, "<small>");
+        pt_html_difference(out, m->interval.low, is_share);
+        pt_buf_append_str(out, " to ");
+        pt_html_difference(out, m->interval.high, is_share);
+        pt_buf_appendf(out, " (%.4g\xc2\xa0%%)</small>", 100 * m->level);
+    }
+    pt_buf_append_str(out, "</span>");
+}
+
+static void p_cell(const struct pt_readout *r, size_t i, size_t k, struct pt_buf *out)
+{
+    const struct pt_readout_metric *m = &r->metrics[i][k];
+    bool is_guardrail = r->started->plan.metrics[i].role == PT_PLAN_GUARDRAIL;
+
+    if (i == 0 && !isnan(r->posterior.better[k])) {
+        cell("probability", out);
+        pt_buf_appendf(out, "<span>P(higher) %.4f<small>P(best) %.4f</small></span>",
+                       r->posterior.better[k], r->posterior.best[k + 1]);
+        return;
+    }
+    cell("p", out);
+    pt_buf_append_str(out, "<span>");
+    pt_html_p(out, m->p_adjusted);
+    pt_buf_appendf(out, "<small>%s</small></span>",
+                   is_guardrail  ? (m->is_shown ? "harmed" : "not harmed")
+                   : m->is_shown ? "differs"
+                                 : "not shown");
 }
 
 static void comparison(const struct pt_readout *r, size_t i, size_t k, struct pt_buf *out)
 {
-    const struct pt_plan_metric *metric = &r->started->plan.metrics[i];
     const struct pt_readout_metric *m = &r->metrics[i][k];
-    bool is_share = pt_plan_is_share(metric->kind);
+    bool is_share = pt_plan_is_share(r->started->plan.metrics[i].kind);
 
+    cell("difference", out);
     if (m->note[0]) {
-        pt_buf_append_str(out, "</td><td></td><td>");
         pt_html_text(out, m->note);
-        pt_buf_append_str(out, "</td></tr>\n");
+        pt_buf_append_str(out, "</td><td></td><td></td></tr>\n");
         return;
     }
-    number(out, m->estimate, is_share);
-    pt_buf_append_str(out, "<small>relative ");
-    number(out, m->uplift, true);
-    pt_buf_append_str(out, "</small>");
+    pt_buf_append_str(out, "<span>");
+    pt_html_difference(out, m->estimate, is_share);
+    if (isfinite(m->uplift)) {
+        pt_buf_append_str(out, m->uplift > 0 ? "<small>+" : "<small>");
+        pt_html_number(out, m->uplift, true);
+        pt_buf_append_str(out, "</small>");
+    }
     if (isfinite(m->reduced)) {
         pt_buf_appendf(out, "<small>covariate: %.1f\xc2\xa0%% less variance</small>",
                        100 * m->reduced);
     }
-    pt_buf_append_str(out, "</td><td>");
-    interval_bar(m, out);
-    pt_buf_append_str(out, "<small>");
-    if (isfinite(m->level)) {
-        number(out, m->interval.low, is_share);
-        pt_buf_append_str(out, " to ");
-        number(out, m->interval.high, is_share);
-        pt_buf_appendf(out, " (%.4g\xc2\xa0%%)", 100 * m->level);
-    }
-    pt_buf_append_str(out, "</small></td><td>");
-    if (i == 0 && !isnan(r->posterior.better[k])) {
-        pt_buf_appendf(out, "P(higher) %.4f<small>P(best) %.4f</small></td></tr>\n",
-                       r->posterior.better[k], r->posterior.best[k + 1]);
-        return;
-    }
-    p_value(out, m->p_adjusted);
-    pt_buf_appendf(out, "<small>%s</small></td></tr>\n",
-                   metric->role == PT_PLAN_GUARDRAIL ? (m->is_shown ? "harmed" : "not harmed")
-                   : m->is_shown                     ? "differs"
-                                                     : "not shown");
+    pt_buf_append_str(out, "</span>");
+    interval_cell(m, is_share, out);
+    p_cell(r, i, k, out);
+    pt_buf_append_str(out, "</td></tr>\n");
 }
 
 /* One row for each treatment. */
@@ -222,25 +205,53 @@ static void metric_rows(const struct pt_readout *r, size_t i, struct pt_buf *out
         pt_buf_append_str(out, "<tr><td>");
         if (k == 0) {
             pt_html_text(out, metric->name);
-            pt_buf_appendf(out, "<small>%s, %s</small>", pt_plan_role_name(metric->role),
-                           pt_plan_kind_name(metric->kind));
+            pt_buf_appendf(out, "<small>%s: ", pt_plan_role_name(metric->role));
+            pt_html_metric(out, metric);
+            pt_buf_append_str(out, "</small>");
         }
-        pt_buf_append_str(out, "</td><td>");
-        value_cell(m->value[0], m->units[0], is_share, out);
+        value_cell(plan->variant[0], m->value[0], m->units[0], is_share, out);
         if (plan->arm_count > 2) {
+            cell("treatment", out);
             pt_html_text(out, plan->variant[k + 1]);
-            pt_buf_append_str(out, "</td><td>");
         }
-        value_cell(m->value[1], m->units[1], is_share, out);
+        value_cell(plan->variant[k + 1], m->value[1], m->units[1], is_share, out);
         comparison(r, i, k, out);
     }
+}
+
+static void metrics_key(const struct pt_plan *plan, struct pt_buf *out)
+{
+    bool has_guardrail = false;
+
+    for (size_t i = 1; i < plan->metric_count; i++) {
+        has_guardrail = has_guardrail || plan->metrics[i].role == PT_PLAN_GUARDRAIL;
+    }
+    pt_buf_append_str(out, "<p class=\"key\">The bar is the interval, the upright line no "
+                           "difference; pp are percentage points.");
+    if (plan->metric_count > 1) {
+        pt_buf_appendf(out, " p of secondary metrics%s: adjusted (%s).",
+                       has_guardrail ? " and guardrails" : "",
+                       pt_plan_correction_name(plan->correction));
+    }
+    if (has_guardrail) {
+        pt_buf_append_str(out, " A guardrail's p is that of harm beyond its margin.");
+    }
+    if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
+        pt_buf_append_str(out, " The primary metric's interval is the repeated one, its p that "
+                               "of this look alone.");
+    }
+    if (plan->treatment_correction != PT_PLAN_NO_CORRECTION) {
+        pt_buf_append_str(out, " The primary metric's p is adjusted over the treatments.");
+    }
+    pt_buf_append_str(out, "</p>\n");
 }
 
 static void metrics(const struct pt_readout *r, struct pt_buf *out)
 {
     const struct pt_plan *plan = &r->started->plan;
 
-    pt_buf_append_str(out, "<section>\n<h2>Metrics</h2>\n<table>\n<tr><th>metric</th><th>");
+    pt_buf_append_str(out, "<section>\n<h2>Metrics</h2>\n<table class=\"metrics\">\n<tr>"
+                           "<th>metric</th><th>");
     pt_html_text(out, plan->variant[0]);
     pt_buf_append_str(out, "</th><th>");
     if (plan->arm_count > 2) {
@@ -248,58 +259,60 @@ static void metrics(const struct pt_readout *r, struct pt_buf *out)
     } else {
         pt_html_text(out, plan->variant[1]);
     }
-    pt_buf_append_str(out, "</th><th>difference</th><th>interval around 0</th><th>p</th></tr>\n");
+    pt_buf_append_str(out, "</th><th>difference</th><th>interval</th><th>p</th></tr>\n");
     for (size_t i = 0; i < plan->metric_count; i++) {
         metric_rows(r, i, out);
     }
-    pt_buf_appendf(
-        out,
-        "</table>\n<p class=\"key\">Secondary metrics and guardrails: p adjusted (%s). A "
-        "guardrail's p is that of harm beyond its margin.%s%s</p>\n</section>\n",
-        pt_plan_correction_name(plan->correction),
-        plan->analysis == PT_PLAN_GROUP_SEQUENTIAL
-            ? " The primary metric's interval is the repeated one, its p that of this "
-              "look alone."
-            : "",
-        plan->treatment_correction != PT_PLAN_NO_CORRECTION
-            ? " The primary metric's p is adjusted over the treatments."
-            : "");
+    pt_buf_append_str(out, "</table>\n");
+    metrics_key(plan, out);
+    pt_buf_append_str(out, "</section>\n");
 }
 
 /* ---- boundaries ---- */
+
+/* One side's bounds: a curve, a line over the whole width, or a point for each planned look. */
+static void draw_side(struct pt_svg *svg, const struct pt_readout *r, double sign)
+{
+    const struct pt_plan *plan = &r->started->plan;
+    const struct pt_plan_design *d = &r->started->design;
+    bool is_curve = plan->analysis == PT_PLAN_ALWAYS_VALID;
+    double x[CURVE_POINTS] = {0};
+    double z[CURVE_POINTS] = {0};
+    size_t count = is_curve ? CURVE_POINTS : plan->look_count;
+
+    for (size_t i = 0; i < count; i++) {
+        /* Closer together where the curve bends. */
+        x[i] = is_curve ? svg->x_high * pow((double)(i + 1) / CURVE_POINTS, 2) : plan->looks[i];
+        z[i] = is_curve ? pt_plan_always_bound(plan, d->alpha, d->se * d->se / x[i], d->tau2)
+                        : d->z_upper[i];
+        z[i] = isfinite(z[i]) ? sign * z[i] : NAN; /* infinite: nothing is spent yet */
+        if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
+            pt_svg_dot(svg, x[i], z[i], "mark");
+        }
+    }
+    if (plan->analysis == PT_PLAN_FIXED) {
+        pt_svg_line(svg, svg->x_low, z[0], svg->x_high, z[0], "bound");
+    } else {
+        pt_svg_path(svg, x, z, count, "bound");
+    }
+}
 
 static void draw_bounds(struct pt_svg *svg, const struct pt_readout *r)
 {
     const struct pt_plan *plan = &r->started->plan;
     const struct pt_plan_design *d = &r->started->design;
-    double x[CURVE_POINTS] = {0};
-    double upper[CURVE_POINTS] = {0};
-    double lower[CURVE_POINTS] = {0};
-    bool is_curve = plan->analysis == PT_PLAN_ALWAYS_VALID;
-    size_t count = is_curve ? CURVE_POINTS : plan->look_count;
     double sign = pt_plan_sign(plan);
+    double lower[PT_PLAN_LOOKS_MAX] = {0};
 
-    for (size_t i = 0; i < count; i++) {
-        /* Closer together where the curve bends. */
-        x[i] = is_curve ? svg->x_high * pow((double)(i + 1) / CURVE_POINTS, 2) : plan->looks[i];
-        upper[i] =
-            sign * (is_curve ? pt_plan_always_bound(plan, d->alpha, d->se * d->se / x[i], d->tau2)
-                             : d->z_upper[i]);
-        lower[i] = plan->has_futility ? sign * d->z_lower[i] : NAN;
-    }
-    pt_svg_path(svg, x, upper, count, "bound");
-    pt_svg_path(svg, x, lower, count, "futile");
-    for (size_t i = 0; i < count; i++) {
-        if (!is_curve) {
-            pt_svg_dot(svg, x[i], upper[i], "mark");
-        }
-        upper[i] = -upper[i];
-    }
+    draw_side(svg, r, sign);
     if (pt_plan_sided(plan) == 2) {
-        pt_svg_path(svg, x, upper, count, "bound");
-        for (size_t i = 0; i < count && !is_curve; i++) {
-            pt_svg_dot(svg, x[i], upper[i], "mark");
-        }
+        draw_side(svg, r, -sign);
+    }
+    for (size_t i = 0; plan->has_futility && i < plan->look_count; i++) {
+        lower[i] = isfinite(d->z_lower[i]) ? sign * d->z_lower[i] : NAN;
+    }
+    if (plan->has_futility) {
+        pt_svg_path(svg, plan->looks, lower, plan->look_count, "futile");
     }
 }
 
@@ -325,13 +338,46 @@ static void bounds_legend(const struct pt_plan *plan, struct pt_buf *out)
     if (plan->arm_count > 2) {
         legend(plan, 1, out);
     } else {
-        pt_buf_append_str(out, "<i style=\"background:#0072b2\"></i>the looks so far");
+        pt_buf_append_str(out, "<i style=\"background:var(--look)\"></i>the looks so far");
     }
     pt_buf_appendf(
         out, "%s%s</p>\n</section>\n",
-        plan->analysis == PT_PLAN_BAYESIAN ? ""
-                                           : "<i style=\"background:#c0392b\"></i>stop for effect",
-        plan->has_futility ? "<i style=\"background:#d55e00\"></i>stop for futility" : "");
+        plan->analysis == PT_PLAN_BAYESIAN
+            ? ""
+            : "<i style=\"background:var(--stop)\"></i>stop for effect",
+        plan->has_futility ? "<i style=\"background:var(--futile)\"></i>stop for futility" : "");
+}
+
+/* Room for all looks and bounds, as far as 6; a hypothesis with one side needs little on the other.
+ */
+static void find_range(const struct pt_started *s, double *x, double *z, struct pt_svg *svg)
+{
+    double sign = pt_plan_sign(&s->plan);
+    double reach = 3;
+    double other = 1;
+
+    svg->x_high = 1.05;
+    for (size_t k = 0; k < pt_plan_treatments(&s->plan); k++) {
+        size_t count = look_points(s, k, x, z);
+
+        for (size_t i = 0; i < count; i++) {
+            svg->x_high = fmax(svg->x_high, 1.05 * x[i]);
+            reach = fmax(reach, 1.2 * sign * z[i]);
+            other = fmax(other, -1.2 * sign * z[i]);
+        }
+    }
+    for (size_t i = 0; i < s->plan.look_count; i++) {
+        if (isfinite(s->design.z_upper[i])) {
+            reach = fmax(reach, 1.15 * s->design.z_upper[i]);
+        }
+        if (s->plan.has_futility && isfinite(s->design.z_lower[i])) {
+            other = fmax(other, -1.15 * s->design.z_lower[i]);
+        }
+    }
+    reach = fmin(6, pt_plan_sided(&s->plan) == 2 ? fmax(reach, other) : reach);
+    other = pt_plan_sided(&s->plan) == 2 ? reach : fmin(6, other);
+    svg->y_low = sign > 0 ? -other : -reach;
+    svg->y_high = sign > 0 ? reach : other;
 }
 
 static void boundaries(const struct pt_readout *r, struct pt_buf *out)
@@ -339,37 +385,19 @@ static void boundaries(const struct pt_readout *r, struct pt_buf *out)
     const struct pt_started *s = r->started;
     double *x = pt_alloc((s->look_count + 1) * sizeof(*x));
     double *z = pt_alloc((s->look_count + 1) * sizeof(*z));
-    struct pt_svg svg = {.x_high = 1.05, .y_low = -3, .y_high = 3};
+    struct pt_svg svg = {0};
 
     if (!x || !z) {
         out->has_failed = true;
         goto out;
     }
-    for (size_t k = 0; k < pt_plan_treatments(&s->plan); k++) {
-        size_t count = look_points(s, k, x, z);
-
-        for (size_t i = 0; i < count; i++) {
-            svg.x_high = fmax(svg.x_high, 1.05 * x[i]);
-            svg.y_high = fmin(6, fmax(svg.y_high, 1.2 * fabs(z[i])));
-        }
-    }
-    for (size_t i = 0; i < s->plan.look_count; i++) {
-        if (isfinite(s->design.z_upper[i])) {
-            svg.y_high = fmin(6, fmax(svg.y_high, 1.15 * s->design.z_upper[i]));
-        }
-    }
-    svg.y_low = -svg.y_high;
+    find_range(s, x, z, &svg);
     pt_buf_append_str(out, "<section>\n<h2>Looks and boundaries</h2>\n");
     pt_svg_begin(&svg, out, 300, "z at each look, and the boundaries of the plan");
     pt_svg_y_grid(&svg, 1, "");
-    for (int i = 0; i <= 4; i++) {
-        char text[16];
-        double t = svg.x_high / 1.05 * i / 4;
-
-        snprintf(text, sizeof(text), "%.3g", t);
-        pt_svg_x_label(&svg, t, text);
-    }
-    pt_svg_axis_names(&svg, "information (1: as planned)", "z, treatment against control");
+    pt_svg_x_ticks(&svg);
+    pt_svg_line(&svg, 1, svg.y_low, 1, svg.y_high, "grid");
+    pt_svg_axis_names(&svg, "information (1: the planned end)", "z, treatment against control");
     if (s->plan.analysis != PT_PLAN_BAYESIAN) {
         draw_bounds(&svg, r);
     }
@@ -505,10 +533,10 @@ static void cumulative(const struct pt_readout *r, struct pt_buf *out)
     }
     pt_buf_append_str(out, "<section>\n<h2>Difference, by day of first exposure</h2>\n");
     pt_svg_begin(&svg, out, 260, "difference of the primary metric, cumulative by day");
-    pt_svg_y_grid(&svg, is_share ? 100 : 1, is_share ? " %" : "");
+    pt_svg_y_grid(&svg, is_share ? 100 : 1, is_share ? " pp" : "");
     day_labels(&svg, m);
     pt_svg_axis_names(&svg, "players exposed up to the day",
-                      is_share ? "difference, percentage points" : "difference");
+                      is_share ? "difference in percentage points" : "difference");
     for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
         find_curve(r, k, &curve, strata);
         draw_curve(&svg, r, k, &curve);
@@ -536,13 +564,15 @@ static void exposures(const struct pt_readout *r, struct pt_buf *out)
     const struct pt_measure *m = &r->measure;
     struct pt_svg svg = {.x_high = (double)m->day_count, .y_high = 1};
     double gap = m->day_count > 120 ? 0 : 0.08;
-    double width = (1 - 2 * gap) / (double)plan->arm_count;
+    double width = 0;
 
     for (size_t i = 0; i < m->day_count; i++) {
         for (size_t arm = 0; arm < plan->arm_count; arm++) {
             svg.y_high = fmax(svg.y_high, 1.1 * (double)m->days[i].units[arm]);
         }
     }
+    gap = fmax(gap, 0.5 - 0.04 * (double)m->day_count); /* a few days: slim bars all the same */
+    width = (1 - 2 * gap) / (double)plan->arm_count;
     pt_buf_append_str(out, "<section>\n<h2>Exposures by day</h2>\n");
     pt_svg_begin(&svg, out, 220, "players first exposed on each day, by variant");
     pt_svg_y_grid(&svg, 1, "");
@@ -584,7 +614,7 @@ static void part(const char *kind, const char *name, const double *units, size_t
     pt_buf_append_str(out, ": ");
     sizes(units, count, out);
     pt_buf_append_str(out, "; p = ");
-    p_value(out, p);
+    pt_html_p(out, p);
     pt_buf_append_str(out, "</p>\n");
 }
 
@@ -606,18 +636,21 @@ static void ratio(const struct pt_readout *r, struct pt_buf *out)
     for (size_t i = 0; i < plan->arm_count; i++) {
         pt_buf_append_str(out, "<tr><td>");
         pt_html_text(out, plan->variant[i]);
-        pt_buf_appendf(out, "</td><td>%" PRIu64 "</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n",
-                       m->units[i], 100 * (double)m->units[i] / fmax(1, total),
-                       100 * plan->weight[i] / weights);
+        pt_buf_append_str(out, "</td><td>");
+        pt_html_count(out, (double)m->units[i]);
+        pt_buf_appendf(out, "</td><td>%.2f\xc2\xa0%%</td><td>%.2f\xc2\xa0%%</td></tr>\n",
+                       100 * (double)m->units[i] / fmax(1, total), 100 * plan->weight[i] / weights);
     }
     pt_buf_appendf(out, "</table>\n<p class=\"key\">Chi-square %.2f, p = ", r->ratio.chi2);
-    p_value(out, r->ratio_p);
+    pt_html_p(out, r->ratio_p);
     pt_buf_append_str(out, "; sequential p = ");
-    p_value(out, r->ratio_sequential_p);
+    pt_html_p(out, r->ratio_sequential_p);
     pt_buf_appendf(out,
-                   ". Excluded: %" PRIu64 " players seen in several variants; left out: %" PRIu64
+                   "; below %g the groups count as broken. Excluded: %" PRIu64
+                   " players seen in several variants; left out: %" PRIu64
                    " of other variants, %" PRIu64 " exposures without one.</p>\n",
-                   m->several_units, m->other_units, m->unnamed_exposures);
+                   plan->sample_ratio_alpha, m->several_units, m->other_units,
+                   m->unnamed_exposures);
     for (size_t i = 0; i < m->epoch_count && (m->epoch_count > 1 || plan->epoch_count > 0); i++) {
         part("epoch", m->epochs[i].name, m->epochs[i].units, plan->arm_count, m->epochs[i].p_value,
              out);
@@ -649,13 +682,15 @@ static void small_print(const struct pt_readout *r, struct pt_buf *out)
                    s->design.effect, s->journal_seq, s->journal_hash);
     pt_buf_append_str(out, "playtrace experiment analyze ");
     pt_html_text(out, s->plan.name);
-    pt_buf_appendf(out, " --data DIR --as-of %s</pre>\n<p>The plan:</p>\n<pre>", as_of);
+    pt_buf_appendf(
+        out, " --data DIR --as-of %s</pre>\n<details><summary>The plan, whole</summary>\n<pre>",
+        as_of);
     if (plan.has_failed) {
         out->has_failed = true;
     } else {
-        pt_html_text(out, (const char *)plan.data);
+        pt_html_json(out, (const char *)plan.data);
     }
-    pt_buf_append_str(out, "</pre>\n</section>\n</main>\n</body>\n</html>\n");
+    pt_buf_append_str(out, "</pre></details>\n</section>\n</main>\n</body>\n</html>\n");
     pt_buf_release(&plan);
 }
 

@@ -5,10 +5,10 @@
 
 #include <math.h>
 
-#define LEFT 64.0
+#define LEFT 84.0 /* room for letters that a phone enlarges */
 #define RIGHT 16.0
-#define TOP 26.0
-#define BOTTOM 44.0
+#define TOP 36.0
+#define BOTTOM 54.0
 
 void pt_html_text(struct pt_buf *out, const char *text)
 {
@@ -100,17 +100,31 @@ void pt_svg_y_grid(struct pt_svg *svg, double scale, const char *unit)
         pt_svg_line(svg, svg->x_low, value, svg->x_high, value,
                     fabs(value) < step / 1e6 ? "zero" : "grid");
         pt_buf_appendf(svg->out,
-                       "<text x=\"%.1f\" y=\"%.1f\" class=\"tick\" text-anchor=\"end\">%.6g%s"
+                       "<text x=\"%.1f\" y=\"%.1f\" class=\"tick\" text-anchor=\"end\">%s%.6g%s"
                        "</text>\n",
                        LEFT - 8, pt_svg_y(svg, value) + 4,
-                       fabs(value) < step / 1e6 ? 0 : value * scale, unit);
+                       value < -step / 1e6 ? "\xe2\x88\x92" : "",
+                       fabs(value) < step / 1e6 ? 0 : fabs(value) * scale, unit);
+    }
+}
+
+void pt_svg_x_ticks(struct pt_svg *svg)
+{
+    double step = nice_step(svg->x_high - svg->x_low);
+    double first = ceil(svg->x_low / step);
+
+    for (int i = 0; i < 20 && (first + i) * step <= svg->x_high * (1 + 1e-12); i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "%.6g", (first + i) * step);
+        pt_svg_x_label(svg, (first + i) * step, text);
     }
 }
 
 void pt_svg_x_label(struct pt_svg *svg, double x, const char *text)
 {
     pt_buf_appendf(svg->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"tick\" text-anchor=\"middle\">",
-                   pt_svg_x(svg, x), svg->height - BOTTOM + 17);
+                   pt_svg_x(svg, x), svg->height - BOTTOM + 20);
     pt_html_text(svg->out, text);
     pt_buf_append_str(svg->out, "</text>\n");
 }
@@ -120,7 +134,7 @@ void pt_svg_axis_names(struct pt_svg *svg, const char *x_name, const char *y_nam
     pt_buf_appendf(svg->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"name\" text-anchor=\"end\">",
                    PT_SVG_WIDTH - RIGHT, svg->height - 8);
     pt_html_text(svg->out, x_name);
-    pt_buf_append_str(svg->out, "</text>\n<text x=\"4\" y=\"14\" class=\"name\">");
+    pt_buf_append_str(svg->out, "</text>\n<text x=\"4\" y=\"18\" class=\"name\">");
     pt_html_text(svg->out, y_name);
     pt_buf_append_str(svg->out, "</text>\n");
 }

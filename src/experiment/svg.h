@@ -32,6 +32,8 @@ double pt_svg_y(const struct pt_svg *svg, double y);
 
 /* Horizontal grid with labels, each `scale` times the value with `unit` behind it. */
 void pt_svg_y_grid(struct pt_svg *svg, double scale, const char *unit);
+/* Labels at round numbers of the x axis. */
+void pt_svg_x_ticks(struct pt_svg *svg);
 void pt_svg_x_label(struct pt_svg *svg, double x, const char *text);
 void pt_svg_axis_names(struct pt_svg *svg, const char *x_name, const char *y_name);
 void pt_svg_line(struct pt_svg *svg, double x1, double y1, double x2, double y2,
