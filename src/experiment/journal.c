@@ -112,14 +112,22 @@ static enum pt_code refuse_second_start(void *ctx, struct pt_json line, const ch
                    PT_SPAN_ARG(name));
 }
 
+/* The directory is made where it is absent, its name durable. */
 static enum pt_code take_lock(struct pt_io *io, const char *dir, struct pt_lock **lock_out,
                               struct pt_error *err)
 {
+    const char *slash = strrchr(dir, '/');
     char *path = pt_strf("%s/lock", dir);
-    enum pt_code code = path ? pt_io_mkdir(io, dir, err)
-                             : pt_fail(err, PT_NO_MEMORY, "no memory for the experiments' lock");
+    char *parent = !slash         ? pt_strf(".")
+                   : slash == dir ? pt_strf("/")
+                                  : pt_strndup(dir, (size_t)(slash - dir));
+    enum pt_code code = path && parent
+                            ? pt_io_mkdir(io, dir, err)
+                            : pt_fail(err, PT_NO_MEMORY, "no memory for the experiments' lock");
 
+    code = code ? code : pt_io_sync_dir(io, parent, err);
     code = code ? code : pt_lock_take(lock_out, path, err);
+    pt_free(parent);
     pt_free(path);
     return code;
 }
@@ -208,6 +216,14 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
     if (strcmp(journal.hash, started->journal_hash) != 0) {
         code = pt_fail(err, PT_FENCED, "the journal went on meanwhile; ask again");
         goto out;
+    }
+    /* A crash after the start took it; a look that stands in the journal without it is damage. */
+    if (!started->has_lock) {
+        code = write_lock(io, dir, name, started->hash, &journal, err);
+        started->has_lock = !code;
+        if (code) {
+            goto out;
+        }
     }
     pt_jsonw_init(&w, &text);
     line_begin(&w, &journal, clock, "look", name);
@@ -462,7 +478,7 @@ enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name
         goto out;
     }
     code = read_lock(&o, io, lock_path, plan_hash, err);
-    has_lock = !code;
+    has_lock = out->has_lock = !code;
     if (code && code != PT_NOT_FOUND) {
         goto out;
     }

@@ -67,6 +67,7 @@ struct pt_started {
     struct pt_plan_design design;
     struct pt_look looks[PT_JOURNAL_LOOKS_MAX];
     size_t look_count;
+    bool has_lock;        /* lock.json is there: only a crash in start leaves none */
     uint64_t journal_seq; /* of the newest line */
     char journal_hash[2 * PT_SHA256_BYTES + 1];
 };
