@@ -15,6 +15,7 @@
 #define COLUMNS_BEFORE 6
 #define COLUMNS_EACH 7
 #define DAYS_MAX 100000
+#define FIELD_LIMIT "1e100" /* a value from here on counts as nothing */
 /* A metric's sums: of the value, the denominator, the covariate. */
 #define SUMS_EACH 3
 /* Groups that are no arm of the plan. */
@@ -145,10 +146,12 @@ static void sql_sum(struct pt_buf *sql, const struct pt_plan *plan, const struct
     if (sum->field[0]) {
         size_t place = field_place(plan, sum);
 
-        /* A text such as "NaN" is no number of a game's. */
+        /* A text such as "NaN" is no number of a game's, nor is 1e300, whose square would end the
+         * whole measurement. */
         pt_buf_append_str(sql, ", sum(CASE WHEN ");
         sql_age(sql, days);
-        pt_buf_appendf(sql, " AND isfinite(f%zu) THEN f%zu END) AS %s", place, place, name);
+        pt_buf_appendf(sql, " AND abs(f%zu) < " FIELD_LIMIT " THEN f%zu END) AS %s", place, place,
+                       name);
     } else {
         pt_buf_append_str(sql, ", count(CASE WHEN ");
         sql_in_window(sql, sum->event, days);

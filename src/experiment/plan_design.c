@@ -12,6 +12,8 @@
 
 #include <math.h>
 
+#define UNITS_MAX 0x1p53
+
 static enum pt_code find_effect(const struct pt_plan *plan, struct pt_plan_basis basis,
                                 struct pt_plan_design *out, struct pt_error *err)
 {
@@ -83,8 +85,14 @@ static enum pt_code fixed_sizes(const struct pt_plan *plan, struct pt_plan_basis
         plan->weight, plan->arm_count, PT_CONTROL_VS_ALL,
         plan->treatment_correction != PT_PLAN_NO_CORRECTION, plan->alpha, size_of, &c, out->fixed);
 
-    if (!isfinite(size.n_total) || size.n_total > 0x1p53) {
+    if (!isfinite(size.n_total)) {
         return pt_fail(err, PT_INVALID, "no sample size reaches a power of %g", plan->power);
+    }
+    if (size.n_total > UNITS_MAX) {
+        return pt_fail(err, PT_INVALID,
+                       "the effect %g would need %.3g units; sizes are exact up to 2^53 of them, "
+                       "and no game has so many players",
+                       out->effect, size.n_total);
     }
     *total_out = size.n_total_real * (1 - rho * rho);
     set_sizes(plan, *total_out, out->fixed);

@@ -94,8 +94,8 @@ static const char *no_test(const double units[2], double variance)
     if (units[0] < 2 || units[1] < 2) {
         return "an arm has fewer than two units whose window has passed";
     }
-    return variance > 0 ? "no standard error can be worked out"
-                        : "every unit has the same value: there is nothing to compare";
+    return variance == 0 ? "every unit has the same value: there is nothing to compare"
+                         : "no standard error: nothing to divide by, or values out of range";
 }
 
 /* The value of an arm without a test beside it. */

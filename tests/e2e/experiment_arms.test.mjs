@@ -179,6 +179,11 @@ test('revenue under a bayesian plan: who pays and how much, as playtrace stats h
     assert.equal(said.verdict, 'stop_for_effect', said.reason);
     assert.equal(said.ship, 'c');
     assert.ok(of(said, 'revenue', 'c').prob_higher > 0.9999 && of(said, 'revenue', 'c').interval[0] > 0);
+    const input = JSON.stringify({ fn: 'hurdle_revenue', inputs: { prior_a: 1, prior_b: 1, level: 0.95,
+        arms: arms.map((one) => [one.users, one.payers, one.amount_mean, one.amount_var]) } });
+    const answer = JSON.parse((await cli(['stats'], { input: `${input}\n` })).stdout).result;
+    answer.prob_best.forEach((one, i) => near(best[i], one, 1e-9));
+    answer.expected_loss.forEach((one, i) => near(said.variants[i].expected_loss, one, 1e-6));
     const rates = await readout(dir, 'rates');
     // Gamma(1 + 60, 200 + 1/0.4) and Gamma(1 + 100, ...): P(b > a) by the normal of their difference.
     const sd = Math.sqrt(61 + 101) / 202.5;
@@ -260,4 +265,45 @@ test('simulate: several treatments keep the familywise error at alpha, and the p
         assert.ok(said.first_treatment_shown > 0.78, JSON.stringify(said));
         assert.ok(said.naive_error_rate > 0.1, 'each treatment on its own would be called too often');
     }
+});
+
+test('numbers that are none, too large, out of order: said in words, and they spoil nothing beside them', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const secondary = `  secondary:
+    - {name: spent, type: mean, event: purchase, field: price, window: 1d}
+    - {name: nothing, type: ratio, window: 1d, numerator: {event: purchase}, denominator: {event: never}}
+    - {name: never, type: count, event: never, window: 1d}
+`;
+    const text = plan({ name: 'odd', analysis: '{type: always_valid}' }).replace('analysis:', `${secondary}analysis:`);
+    await cliOk(['experiment', 'start', write(dir, text), '--data', dir]);
+    const odd = ['NaN', 'Infinity', '-Infinity', 1e308, -1e200, 'many', null, true, [1], { a: 1 }];
+    const all = group('odd', { a: 100, b: 100 }, { a: 3, b: 5 });
+    odd.forEach((price, i) => all.push(purchase(`odd-a-${i}`, 0, 90 + i, price)));
+    await send(server, all);
+    const said = await readout(dir, 'odd');
+    const spent = of(said, 'spent', 'b');
+    // Of `true` and the like DuckDB's cast makes a number or none; what is no number adds nothing.
+    assert.ok(spent.value[0] > 30 && spent.value[0] < 31, `${spent.value}`);
+    assert.ok(Number.isFinite(spent.z));
+    assert.match(of(said, 'nothing', 'b').note, /nothing to divide by/);
+    assert.match(of(said, 'never', 'b').note, /every unit has the same value/);
+    assert.equal(of(said, 'nothing', 'b').p_value, null);
+    const late = said.as_of;
+    await send(server, group('odd', { a: 50, b: 50 }, { a: 3, b: 3 }, 0, 1000));
+    assert.equal((await readout(dir, 'odd')).looks.length, 2);
+    const before = await analyze(dir, 'odd', '--as-of', at(1, 100));
+    assert.ok(before.code === 1 ? /lies before that of look/.test(before.stderr) : JSON.parse(before.stdout).recorded_before, late);
+    for (const [change, saying] of [
+        [['absolute: 0.2', 'absolute: 1e-12'], /would need .* units; sizes are exact up to 2\^53/],
+        [['absolute: 0.2', 'absolute: 1e400'], /"absolute" is "1e400", not a finite number/],
+        [['baseline: 0.3', 'baseline: .inf'], /"baseline" is "\.inf", not a finite number/],
+        [['absolute: 0.2', 'absolute: 0.8'], /which is no share between 0 and 1/],
+        [['{a: 1, b: 1}', '{a: 1e308, b: 1e308}'], /no sample size reaches/],
+    ]) {
+        const { code, stderr } = await cli(['experiment', 'plan', write(dir, plan({ name: 'x' }).replace(...change), 'x.yaml')]);
+        assert.equal(code, 1, `${change}: ${stderr}`);
+        assert.match(stderr, saying);
+    }
+    await server.stop();
 });
