@@ -112,17 +112,28 @@ enum pt_code pt_io_modified(struct pt_io *io, const char *path, int64_t *at_us_o
     return io->modified ? io->modified(io->ctx, path, at_us_out, err) : PT_OK;
 }
 
-static enum pt_code sync_parent(struct pt_io *io, const char *path, struct pt_error *err)
+char *pt_io_parent(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *parent =
-        slash ? pt_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : pt_strdup(".");
-    enum pt_code code = PT_OK;
+    size_t bytes = strlen(path);
 
-    if (!parent) {
-        return pt_fail(err, PT_NO_MEMORY, "sync the directory of %s", path);
+    while (bytes > 1 && path[bytes - 1] == '/') {
+        bytes--;
     }
-    code = pt_io_sync_dir(io, parent, err);
+    while (bytes > 0 && path[bytes - 1] != '/') {
+        bytes--;
+    }
+    while (bytes > 1 && path[bytes - 1] == '/') {
+        bytes--;
+    }
+    return bytes > 0 ? pt_strndup(path, bytes) : pt_strdup(".");
+}
+
+enum pt_code pt_io_sync_parent(struct pt_io *io, const char *path, struct pt_error *err)
+{
+    char *parent = pt_io_parent(path);
+    enum pt_code code = parent ? pt_io_sync_dir(io, parent, err)
+                               : pt_fail(err, PT_NO_MEMORY, "sync the directory of %s", path);
+
     pt_free(parent);
     return code;
 }
@@ -161,7 +172,7 @@ enum pt_code pt_io_replace(struct pt_io *io, const char *path, struct pt_span co
     if (code) {
         goto out;
     }
-    code = sync_parent(io, path, err);
+    code = pt_io_sync_parent(io, path, err);
 
 out:
     pt_io_close(io, file);

@@ -108,6 +108,16 @@ enum pt_code pt_io_replace(struct pt_io *io, const char *path, struct pt_span co
                            unsigned flags, struct pt_error *err) PT_MUST_USE;
 
 /*
+ * The directory that holds `path`: "." for a plain name, "/" for the root; slashes that are doubled
+ * or stand at the end do not count. NULL without memory. Pair with pt_free().
+ */
+char *pt_io_parent(const char *path) PT_MUST_USE;
+
+/* Sync that directory, so that the name `path` outlives a power failure. */
+enum pt_code pt_io_sync_parent(struct pt_io *io, const char *path,
+                               struct pt_error *err) PT_MUST_USE;
+
+/*
  * The whole file in heap memory with `spare_bytes` zeroed bytes behind it (at least 1);
  * over `bytes_max` is PT_TOO_BIG. Pair with pt_free(data_out).
  */

@@ -58,13 +58,6 @@ static enum pt_code check_place(struct pt_io *io, const char *place, const char 
     return code;
 }
 
-static char *parent_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? pt_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : pt_strdup(".");
-}
-
 /* What an earlier try left at `partial->path`, if it is ours and nobody works on it. */
 static enum pt_code clear_left_over(struct pt_partial *partial, struct pt_io *io, const char *mark,
                                     struct pt_error *err)
@@ -108,7 +101,7 @@ enum pt_code pt_partial_begin(struct pt_partial *partial, struct pt_io *io, cons
     enum pt_code code = PT_OK;
 
     *partial = (struct pt_partial){0};
-    parent = parent_of(place);
+    parent = pt_io_parent(place);
     if (!parent) {
         return pt_fail(err, PT_NO_MEMORY, "make %s", place);
     }
@@ -122,7 +115,7 @@ enum pt_code pt_partial_begin(struct pt_partial *partial, struct pt_io *io, cons
         goto out;
     }
     pt_free(parent);
-    parent = parent_of(partial->place);
+    parent = pt_io_parent(partial->place);
     partial->path = pt_strf("%s.partial", partial->place);
     mark = pt_strf("%s.partial/" PT_BACKUP_MARK, partial->place);
     if (!parent || !partial->path || !mark) {
@@ -153,7 +146,7 @@ out:
 
 enum pt_code pt_partial_commit(struct pt_partial *partial, struct pt_io *io, struct pt_error *err)
 {
-    char *parent = parent_of(partial->place);
+    char *parent = pt_io_parent(partial->place);
     char *mark = pt_strf("%s/" PT_BACKUP_MARK, partial->place);
     enum pt_code code = PT_OK;
 

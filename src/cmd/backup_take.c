@@ -49,14 +49,9 @@ static enum pt_code no_memory(struct pt_error *err)
 
 static enum pt_code make_parents(struct pt_io *io, const char *path, struct pt_error *err)
 {
-    const char *slash = strrchr(path, '/');
-    char *dir = slash ? pt_strndup(path, (size_t)(slash - path)) : NULL;
-    enum pt_code code = PT_OK;
+    char *dir = pt_io_parent(path);
+    enum pt_code code = dir ? pt_io_mkdir(io, dir, err) : no_memory(err);
 
-    if (!dir) {
-        return slash ? no_memory(err) : PT_OK;
-    }
-    code = pt_io_mkdir(io, dir, err);
     pt_free(dir);
     return code;
 }

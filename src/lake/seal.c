@@ -29,15 +29,9 @@ static enum pt_code sync_file(struct pt_io *io, const char *path, struct pt_erro
 static enum pt_code rename_and_sync(struct pt_io *io, const char *from, const char *to,
                                     struct pt_error *err)
 {
-    char *parent = pt_strndup(to, (size_t)(strrchr(to, '/') - to));
-    enum pt_code code =
-        parent ? pt_io_rename(io, from, to, err) : pt_fail(err, PT_NO_MEMORY, "name %s", from);
+    enum pt_code code = pt_io_rename(io, from, to, err);
 
-    if (!code) {
-        code = pt_io_sync_dir(io, parent, err);
-    }
-    pt_free(parent);
-    return code;
+    return code ? code : pt_io_sync_parent(io, to, err);
 }
 
 enum pt_code pt_data_seal(struct pt_io *io, const char *dir, char **name, uint64_t *bytes_out,

@@ -244,28 +244,6 @@ static enum pt_code recover_last(struct pt_log *log, struct pt_error *err)
 
 /* ---- open, close ---- */
 
-static enum pt_code sync_parent(struct pt_io *io, const char *dir, struct pt_error *err)
-{
-    size_t bytes = strlen(dir);
-    char *parent = NULL;
-    enum pt_code code = PT_OK;
-
-    while (bytes > 1 && dir[bytes - 1] == '/') {
-        bytes--;
-    }
-    while (bytes > 0 && dir[bytes - 1] != '/') {
-        bytes--;
-    }
-    while (bytes > 1 && dir[bytes - 1] == '/') {
-        bytes--;
-    }
-    parent = bytes > 0 ? pt_strndup(dir, bytes) : pt_strdup(".");
-    code = parent ? pt_io_sync_dir(io, parent, err)
-                  : pt_fail(err, PT_NO_MEMORY, "log %s: create", dir);
-    pt_free(parent);
-    return code;
-}
-
 static enum pt_code open_directory(struct pt_log *log, struct pt_error *err)
 {
     enum pt_code code = pt_io_mkdir(log->io, log->dir, err);
@@ -279,7 +257,7 @@ static enum pt_code open_directory(struct pt_log *log, struct pt_error *err)
     }
     if (log->live_count > 0) {
         /* A name that is visible need not be durable: one killed before its sync left it so. */
-        code = sync_parent(log->io, log->dir, err);
+        code = pt_io_sync_parent(log->io, log->dir, err);
         if (!code) {
             code = pt_io_sync_dir(log->io, log->dir, err);
         }
@@ -294,7 +272,7 @@ static enum pt_code open_directory(struct pt_log *log, struct pt_error *err)
                        "synced",
                        log->dir, (unsigned long long)log->options.synced_offset);
     }
-    code = sync_parent(log->io, log->dir, err);
+    code = pt_io_sync_parent(log->io, log->dir, err);
     return code ? code : pt_log_start_segment(log, 0, 0, err);
 }
 

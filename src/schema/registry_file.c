@@ -667,21 +667,9 @@ static enum pt_code rewrite(struct pt_registry *registry, const struct registry_
 /* The directory, so that its own name outlives a power failure too. */
 static enum pt_code make_dir(struct pt_registry *registry, struct pt_error *err)
 {
-    size_t size = strlen(registry->dir);
-    char *parent = NULL;
     enum pt_code code = pt_io_mkdir(registry->io, registry->dir, err);
 
-    if (code) {
-        return code;
-    }
-    while (size > 0 && registry->dir[size - 1] != '/') {
-        size--;
-    }
-    parent = size == 0 ? pt_strdup(".") : pt_strndup(registry->dir, size > 1 ? size - 1 : 1);
-    code = parent ? pt_io_sync_dir(registry->io, parent, err)
-                  : pt_fail(err, PT_NO_MEMORY, "open the registry");
-    pt_free(parent);
-    return code;
+    return code ? code : pt_io_sync_parent(registry->io, registry->dir, err);
 }
 
 static enum pt_code open_file(struct pt_registry *registry, struct registry_state *state,
