@@ -32,6 +32,8 @@ char *pt_host_real_path(const char *path, struct pt_error *err) PT_MUST_USE;
 
 /* Whether this process may make files in the directory. */
 bool pt_host_may_write(const char *dir);
+/* Whether it is kept from opening the directory, which making files in it does not ask for. */
+bool pt_host_is_unreadable(const char *dir);
 
 /* Memory that this process may use: the machine's, or less where it is contained. */
 uint64_t pt_host_memory_bytes(void);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,11 @@ out:
 bool pt_host_may_write(const char *dir)
 {
     return access(dir, W_OK | X_OK) == 0;
+}
+
+bool pt_host_is_unreadable(const char *dir)
+{
+    return faccessat(AT_FDCWD, dir, R_OK, AT_EACCESS) != 0 && errno == EACCES;
 }
 
 uint64_t pt_host_descriptors_max(long pid)

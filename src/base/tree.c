@@ -1,9 +1,10 @@
 /*
- * tree.c - copying files and removing directories, over pt_io
+ * tree.c - making, copying, walking and removing directories, over pt_io
  */
 #include "base/tree.h"
 
 #include "base/crypto.h"
+#include "base/host.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -11,6 +12,71 @@
 #define PIECE_BYTES ((size_t)1 << 20)
 #define DEPTH_MAX 32
 #define ENTRIES_MAX (16u << 20)
+
+/* ---- names that last ---- */
+
+enum pt_code pt_tree_sync_name(struct pt_io *io, const char *path, bool *is_unsure_out,
+                               struct pt_error *err)
+{
+    char *parent = pt_io_parent(path);
+    enum pt_code code = parent ? pt_io_sync_dir(io, parent, err)
+                               : pt_fail(err, PT_NO_MEMORY, "sync the directory of %s", path);
+
+    *is_unsure_out = parent && code && pt_host_is_unreadable(parent);
+    if (*is_unsure_out) {
+        (void)pt_error_prefix(err, code, "a power failure may take %s away again", path);
+        code = PT_OK;
+    }
+    pt_free(parent);
+    return code;
+}
+
+static void pass_over(void *ctx, const char *name, bool is_dir)
+{
+    (void)ctx;
+    (void)name;
+    (void)is_dir;
+}
+
+static enum pt_code make_dir(struct pt_io *io, const char *path, unsigned depth,
+                             bool *is_unsure_out, struct pt_error *err)
+{
+    bool is_unsure = false;
+    char *parent = NULL;
+    enum pt_code code = pt_io_list(io, path, pass_over, NULL, err);
+
+    if (code == PT_OK || (code != PT_NOT_FOUND && pt_host_is_unreadable(path))) {
+        /* It is there, perhaps made by one that was killed before its sync. */
+        (void)!pt_tree_sync_name(io, path, &is_unsure, NULL);
+        return pt_io_mkdir(io, path, err); /* says so where it is no directory */
+    }
+    if (code != PT_NOT_FOUND) {
+        return code;
+    }
+    if (depth == DEPTH_MAX) {
+        return pt_fail(err, PT_INVALID, "%s: more than %d directories are missing", path,
+                       DEPTH_MAX);
+    }
+    parent = pt_io_parent(path);
+    code = parent ? make_dir(io, parent, depth + 1, is_unsure_out, err)
+                  : pt_fail(err, PT_NO_MEMORY, "make directory %s", path);
+    if (!code) {
+        code = pt_io_mkdir(io, path, err);
+    }
+    if (!code) {
+        code = pt_tree_sync_name(io, path, &is_unsure, err);
+    }
+    *is_unsure_out = *is_unsure_out || is_unsure;
+    pt_free(parent);
+    return code;
+}
+
+enum pt_code pt_tree_make(struct pt_io *io, const char *path, bool *is_unsure_out,
+                          struct pt_error *err)
+{
+    *is_unsure_out = false;
+    return make_dir(io, path, 0, is_unsure_out, err);
+}
 
 /* ---- files ---- */
 

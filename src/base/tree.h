@@ -1,10 +1,26 @@
 /*
- * tree.h - copying files and removing directories, over pt_io
+ * tree.h - making, copying, walking and removing directories, over pt_io
  */
 #ifndef PT_BASE_TREE_H
 #define PT_BASE_TREE_H
 
 #include "base/io.h"
+
+/*
+ * Sync `path`, which was made or renamed, in the directory that holds it, so that it outlives a
+ * power failure. A directory that this process may not read cannot be synced, though names may be
+ * made in it: that is PT_OK, and `*is_unsure_out` says it, with the reason in `err` for a warning.
+ */
+enum pt_code pt_tree_sync_name(struct pt_io *io, const char *path, bool *is_unsure_out,
+                               struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Make directory `path`, with those above it that are missing, each of them synced as by
+ * pt_tree_sync_name(). One that is there is synced as well, since a name that is visible need not
+ * be durable yet; but that this cannot be done is then no failure and nothing to warn of.
+ */
+enum pt_code pt_tree_make(struct pt_io *io, const char *path, bool *is_unsure_out,
+                          struct pt_error *err) PT_MUST_USE;
 
 /* XXH3-64 and size of the whole file. */
 enum pt_code pt_file_sum(struct pt_io *io, const char *path, uint64_t *bytes_out, uint64_t *sum_out,

@@ -11,6 +11,7 @@
 #include "base/host.h"
 #include "base/mem.h"
 #include "base/tree.h"
+#include "cmd/cmd.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -58,6 +59,13 @@ static enum pt_code check_place(struct pt_io *io, const char *place, const char 
     return code;
 }
 
+static void warn_if(bool is_unsure, const struct pt_error *err)
+{
+    if (is_unsure) {
+        pt_cmd_say("%s", err->text);
+    }
+}
+
 /* What an earlier try left at `partial->path`, if it is ours and nobody works on it. */
 static enum pt_code clear_left_over(struct pt_partial *partial, struct pt_io *io, const char *mark,
                                     struct pt_error *err)
@@ -98,6 +106,7 @@ enum pt_code pt_partial_begin(struct pt_partial *partial, struct pt_io *io, cons
 {
     char *parent = NULL;
     char *mark = NULL;
+    bool is_unsure = false;
     enum pt_code code = PT_OK;
 
     *partial = (struct pt_partial){0};
@@ -105,10 +114,11 @@ enum pt_code pt_partial_begin(struct pt_partial *partial, struct pt_io *io, cons
     if (!parent) {
         return pt_fail(err, PT_NO_MEMORY, "make %s", place);
     }
-    code = pt_io_mkdir(io, parent, err);
+    code = pt_tree_make(io, parent, &is_unsure, err);
     if (code) {
         goto out;
     }
+    warn_if(is_unsure, err);
     partial->place = pt_host_real_path(place, err);
     if (!partial->place) {
         code = PT_IO;
@@ -146,11 +156,11 @@ out:
 
 enum pt_code pt_partial_commit(struct pt_partial *partial, struct pt_io *io, struct pt_error *err)
 {
-    char *parent = pt_io_parent(partial->place);
     char *mark = pt_strf("%s/" PT_BACKUP_MARK, partial->place);
+    bool is_unsure = false;
     enum pt_code code = PT_OK;
 
-    if (!parent || !mark) {
+    if (!mark) {
         code = pt_fail(err, PT_NO_MEMORY, "make %s", partial->place);
         goto out;
     }
@@ -163,14 +173,14 @@ enum pt_code pt_partial_commit(struct pt_partial *partial, struct pt_io *io, str
     }
     pt_free(partial->path);
     partial->path = NULL; /* from here on there is nothing to take back */
-    code = pt_io_sync_dir(io, parent, err);
+    code = pt_tree_sync_name(io, partial->place, &is_unsure, err);
+    warn_if(is_unsure, err);
     if (!code && pt_io_unlink(io, mark, NULL)) {
         /* It says nothing in a directory of the final name. */
     }
 
 out:
     pt_free(mark);
-    pt_free(parent);
     return code;
 }
 

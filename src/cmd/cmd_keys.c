@@ -4,6 +4,7 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/rng.h"
+#include "base/tree.h"
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
 #include "http/keys.h"
@@ -169,10 +170,14 @@ static int run(const char *verb, const struct request *request, struct pt_data_d
     struct pt_key_info *larger = NULL;
     size_t count = 0;
     char *path = pt_strf("%s/api_keys.json", dir->keys);
+    bool is_unsure = false;
     int status = PT_EXIT_FAILED;
-    enum pt_code code = path ? pt_io_mkdir(pt_io_posix(), dir->keys, &err)
+    enum pt_code code = path ? pt_tree_make(pt_io_posix(), dir->keys, &is_unsure, &err)
                              : pt_fail(&err, PT_NO_MEMORY, "no memory");
 
+    if (is_unsure) {
+        pt_cmd_say("keys: %s", err.text);
+    }
     if (!code) {
         code = pt_key_file_read(pt_io_posix(), path, &infos, &count, &err);
     }

@@ -8,6 +8,7 @@
 #include "base/host.h"
 #include "base/lock.h"
 #include "base/mem.h"
+#include "base/tree.h"
 #include "cmd/cmd.h"
 #include "cmd/data_dir.h"
 #include "cmd/serve_exposures.h"
@@ -165,10 +166,14 @@ static enum pt_code open_stores(struct node *node, struct pt_error *err)
     struct pt_io *io = pt_io_posix();
     struct pt_file *probe = NULL;
     bool is_fresh = false;
-    enum pt_code code = pt_io_mkdir(io, node->dir.root, err);
+    bool is_unsure = false;
+    enum pt_code code = pt_tree_make(io, node->dir.root, &is_unsure, err);
 
     if (code) {
         return code;
+    }
+    if (is_unsure) {
+        pt_log_line(PT_LOG_WARN, "serve", NULL, "%s", err->text);
     }
     code = pt_lock_take(&node->lock, node->dir.lock, err);
     if (code) {

@@ -1,8 +1,9 @@
 /*
- * test_tree.c - files copied, trees walked and removed
+ * test_tree.c - directories made for good, files copied, trees walked and removed
  *
- * Method: small trees in a fresh directory; links show that a copy never writes into a file that
- * another name leads to; every call of a copy and of a removal fails once.
+ * Method: directories made on a simulated disk that fails its Nth call and then loses power. Small
+ * trees in a fresh directory; links show that a copy never writes into a file that another name
+ * leads to; every call of a copy and of a removal fails once.
  */
 #include "base/tree.h"
 
@@ -10,10 +11,12 @@
 #include "base/mem.h"
 #include "check.h"
 #include "fault_io.h"
+#include "simdisk.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct pt_error err;
@@ -141,6 +144,113 @@ static void a_removal_that_fails_leaves_the_mark(void **state)
     (void)pt_fault_io(0);
 }
 
+static void no_entry(void *ctx, const char *name, bool is_dir)
+{
+    (void)ctx;
+    (void)name;
+    (void)is_dir;
+}
+
+static bool is_there(struct pt_io *io, const char *path)
+{
+    return pt_io_list(io, path, no_entry, NULL, NULL) == PT_OK;
+}
+
+static void what_is_said_to_be_made_outlives_a_power_failure(void **state)
+{
+    static const char *const paths[] = {"/srv/game/data", "/srv/game//data/", "/new", "data",
+                                        "/srv"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        bool has_fired = true;
+        unsigned made = 0;
+
+        for (unsigned call = 1; has_fired; call++) {
+            struct pt_simdisk *disk = pt_simdisk_create();
+            struct pt_io *io = pt_simdisk_io(disk);
+            bool is_unsure = true;
+            enum pt_code code = PT_OK;
+
+            PT_CHECK_OK(pt_io_mkdir(io, "/srv", &err), err);
+            PT_CHECK_OK(pt_io_sync_parent(io, "/srv", &err), err);
+            pt_simdisk_fail_call(disk, call, PT_IO, false);
+            code = pt_tree_make(io, paths[i], &is_unsure, &err);
+            has_fired = pt_simdisk_fault_fired(disk);
+            PT_CHECK(code == PT_OK || (code == PT_IO && has_fired));
+            PT_CHECK(!is_unsure);
+            pt_simdisk_fail_call(disk, 0, PT_OK, false);
+            pt_simdisk_crash(disk, PT_SIMDISK_LOSE_ALL, 1);
+            made += code == PT_OK;
+            PT_CHECK(code != PT_OK || is_there(io, paths[i]));
+            pt_simdisk_destroy(disk);
+        }
+        PT_CHECK(made > 0);
+    }
+}
+
+/* One that made it was killed before its sync: the name can be seen, and may yet be lost. */
+static void a_directory_that_is_there_is_made_to_last(void **state)
+{
+    struct pt_simdisk *disk = pt_simdisk_create();
+    struct pt_io *io = pt_simdisk_io(disk);
+    bool is_unsure = true;
+
+    (void)state;
+    PT_CHECK_OK(pt_io_mkdir(io, "/srv", &err), err);
+    PT_CHECK_OK(pt_tree_make(io, "/srv/data", &is_unsure, &err), err);
+    PT_CHECK_OK(pt_tree_make(io, "/srv/data", &is_unsure, &err), err);
+    PT_CHECK(!is_unsure);
+    pt_simdisk_crash(disk, PT_SIMDISK_LOSE_ALL, 1);
+    PT_CHECK(is_there(io, "/srv/data"));
+    pt_simdisk_destroy(disk);
+}
+
+/* Mode 0333: names may be made in it, and nobody may open it to sync them. */
+static void a_parent_that_cannot_be_read_is_told_and_no_failure(void **state)
+{
+    char *dir = pt_test_dir_create();
+    char *parent = under(dir, "closed");
+    char *path = under(parent, "game/data");
+    uid_t user = geteuid();
+    bool is_unsure = false;
+    enum pt_code code = PT_OK;
+
+    (void)state;
+    PT_CHECK(chmod(dir, 0755) == 0 && mkdir(parent, 0777) == 0 && chmod(parent, 0333) == 0);
+    /* Root may read everything, so let it be somebody else for a moment. */
+    PT_CHECK(user != 0 || seteuid(65534) == 0);
+    code = pt_tree_make(pt_io_posix(), path, &is_unsure, &err);
+    PT_CHECK(user != 0 || seteuid(0) == 0);
+    PT_CHECK_OK(code, err);
+    PT_CHECK(is_unsure);
+    PT_CHECK(strstr(err.text, "closed/game") && strstr(err.text, "Permission denied"));
+    PT_CHECK(is_there(pt_io_posix(), path));
+    /* It is there now: nothing to warn of at each start. */
+    PT_CHECK_OK(pt_tree_make(pt_io_posix(), path, &is_unsure, &err), err);
+    PT_CHECK(!is_unsure);
+    PT_CHECK(chmod(parent, 0755) == 0);
+    pt_free(path);
+    pt_free(parent);
+    pt_test_dir_remove(dir);
+}
+
+static void a_file_in_the_way_is_a_failure(void **state)
+{
+    char *dir = pt_test_dir_create();
+    char *path = under(dir, "file");
+    char *below = under(dir, "file/data");
+    bool is_unsure = true;
+
+    (void)state;
+    put(dir, "file", "x", 1);
+    PT_CHECK(pt_tree_make(pt_io_posix(), path, &is_unsure, &err) == PT_IO && !is_unsure);
+    PT_CHECK(pt_tree_make(pt_io_posix(), below, &is_unsure, &err) == PT_IO && !is_unsure);
+    pt_free(below);
+    pt_free(path);
+    pt_test_dir_remove(dir);
+}
+
 static void a_path_is_made_absolute(void **state)
 {
     char *dir = pt_test_dir_create();
@@ -167,6 +277,10 @@ static void a_path_is_made_absolute(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_said_to_be_made_outlives_a_power_failure),
+        cmocka_unit_test(a_directory_that_is_there_is_made_to_last),
+        cmocka_unit_test(a_parent_that_cannot_be_read_is_told_and_no_failure),
+        cmocka_unit_test(a_file_in_the_way_is_a_failure),
         cmocka_unit_test(a_copy_is_the_same_and_a_file_of_its_own),
         cmocka_unit_test(a_tree_is_walked_in_order_and_removed),
         cmocka_unit_test(a_removal_that_fails_leaves_the_mark),
