@@ -41,6 +41,17 @@ struct pt_command_line {
  */
 int pt_command_line_parse(struct pt_command_line *line, int argc, char **argv);
 
+/* One of a subcommand's verbs, as `playtrace lake verify`. */
+struct pt_verb {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is "lake verify" */
+    const char *about;                 /* a line for --help */
+};
+
+/* Run the verb that argv[1] names, list them for --help, or say what is missing. A NULL name ends
+ * `verbs`. Returns the exit code. */
+int pt_cmd_verb(const char *command, const struct pt_verb *verbs, int argc, char **argv);
+
 /* "playtrace: …" on standard error. */
 void pt_cmd_say(const char *format, ...) PT_PRINTF(1, 2);
 

@@ -11,39 +11,19 @@
 
 #define PROBLEM_BYTES_MAX (1u << 20)
 
-static const struct verb {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *about;
-} verbs[] = {
+static const struct pt_verb verbs[] = {
     {"plan", pt_experiment_verb_plan, "what a plan costs: units, days, boundaries"},
     {"start", pt_experiment_verb_start, "fix a plan before the first exposure"},
     {"analyze", pt_experiment_verb_analyze,
      "read an experiment out: as it was planned, or ad hoc where no plan was started"},
     {"report", pt_experiment_verb_report, "the last look as a page"},
     {"simulate", pt_experiment_verb_simulate, "a plan's real error rate and power"},
+    {NULL, NULL, NULL},
 };
-
-static const size_t verb_count = sizeof(verbs) / sizeof(verbs[0]);
 
 int pt_cmd_experiment(int argc, char **argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        puts("usage: playtrace experiment VERB [OPTION…]\n");
-        for (size_t i = 0; i < verb_count; i++) {
-            printf("  %-12s %s\n", verbs[i].name, verbs[i].about);
-        }
-        puts("\n`playtrace experiment VERB --help` tells more.");
-        return PT_EXIT_OK;
-    }
-    for (size_t i = 0; argc >= 2 && i < verb_count; i++) {
-        if (strcmp(argv[1], verbs[i].name) == 0) {
-            return verbs[i].run(argc - 1, argv + 1);
-        }
-    }
-    pt_cmd_say("experiment: %s%s`playtrace experiment --help` lists the verbs",
-               argc >= 2 ? argv[1] : "", argc >= 2 ? ": no such verb; " : "a verb is missing; ");
-    return PT_EXIT_USAGE;
+    return pt_cmd_verb("experiment", verbs, argc, argv);
 }
 
 static void ignore_entry(void *ctx, const char *name, bool is_dir)

@@ -115,6 +115,30 @@ int pt_command_line_parse(struct pt_command_line *line, int argc, char **argv)
     return -1;
 }
 
+int pt_cmd_verb(const char *command, const struct pt_verb *verbs, int argc, char **argv)
+{
+    static char name[64]; /* main()'s thread alone; argv[0] stays as long as argv */
+
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        printf("usage: playtrace %s VERB [OPTION…]\n\n", command);
+        for (const struct pt_verb *verb = verbs; verb->name; verb++) {
+            printf("  %-12s %s\n", verb->name, verb->about);
+        }
+        printf("\n`playtrace %s VERB --help` tells more.\n", command);
+        return PT_EXIT_OK;
+    }
+    for (const struct pt_verb *verb = verbs; argc >= 2 && verb->name; verb++) {
+        if (strcmp(argv[1], verb->name) == 0) {
+            snprintf(name, sizeof(name), "%s %s", command, verb->name);
+            argv[1] = name;
+            return verb->run(argc - 1, argv + 1);
+        }
+    }
+    pt_cmd_say("%s: %s%s`playtrace %s --help` lists the verbs", command, argc >= 2 ? argv[1] : "",
+               argc >= 2 ? ": no such verb; " : "a verb is missing; ", command);
+    return PT_EXIT_USAGE;
+}
+
 bool pt_cmd_parse_int(const char *option, const char *text, int64_t min, int64_t max,
                       int64_t *value_out)
 {

@@ -234,8 +234,8 @@ test('nonsense is told from what went wrong', async (t) => {
     const server = await Server.forTest(t, dir);
     await server.send([misnamed('player-1')]);
     const usage = [
-        [['dlq'], /say what to do/],
-        [['dlq', 'lsit'], /say what to do/],
+        [['dlq'], /a verb is missing/],
+        [['dlq', 'lsit'], /lsit: no such verb/],
         [['dlq', 'list', '--format', 'xml'], /table, json or ndjson/],
         [['dlq', 'list', '--since', 'yesterday'], /--since: "yesterday"/],
         [['dlq', 'list', '--limit', '-1'], /--limit/],
