@@ -249,6 +249,37 @@ void pt_jsonw_null(struct pt_jsonw *w);
 void pt_jsonw_raw(struct pt_jsonw *w, struct pt_span json);    /* already JSON */
 void pt_jsonw_value(struct pt_jsonw *w, struct pt_json value); /* copy, minified */
 
+/* A key and its value. */
+static inline void pt_jsonw_member_str(struct pt_jsonw *w, const char *key, const char *text)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_str(w, text);
+}
+
+static inline void pt_jsonw_member_int(struct pt_jsonw *w, const char *key, int64_t value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_int(w, value);
+}
+
+static inline void pt_jsonw_member_uint(struct pt_jsonw *w, const char *key, uint64_t value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_uint(w, value);
+}
+
+static inline void pt_jsonw_member_double(struct pt_jsonw *w, const char *key, double value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_double(w, value);
+}
+
+static inline void pt_jsonw_member_bool(struct pt_jsonw *w, const char *key, bool value)
+{
+    pt_jsonw_key(w, key);
+    pt_jsonw_bool(w, value);
+}
+
 /* Shortest decimal that reads back as `value`; at least 32 bytes of room; returns the length. */
 size_t pt_double_format(char *text, double value);
 

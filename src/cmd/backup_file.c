@@ -56,12 +56,6 @@ static void put_hex(struct pt_buf *text, uint64_t value)
     pt_buf_appendf(text, "%016" PRIx64, value);
 }
 
-static void key_uint(struct pt_jsonw *w, const char *key, uint64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_uint(w, value);
-}
-
 static void write_document(const struct pt_backup *backup, struct pt_buf *text)
 {
     char time[PT_RFC3339_TEXT_BYTES + 1];
@@ -71,27 +65,23 @@ static void write_document(const struct pt_backup *backup, struct pt_buf *text)
     pt_rfc3339_format(backup->made_at_us, time);
     pt_jsonw_init(&w, text);
     pt_jsonw_object(&w);
-    key_uint(&w, "format", BACKUP_FORMAT);
-    pt_jsonw_key(&w, "made_at");
-    pt_jsonw_str(&w, time);
-    pt_jsonw_key(&w, "made_at_us");
-    pt_jsonw_int(&w, backup->made_at_us);
-    key_uint(&w, "checkpoint", backup->checkpoint);
-    key_uint(&w, "checkpoint_offset", backup->checkpoint_offset);
-    key_uint(&w, "rows", backup->rows);
-    key_uint(&w, "log_start", backup->log_start);
-    key_uint(&w, "log_end", backup->log_end);
-    key_uint(&w, "dead_letters", backup->dead_letters);
+    pt_jsonw_member_uint(&w, "format", BACKUP_FORMAT);
+    pt_jsonw_member_str(&w, "made_at", time);
+    pt_jsonw_member_int(&w, "made_at_us", backup->made_at_us);
+    pt_jsonw_member_uint(&w, "checkpoint", backup->checkpoint);
+    pt_jsonw_member_uint(&w, "checkpoint_offset", backup->checkpoint_offset);
+    pt_jsonw_member_uint(&w, "rows", backup->rows);
+    pt_jsonw_member_uint(&w, "log_start", backup->log_start);
+    pt_jsonw_member_uint(&w, "log_end", backup->log_end);
+    pt_jsonw_member_uint(&w, "dead_letters", backup->dead_letters);
     pt_jsonw_key(&w, "files");
     pt_jsonw_array(&w);
     for (size_t i = 0; i < backup->count; i++) {
         snprintf(sum, sizeof(sum), "%016" PRIx64, backup->files[i].sum);
         pt_jsonw_object(&w);
-        pt_jsonw_key(&w, "path");
-        pt_jsonw_str(&w, backup->files[i].path);
-        key_uint(&w, "bytes", backup->files[i].bytes);
-        pt_jsonw_key(&w, "xxh3");
-        pt_jsonw_str(&w, sum);
+        pt_jsonw_member_str(&w, "path", backup->files[i].path);
+        pt_jsonw_member_uint(&w, "bytes", backup->files[i].bytes);
+        pt_jsonw_member_str(&w, "xxh3", sum);
         pt_jsonw_object_end(&w);
     }
     pt_jsonw_array_end(&w);

@@ -159,12 +159,6 @@ static void print_table(const struct pt_audit *audit)
            audit->finding_count, audit->differences);
 }
 
-static void key_uint(struct pt_jsonw *w, const char *key, uint64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_uint(w, value);
-}
-
 static enum pt_code print_json(const struct pt_audit *audit, struct pt_error *err)
 {
     struct pt_buf text;
@@ -174,33 +168,28 @@ static enum pt_code print_json(const struct pt_audit *audit, struct pt_error *er
     pt_buf_init(&text, 64u << 20);
     pt_jsonw_init(&w, &text);
     pt_jsonw_object(&w);
-    key_uint(&w, "received", audit->received);
-    key_uint(&w, "accepted", audit->accepted);
-    key_uint(&w, "dead_letters", audit->noted_dead);
-    key_uint(&w, "stored", audit->stored);
-    key_uint(&w, "duplicates", audit->checkpoint.duplicates);
-    key_uint(&w, "in_flight", in_flight_of(audit));
-    key_uint(&w, "late", audit->checkpoint.late);
-    key_uint(&w, "log_start", audit->log_start);
+    pt_jsonw_member_uint(&w, "received", audit->received);
+    pt_jsonw_member_uint(&w, "accepted", audit->accepted);
+    pt_jsonw_member_uint(&w, "dead_letters", audit->noted_dead);
+    pt_jsonw_member_uint(&w, "stored", audit->stored);
+    pt_jsonw_member_uint(&w, "duplicates", audit->checkpoint.duplicates);
+    pt_jsonw_member_uint(&w, "in_flight", in_flight_of(audit));
+    pt_jsonw_member_uint(&w, "late", audit->checkpoint.late);
+    pt_jsonw_member_uint(&w, "log_start", audit->log_start);
     if (audit->accepted > audit->log_start) {
         format_time(audit->log_start_us, time);
-        pt_jsonw_key(&w, "log_start_at");
-        pt_jsonw_str(&w, time);
+        pt_jsonw_member_str(&w, "log_start_at", time);
     }
-    pt_jsonw_key(&w, "balanced");
-    pt_jsonw_bool(&w, !audit->differences);
+    pt_jsonw_member_bool(&w, "balanced", !audit->differences);
     pt_jsonw_key(&w, "checks");
     pt_jsonw_array(&w);
     for (size_t i = 0; i < audit->finding_count; i++) {
         const struct pt_audit_finding *finding = &audit->findings[i];
 
         pt_jsonw_object(&w);
-        pt_jsonw_key(&w, "check");
-        pt_jsonw_str(&w, finding->what);
-        pt_jsonw_key(&w, "ok");
-        pt_jsonw_bool(&w, finding->is_ok);
-        pt_jsonw_key(&w, "detail");
-        pt_jsonw_str(&w, finding->text);
+        pt_jsonw_member_str(&w, "check", finding->what);
+        pt_jsonw_member_bool(&w, "ok", finding->is_ok);
+        pt_jsonw_member_str(&w, "detail", finding->text);
         pt_jsonw_object_end(&w);
     }
     pt_jsonw_array_end(&w);

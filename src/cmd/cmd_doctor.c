@@ -35,15 +35,11 @@ void pt_doctor_say(struct pt_doctor *doctor, enum pt_verdict verdict, const char
         return;
     }
     pt_jsonw_object(&doctor->w);
-    pt_jsonw_key(&doctor->w, "check");
-    pt_jsonw_str(&doctor->w, check);
-    pt_jsonw_key(&doctor->w, "verdict");
-    pt_jsonw_str(&doctor->w, names[verdict]);
-    pt_jsonw_key(&doctor->w, "detail");
-    pt_jsonw_str(&doctor->w, detail);
+    pt_jsonw_member_str(&doctor->w, "check", check);
+    pt_jsonw_member_str(&doctor->w, "verdict", names[verdict]);
+    pt_jsonw_member_str(&doctor->w, "detail", detail);
     if (advice) {
-        pt_jsonw_key(&doctor->w, "advice");
-        pt_jsonw_str(&doctor->w, advice);
+        pt_jsonw_member_str(&doctor->w, "advice", advice);
     }
     pt_jsonw_object_end(&doctor->w);
 }

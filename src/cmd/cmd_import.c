@@ -180,8 +180,7 @@ static enum pt_code import_line(struct import *import, struct pt_import_counts *
         digest_row(reader, digest, scratch);
         event_id_of(digest, 0, event_id);
         pt_jsonw_object(w);
-        pt_jsonw_key(w, "event_id");
-        pt_jsonw_str(w, event_id);
+        pt_jsonw_member_str(w, "event_id", event_id);
         while (pt_json_next(&it)) {
             pt_jsonw_key_span(w, it.key);
             pt_jsonw_value(w, it.value);
@@ -235,20 +234,13 @@ static void print_counts(struct import *import, const char *path,
     pt_buf_init(&buf, 1u << 20);
     pt_jsonw_init(&w, &buf);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "file");
-    pt_jsonw_str(&w, path);
-    pt_jsonw_key(&w, "rows");
-    pt_jsonw_uint(&w, counts->rows);
-    pt_jsonw_key(&w, "sent");
-    pt_jsonw_uint(&w, counts->sent);
-    pt_jsonw_key(&w, "accepted");
-    pt_jsonw_uint(&w, counts->accepted);
-    pt_jsonw_key(&w, "rejected");
-    pt_jsonw_uint(&w, counts->rejected);
-    pt_jsonw_key(&w, "unreadable");
-    pt_jsonw_uint(&w, counts->unreadable);
-    pt_jsonw_key(&w, "delivered");
-    pt_jsonw_bool(&w, is_delivered);
+    pt_jsonw_member_str(&w, "file", path);
+    pt_jsonw_member_uint(&w, "rows", counts->rows);
+    pt_jsonw_member_uint(&w, "sent", counts->sent);
+    pt_jsonw_member_uint(&w, "accepted", counts->accepted);
+    pt_jsonw_member_uint(&w, "rejected", counts->rejected);
+    pt_jsonw_member_uint(&w, "unreadable", counts->unreadable);
+    pt_jsonw_member_bool(&w, "delivered", is_delivered);
     pt_jsonw_object_end(&w);
     printf("%s%.*s", import->has_printed ? ",\n" : "[", PT_SPAN_ARG(pt_buf_span(&buf)));
     import->has_printed = true;

@@ -88,10 +88,8 @@ static bool refuse(struct desk *desk, struct pt_json root, const char *why)
     struct pt_jsonw w;
 
     begin_answer(desk, &w, root);
-    pt_jsonw_key(&w, "line");
-    pt_jsonw_uint(&w, desk->line);
-    pt_jsonw_key(&w, "error");
-    pt_jsonw_str(&w, why);
+    pt_jsonw_member_uint(&w, "line", desk->line);
+    pt_jsonw_member_str(&w, "error", why);
     pt_jsonw_object_end(&w);
     return print_answer(desk);
 }
@@ -180,8 +178,7 @@ static int list(struct desk *desk)
         pt_buf_reset(&desk->answer);
         pt_jsonw_init(&w, &desk->answer);
         pt_jsonw_object(&w);
-        pt_jsonw_key(&w, "fn");
-        pt_jsonw_str(&w, desk->names[i]);
+        pt_jsonw_member_str(&w, "fn", desk->names[i]);
         pt_jsonw_key(&w, "inputs");
         pt_jsonw_object(&w);
         desk->functions[i]->run(&call);

@@ -178,18 +178,12 @@ static void print_groups_json(const struct summary *summary, enum format format)
         pt_buf_append_str(&text, format == NDJSON ? "" : i ? ",\n" : "[\n");
         pt_jsonw_init(&w, &text);
         pt_jsonw_object(&w);
-        pt_jsonw_key(&w, "code");
-        pt_jsonw_str(&w, group->code);
-        pt_jsonw_key(&w, "pointer");
-        pt_jsonw_str(&w, group->pointer);
-        pt_jsonw_key(&w, "count");
-        pt_jsonw_uint(&w, group->count);
-        pt_jsonw_key(&w, "first_received_at");
-        pt_jsonw_str(&w, group->first);
-        pt_jsonw_key(&w, "last_received_at");
-        pt_jsonw_str(&w, group->last);
-        pt_jsonw_key(&w, "newest_offset");
-        pt_jsonw_uint(&w, group->example);
+        pt_jsonw_member_str(&w, "code", group->code);
+        pt_jsonw_member_str(&w, "pointer", group->pointer);
+        pt_jsonw_member_uint(&w, "count", group->count);
+        pt_jsonw_member_str(&w, "first_received_at", group->first);
+        pt_jsonw_member_str(&w, "last_received_at", group->last);
+        pt_jsonw_member_uint(&w, "newest_offset", group->example);
         pt_jsonw_object_end(&w);
         pt_buf_append_str(&text, format == NDJSON ? "\n" : "");
     }

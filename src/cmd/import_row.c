@@ -454,8 +454,7 @@ enum pt_code pt_import_map_event(struct pt_import_map *map, const struct pt_impo
         return PT_OK;
     }
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "event_id");
-    pt_jsonw_str(w, event_id);
+    pt_jsonw_member_str(w, "event_id", event_id);
     write_name(map, row, event, w);
     write_time(map, row, event, w);
     write_texts(map, row, event, w);

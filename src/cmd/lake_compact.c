@@ -19,26 +19,18 @@ struct telling {
     struct pt_jsonw w;
 };
 
-static void key_uint(struct pt_jsonw *w, const char *key, uint64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_uint(w, value);
-}
-
 static void tell_json(struct telling *telling, const char *day, const struct pt_compacted *made)
 {
     struct pt_jsonw *w = &telling->w;
 
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "day");
-    pt_jsonw_str(w, day);
-    key_uint(w, "files", made->files_in);
-    key_uint(w, "rows", made->rows);
-    key_uint(w, "bytes_before", made->bytes_in);
+    pt_jsonw_member_str(w, "day", day);
+    pt_jsonw_member_uint(w, "files", made->files_in);
+    pt_jsonw_member_uint(w, "rows", made->rows);
+    pt_jsonw_member_uint(w, "bytes_before", made->bytes_in);
     if (made->path) {
-        key_uint(w, "bytes_after", made->bytes_out);
-        pt_jsonw_key(w, "path");
-        pt_jsonw_str(w, made->path);
+        pt_jsonw_member_uint(w, "bytes_after", made->bytes_out);
+        pt_jsonw_member_str(w, "path", made->path);
     }
     pt_jsonw_object_end(w);
 }
@@ -77,16 +69,15 @@ static void finish(struct telling *telling, const struct pt_compact_result *resu
         return;
     }
     pt_jsonw_array_end(w);
-    key_uint(w, "files_made", result->snapshots);
-    key_uint(w, "files_replaced", result->files_in);
-    key_uint(w, "rows", result->rows);
-    key_uint(w, "bytes_before", result->bytes_in);
+    pt_jsonw_member_uint(w, "files_made", result->snapshots);
+    pt_jsonw_member_uint(w, "files_replaced", result->files_in);
+    pt_jsonw_member_uint(w, "rows", result->rows);
+    pt_jsonw_member_uint(w, "bytes_before", result->bytes_in);
     if (!telling->is_dry_run) {
-        key_uint(w, "bytes_after", result->bytes_out);
+        pt_jsonw_member_uint(w, "bytes_after", result->bytes_out);
     }
-    key_uint(w, "conflicts", result->conflicts);
-    pt_jsonw_key(w, "dry_run");
-    pt_jsonw_bool(w, telling->is_dry_run);
+    pt_jsonw_member_uint(w, "conflicts", result->conflicts);
+    pt_jsonw_member_bool(w, "dry_run", telling->is_dry_run);
     pt_jsonw_object_end(w);
     printf("%.*s\n", (int)telling->text.size, (const char *)telling->text.data);
 }

@@ -47,12 +47,6 @@ static void tell_text(const struct pt_lake_place *place, const struct pt_lake_sn
     }
 }
 
-static void key_str(struct pt_jsonw *w, const char *key, const char *text)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_str(w, text);
-}
-
 static void tell_json(const struct pt_lake_place *place, const struct pt_lake_snapshot *of_user)
 {
     struct pt_buf text;
@@ -63,24 +57,20 @@ static void tell_json(const struct pt_lake_place *place, const struct pt_lake_sn
     pt_jsonw_init(&w, &text);
     snprintf(id, sizeof(id), "%" PRId64, place->snapshot_id);
     pt_jsonw_object(&w);
-    key_str(&w, "location", place->location);
-    key_str(&w, "metadata", place->metadata_path);
+    pt_jsonw_member_str(&w, "location", place->location);
+    pt_jsonw_member_str(&w, "metadata", place->metadata_path);
     /* Text: 63 bits are more than what many readers of JSON keep of a number. */
-    key_str(&w, "snapshot_id", id);
-    pt_jsonw_key(&w, "rows");
-    pt_jsonw_uint(&w, place->row_count);
-    pt_jsonw_key(&w, "files");
-    pt_jsonw_uint(&w, place->file_count);
+    pt_jsonw_member_str(&w, "snapshot_id", id);
+    pt_jsonw_member_uint(&w, "rows", place->row_count);
+    pt_jsonw_member_uint(&w, "files", place->file_count);
     if (of_user) {
         pt_jsonw_key(&w, "files_of_user");
         pt_jsonw_array(&w);
         for (size_t i = 0; i < of_user->file_count; i++) {
             pt_jsonw_object(&w);
-            key_str(&w, "path", of_user->files[i]);
-            pt_jsonw_key(&w, "rows");
-            pt_jsonw_uint(&w, of_user->file_rows[i]);
-            pt_jsonw_key(&w, "bytes");
-            pt_jsonw_uint(&w, of_user->file_bytes[i]);
+            pt_jsonw_member_str(&w, "path", of_user->files[i]);
+            pt_jsonw_member_uint(&w, "rows", of_user->file_rows[i]);
+            pt_jsonw_member_uint(&w, "bytes", of_user->file_bytes[i]);
             pt_jsonw_object_end(&w);
         }
         pt_jsonw_array_end(&w);

@@ -38,8 +38,7 @@ static int check(const char *const paths[2], enum pt_compat_mode mode, bool is_l
     if (!status) {
         pt_jsonw_init(&w, &text);
         pt_jsonw_object(&w);
-        pt_jsonw_key(&w, "compatible");
-        pt_jsonw_bool(&w, report->is_compatible);
+        pt_jsonw_member_bool(&w, "compatible", report->is_compatible);
         pt_jsonw_key(&w, "reasons");
         pt_compat_write_reasons(&w, report);
         pt_jsonw_object_end(&w);

@@ -117,8 +117,7 @@ static int register_file(const char *url, const char *api_key, const char *subje
     }
     pt_jsonw_init(&w, &body);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "schemaType");
-    pt_jsonw_str(&w, "JSON");
+    pt_jsonw_member_str(&w, "schemaType", "JSON");
     pt_jsonw_key(&w, "schema");
     pt_jsonw_string(&w, pt_span_of(data, size));
     pt_jsonw_object_end(&w);

@@ -108,14 +108,10 @@ static void write_error(struct pt_jsonw *w, const char *instance, const char *sc
                         const char *keyword, const char *detail)
 {
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "instance");
-    pt_jsonw_str(w, instance);
-    pt_jsonw_key(w, "schema");
-    pt_jsonw_str(w, schema);
-    pt_jsonw_key(w, "keyword");
-    pt_jsonw_str(w, keyword);
-    pt_jsonw_key(w, "detail");
-    pt_jsonw_str(w, detail);
+    pt_jsonw_member_str(w, "instance", instance);
+    pt_jsonw_member_str(w, "schema", schema);
+    pt_jsonw_member_str(w, "keyword", keyword);
+    pt_jsonw_member_str(w, "detail", detail);
     pt_jsonw_object_end(w);
 }
 
@@ -135,8 +131,7 @@ static bool check_line(void *ctx, struct pt_span line)
     pt_buf_reset(&checker->answer);
     pt_jsonw_init(&w, &checker->answer);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "valid");
-    pt_jsonw_bool(&w, code == PT_OK);
+    pt_jsonw_member_bool(&w, "valid", code == PT_OK);
     pt_jsonw_key(&w, "errors");
     pt_jsonw_array(&w);
     if (!is_json) {

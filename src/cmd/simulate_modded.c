@@ -79,12 +79,6 @@ static void next_id(struct body *body, char text[PT_UUID_TEXT_BYTES + 1])
     pt_uuid_format(uuid, text);
 }
 
-static void add_member(struct pt_jsonw *w, const char *key, const char *text)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_str(w, text);
-}
-
 /* One event; `bad` PT_SIM_BAD_COUNT: a good one. */
 static void add_event(struct body *body, enum pt_sim_bad bad, struct pt_sim_event *event)
 {
@@ -100,20 +94,20 @@ static void add_event(struct body *body, enum pt_sim_bad bad, struct pt_sim_even
              (unsigned)pt_rng_below(&body->rng, 1000) + 1);
     pt_rfc3339_format(body->now_us, time);
     pt_jsonw_object(w);
-    add_member(w, "event_id", bad == PT_SIM_BAD_UUID ? "0000-not-a-uuid" : event->event_id);
+    pt_jsonw_member_str(w, "event_id",
+                        bad == PT_SIM_BAD_UUID ? "0000-not-a-uuid" : event->event_id);
     if (bad != PT_SIM_BAD_NO_NAME) {
-        add_member(w, "event_name",
-                   bad == PT_SIM_BAD_NAME ? "9 lives!" : pt_sim_name_text(event->name));
+        pt_jsonw_member_str(w, "event_name",
+                            bad == PT_SIM_BAD_NAME ? "9 lives!" : pt_sim_name_text(event->name));
     }
-    add_member(w, "occurred_at", bad == PT_SIM_BAD_TIME ? "yesterday" : time);
+    pt_jsonw_member_str(w, "occurred_at", bad == PT_SIM_BAD_TIME ? "yesterday" : time);
     if (bad == PT_SIM_BAD_USER_TYPE) {
-        pt_jsonw_key(w, "user_id");
-        pt_jsonw_int(w, 42);
+        pt_jsonw_member_int(w, "user_id", 42);
     } else {
-        add_member(w, "user_id", body->user_id);
+        pt_jsonw_member_str(w, "user_id", body->user_id);
     }
-    add_member(w, "session_id", body->session_id);
-    add_member(w, "platform", bad == PT_SIM_BAD_PLATFORM ? "toaster" : "pc");
+    pt_jsonw_member_str(w, "session_id", body->session_id);
+    pt_jsonw_member_str(w, "platform", bad == PT_SIM_BAD_PLATFORM ? "toaster" : "pc");
     pt_jsonw_key(w, "attributes");
     pt_jsonw_raw(w, pt_span_str(bad == PT_SIM_BAD_ATTRIBUTES ? "[1,2]" : event->attributes));
     pt_jsonw_object_end(w);
@@ -185,7 +179,7 @@ static enum pt_code send_mixed(struct pt_sim_worker *worker, const struct pt_sim
     pt_jsonw_init(&body->w, &worker->body);
     pt_jsonw_object(&body->w);
     pt_rfc3339_format(pt_clock_wall_us(worker->clock), sent_at);
-    add_member(&body->w, "sent_at", sent_at);
+    pt_jsonw_member_str(&body->w, "sent_at", sent_at);
     pt_jsonw_key(&body->w, "events");
     pt_jsonw_array(&body->w);
     for (uint32_t i = 0; i < GOOD_COUNT; i++) {

@@ -225,8 +225,7 @@ static void write_counts(struct pt_jsonw *w, const struct pt_sim_tally *tally)
 {
     uint64_t bad = 0;
 
-    pt_jsonw_key(w, "events");
-    pt_jsonw_uint(w, tally->events);
+    pt_jsonw_member_uint(w, "events", tally->events);
     pt_jsonw_key(w, "by_name");
     pt_jsonw_object(w);
     for (size_t i = 0; i < PT_SIM_NAME_COUNT; i++) {
@@ -242,10 +241,8 @@ static void write_counts(struct pt_jsonw *w, const struct pt_sim_tally *tally)
         bad += tally->bad[i];
     }
     pt_jsonw_object_end(w);
-    pt_jsonw_key(w, "dead_letters");
-    pt_jsonw_uint(w, bad);
-    pt_jsonw_key(w, "dead_letters_sent_again");
-    pt_jsonw_uint(w, tally->bad_uncertain);
+    pt_jsonw_member_uint(w, "dead_letters", bad);
+    pt_jsonw_member_uint(w, "dead_letters_sent_again", tally->bad_uncertain);
 }
 
 static void write_day(struct pt_jsonw *w, int64_t day)
@@ -253,8 +250,7 @@ static void write_day(struct pt_jsonw *w, int64_t day)
     char text[11];
 
     pt_day_format(day, text);
-    pt_jsonw_key(w, "day");
-    pt_jsonw_str(w, text);
+    pt_jsonw_member_str(w, "day", text);
 }
 
 static void write_revenue(struct pt_jsonw *w, const struct pt_sim_world *world,
@@ -272,12 +268,9 @@ static void write_revenue(struct pt_jsonw *w, const struct pt_sim_world *world,
     for (uint32_t day = 0; day < world->days; day++) {
         pt_jsonw_object(w);
         write_day(w, world->first_day + day);
-        pt_jsonw_key(w, "purchases");
-        pt_jsonw_uint(w, tally->purchases[day]);
-        pt_jsonw_key(w, "cents");
-        pt_jsonw_uint(w, tally->cents[day]);
-        pt_jsonw_key(w, "active_users");
-        pt_jsonw_uint(w, active[day]);
+        pt_jsonw_member_uint(w, "purchases", tally->purchases[day]);
+        pt_jsonw_member_uint(w, "cents", tally->cents[day]);
+        pt_jsonw_member_uint(w, "active_users", active[day]);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
@@ -307,8 +300,7 @@ static void write_retention(struct pt_jsonw *w, const struct pt_sim_world *world
 
         pt_jsonw_object(w);
         write_day(w, world->first_day + install);
-        pt_jsonw_key(w, "installs");
-        pt_jsonw_uint(w, active[install][0]);
+        pt_jsonw_member_uint(w, "installs", active[install][0]);
         pt_jsonw_key(w, "retained"); /* on day 1, 2, …, as far as days were simulated */
         pt_jsonw_array(w);
         for (uint32_t n = 1; n <= last && n <= RETENTION_DAYS_MAX; n++) {
@@ -341,22 +333,16 @@ static void write_experiment(struct pt_jsonw *w, const struct pt_sim_world *worl
     }
     pt_jsonw_key(w, "experiment");
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "name");
-    pt_jsonw_str(w, PT_SIM_EXPERIMENT);
-    pt_jsonw_key(w, "conversion_days");
-    pt_jsonw_int(w, PT_SIM_CONVERSION_DAYS);
+    pt_jsonw_member_str(w, "name", PT_SIM_EXPERIMENT);
+    pt_jsonw_member_int(w, "conversion_days", PT_SIM_CONVERSION_DAYS);
     pt_jsonw_key(w, "variants");
     pt_jsonw_array(w);
     for (size_t v = PT_SIM_VARIANT_A; v < PT_SIM_VARIANT_COUNT; v++) {
         pt_jsonw_object(w);
-        pt_jsonw_key(w, "variant");
-        pt_jsonw_str(w, variants[v]);
-        pt_jsonw_key(w, "users");
-        pt_jsonw_uint(w, users[v]);
-        pt_jsonw_key(w, "converters");
-        pt_jsonw_uint(w, converters[v]);
-        pt_jsonw_key(w, "converters_in_time");
-        pt_jsonw_uint(w, converters_in_time[v]);
+        pt_jsonw_member_str(w, "variant", variants[v]);
+        pt_jsonw_member_uint(w, "users", users[v]);
+        pt_jsonw_member_uint(w, "converters", converters[v]);
+        pt_jsonw_member_uint(w, "converters_in_time", converters_in_time[v]);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
@@ -378,10 +364,8 @@ enum pt_code pt_sim_truth_finish(struct pt_sim_truth *truth, const struct pt_sim
         players += world->players[i].active_days ? 1 : 0;
     }
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "seed");
-    pt_jsonw_uint(&w, world->seed);
-    pt_jsonw_key(&w, "players");
-    pt_jsonw_uint(&w, players);
+    pt_jsonw_member_uint(&w, "seed", world->seed);
+    pt_jsonw_member_uint(&w, "players", players);
     write_counts(&w, tally);
     write_revenue(&w, world, tally);
     write_retention(&w, world);

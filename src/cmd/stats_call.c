@@ -79,8 +79,7 @@ static void note(struct stats_call *call, const char *name, const char *kind, bo
     }
     if (call->is_listing) {
         snprintf(text, sizeof(text), "%s%s", kind, is_optional ? ", optional" : "");
-        pt_jsonw_key(call->w, name);
-        pt_jsonw_str(call->w, text);
+        pt_jsonw_member_str(call->w, name, text);
     }
 }
 
@@ -494,8 +493,7 @@ void stats_put(struct stats_call *call, const char *name, double value)
 
 void stats_put_bool(struct stats_call *call, const char *name, bool value)
 {
-    pt_jsonw_key(call->w, name);
-    pt_jsonw_bool(call->w, value);
+    pt_jsonw_member_bool(call->w, name, value);
 }
 
 void stats_put_numbers(struct stats_call *call, const char *name, const double *values,

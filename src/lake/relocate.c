@@ -316,8 +316,7 @@ static void write_snapshot(const struct relocation *move, struct pt_json snapsho
                     write_value(move, each.value, w);
                 }
             }
-            pt_jsonw_key(w, "playtrace.checkpoint");
-            pt_jsonw_str(w, number);
+            pt_jsonw_member_str(w, "playtrace.checkpoint", number);
             pt_jsonw_object_end(w);
         } else {
             write_value(move, it.value, w);

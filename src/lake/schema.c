@@ -169,24 +169,18 @@ static void write_field(struct pt_jsonw *w, int64_t id, const char *name, bool i
                         const char *type)
 {
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "id");
-    pt_jsonw_int(w, id);
-    pt_jsonw_key(w, "name");
-    pt_jsonw_str(w, name);
-    pt_jsonw_key(w, "required");
-    pt_jsonw_bool(w, is_required);
-    pt_jsonw_key(w, "type");
-    pt_jsonw_str(w, type);
+    pt_jsonw_member_int(w, "id", id);
+    pt_jsonw_member_str(w, "name", name);
+    pt_jsonw_member_bool(w, "required", is_required);
+    pt_jsonw_member_str(w, "type", type);
     pt_jsonw_object_end(w);
 }
 
 static void write_head(struct pt_jsonw *w, int32_t schema_id)
 {
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "type");
-    pt_jsonw_str(w, "struct");
-    pt_jsonw_key(w, "schema-id");
-    pt_jsonw_int(w, schema_id);
+    pt_jsonw_member_str(w, "type", "struct");
+    pt_jsonw_member_int(w, "schema-id", schema_id);
     pt_jsonw_key(w, "fields");
     pt_jsonw_array(w);
 }

@@ -202,8 +202,7 @@ static void write_bound(const char *key, const struct pt_bound *bound, struct pt
 
     if (bound->is_set) {
         pt_hex_encode(bound->data, bound->size, hex);
-        pt_jsonw_key(w, key);
-        pt_jsonw_str(w, hex);
+        pt_jsonw_member_str(w, key, hex);
     }
 }
 
@@ -212,22 +211,17 @@ void pt_data_file_write(const struct pt_data_file *file, struct pt_jsonw *w)
     pt_jsonw_object(w);
     pt_jsonw_key(w, "path");
     pt_jsonw_string(w, file->path);
-    pt_jsonw_key(w, "day");
-    pt_jsonw_int(w, file->day);
-    pt_jsonw_key(w, "rows");
-    pt_jsonw_uint(w, file->rows);
-    pt_jsonw_key(w, "bytes");
-    pt_jsonw_uint(w, file->bytes);
+    pt_jsonw_member_int(w, "day", file->day);
+    pt_jsonw_member_uint(w, "rows", file->rows);
+    pt_jsonw_member_uint(w, "bytes", file->bytes);
     pt_jsonw_key(w, "columns");
     pt_jsonw_array(w);
     for (unsigned i = 0; i < PT_COLUMN_COUNT; i++) {
         const struct pt_column_stats *stats = &file->columns[i];
 
         pt_jsonw_object(w);
-        pt_jsonw_key(w, "bytes");
-        pt_jsonw_uint(w, stats->file_bytes);
-        pt_jsonw_key(w, "nulls");
-        pt_jsonw_uint(w, stats->null_count);
+        pt_jsonw_member_uint(w, "bytes", stats->file_bytes);
+        pt_jsonw_member_uint(w, "nulls", stats->null_count);
         write_bound("lower", &stats->lower, w);
         write_bound("upper", &stats->upper, w);
         pt_jsonw_object_end(w);

@@ -8,25 +8,13 @@
 
 #include <inttypes.h>
 
-static void key_int(struct pt_jsonw *w, const char *key, int64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_int(w, value);
-}
-
-static void key_str(struct pt_jsonw *w, const char *key, const char *text)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_str(w, text);
-}
-
 /* Numbers in a summary are strings. */
 static void key_count(struct pt_jsonw *w, const char *key, uint64_t value)
 {
     char text[24];
 
     snprintf(text, sizeof(text), "%" PRIu64, value);
-    key_str(w, key, text);
+    pt_jsonw_member_str(w, key, text);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -70,7 +58,7 @@ static void write_summary(const struct pt_table *table, const struct pt_snapshot
                           struct pt_jsonw *w)
 {
     pt_jsonw_object(w);
-    key_str(w, "operation", next->operation);
+    pt_jsonw_member_str(w, "operation", next->operation);
     key_count(w, "added-data-files", next->added.files);
     key_count(w, "added-records", next->added.rows);
     key_count(w, "added-files-size", next->added.bytes);
@@ -100,16 +88,16 @@ static void write_snapshot(const struct pt_table *table, const struct pt_update 
 
     w->buf->has_failed |= !list;
     pt_jsonw_object(w);
-    key_int(w, "snapshot-id", next->id);
+    pt_jsonw_member_int(w, "snapshot-id", next->id);
     if (table->snapshot_id) {
-        key_int(w, "parent-snapshot-id", table->snapshot_id);
+        pt_jsonw_member_int(w, "parent-snapshot-id", table->snapshot_id);
     }
-    key_int(w, "sequence-number", next->sequence);
-    key_int(w, "timestamp-ms", updated_ms(table, update));
-    key_str(w, "manifest-list", list ? list : "");
+    pt_jsonw_member_int(w, "sequence-number", next->sequence);
+    pt_jsonw_member_int(w, "timestamp-ms", updated_ms(table, update));
+    pt_jsonw_member_str(w, "manifest-list", list ? list : "");
     pt_jsonw_key(w, "summary");
     write_summary(table, next, w);
-    key_int(w, "schema-id", table->schema.schema_id);
+    pt_jsonw_member_int(w, "schema-id", table->schema.schema_id);
     pt_jsonw_object_end(w);
     pt_free(list);
 }
@@ -155,8 +143,8 @@ static void write_snapshot_log(const struct pt_table *table, const struct pt_upd
     }
     if (update->snapshot) {
         pt_jsonw_object(w);
-        key_int(w, "timestamp-ms", updated_ms(table, update));
-        key_int(w, "snapshot-id", update->snapshot->id);
+        pt_jsonw_member_int(w, "timestamp-ms", updated_ms(table, update));
+        pt_jsonw_member_int(w, "snapshot-id", update->snapshot->id);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
@@ -211,8 +199,8 @@ static void write_metadata_log(const struct pt_table *table, struct pt_jsonw *w)
         }
     }
     pt_jsonw_object(w);
-    key_int(w, "timestamp-ms", table->last_updated_ms);
-    key_str(w, "metadata-file", path ? path : "");
+    pt_jsonw_member_int(w, "timestamp-ms", table->last_updated_ms);
+    pt_jsonw_member_str(w, "metadata-file", path ? path : "");
     pt_jsonw_object_end(w);
     pt_jsonw_array_end(w);
     pt_free(path);
@@ -241,8 +229,8 @@ static void write_refs(const struct pt_table *table, int64_t snapshot_id, struct
     if (snapshot_id) {
         pt_jsonw_key(w, "main");
         pt_jsonw_object(w);
-        key_int(w, "snapshot-id", snapshot_id);
-        key_str(w, "type", "branch");
+        pt_jsonw_member_int(w, "snapshot-id", snapshot_id);
+        pt_jsonw_member_str(w, "type", "branch");
         if (pt_json_exists(main_ref) && pt_json_type(main_ref) == PT_JSON_OBJECT) {
             for (it = pt_json_iterate(main_ref); pt_json_next(&it);) {
                 if (!pt_span_is(it.key, "snapshot-id") && !pt_span_is(it.key, "type")) {
@@ -312,8 +300,8 @@ static void write_schemas(const struct pt_table *table, const struct pt_update *
     pt_schema_write_next(w, &table->schema, table->root, next_id, &last_column_id,
                          update->column_name, update->column_type);
     pt_jsonw_array_end(w);
-    key_int(w, "current-schema-id", next_id);
-    key_int(w, "last-column-id", last_column_id);
+    pt_jsonw_member_int(w, "current-schema-id", next_id);
+    pt_jsonw_member_int(w, "last-column-id", last_column_id);
 }
 
 /* ---- the document ---- */
@@ -373,9 +361,9 @@ void pt_table_write_next(const struct pt_table *table, const struct pt_update *u
     if (update->adds_columns) {
         write_schemas(table, update, w);
     }
-    key_int(w, "last-sequence-number", next ? next->sequence : table->last_sequence);
-    key_int(w, "last-updated-ms", updated_ms(table, update));
-    key_int(w, "current-snapshot-id", snapshot_id ? snapshot_id : -1);
+    pt_jsonw_member_int(w, "last-sequence-number", next ? next->sequence : table->last_sequence);
+    pt_jsonw_member_int(w, "last-updated-ms", updated_ms(table, update));
+    pt_jsonw_member_int(w, "current-snapshot-id", snapshot_id ? snapshot_id : -1);
     pt_jsonw_key(w, "properties");
     write_properties(table, update, w);
     pt_jsonw_key(w, "refs");

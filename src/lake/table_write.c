@@ -125,44 +125,32 @@ static void key_raw(struct pt_jsonw *w, const char *key, const char *json)
     pt_jsonw_raw(w, pt_span_str(json));
 }
 
-static void key_int(struct pt_jsonw *w, const char *key, int64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_int(w, value);
-}
-
-static void key_str(struct pt_jsonw *w, const char *key, const char *text)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_str(w, text);
-}
-
 static void write_first(struct pt_jsonw *w, const char *location, const char *uuid, int64_t now_ms)
 {
     pt_jsonw_object(w);
-    key_int(w, "format-version", 2);
-    key_str(w, "table-uuid", uuid);
-    key_str(w, "location", location);
-    key_int(w, "last-sequence-number", 0);
-    key_int(w, "last-updated-ms", now_ms);
-    key_int(w, "last-column-id", PT_COLUMN_COUNT);
-    key_int(w, "current-schema-id", 0);
+    pt_jsonw_member_int(w, "format-version", 2);
+    pt_jsonw_member_str(w, "table-uuid", uuid);
+    pt_jsonw_member_str(w, "location", location);
+    pt_jsonw_member_int(w, "last-sequence-number", 0);
+    pt_jsonw_member_int(w, "last-updated-ms", now_ms);
+    pt_jsonw_member_int(w, "last-column-id", PT_COLUMN_COUNT);
+    pt_jsonw_member_int(w, "current-schema-id", 0);
     pt_jsonw_key(w, "schemas");
     pt_jsonw_array(w);
     pt_schema_write_first(w);
     pt_jsonw_array_end(w);
-    key_int(w, "default-spec-id", 0);
+    pt_jsonw_member_int(w, "default-spec-id", 0);
     key_raw(w, "partition-specs",
             "[{\"spec-id\":0,\"fields\":[{\"name\":\"event_time_day\",\"transform\":\"day\","
             "\"source-id\":3,\"field-id\":1000}]}]");
-    key_int(w, "last-partition-id", 1000);
-    key_int(w, "default-sort-order-id", 0);
+    pt_jsonw_member_int(w, "last-partition-id", 1000);
+    pt_jsonw_member_int(w, "default-sort-order-id", 0);
     key_raw(w, "sort-orders", "[{\"order-id\":0,\"fields\":[]}]");
     key_raw(w, "properties",
             "{\"write.parquet.compression-codec\":\"zstd\","
             "\"write.metadata.delete-after-commit.enabled\":\"true\","
             "\"write.metadata.previous-versions-max\":\"100\"}");
-    key_int(w, "current-snapshot-id", -1);
+    pt_jsonw_member_int(w, "current-snapshot-id", -1);
     key_raw(w, "refs", "{}");
     key_raw(w, "snapshots", "[]");
     key_raw(w, "snapshot-log", "[]");

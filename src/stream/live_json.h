@@ -43,12 +43,6 @@ static inline void pt_live_put_time(struct pt_jsonw *w, const char *key, int64_t
     }
 }
 
-static inline void pt_live_put_count(struct pt_jsonw *w, const char *key, uint64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_uint(w, value);
-}
-
 static inline void pt_live_put_text(struct pt_jsonw *w, const char *key, struct pt_text text)
 {
     pt_jsonw_key(w, key);

@@ -190,16 +190,16 @@ static void put_quality(struct pt_jsonw *w, const struct pt_sequence_row *row)
 {
     uint64_t missing = row->missing > 0 ? (uint64_t)row->missing : 0;
 
-    pt_live_put_count(w, "events", row->events);
-    pt_live_put_count(w, "numbered", row->numbered);
-    pt_live_put_count(w, "missing", missing);
-    pt_live_put_count(w, "missing_before_first",
-                      row->missing_head > 0 ? (uint64_t)row->missing_head : 0);
-    pt_live_put_count(w, "reordered", row->reordered);
-    pt_live_put_count(w, "repeated", row->repeated);
-    pt_live_put_count(w, "duplicates", row->duplicates);
-    pt_live_put_count(w, "loss_ppm", pt_parts_per_million(missing, row->numbered));
-    pt_live_put_count(w, "duplicates_ppm", pt_parts_per_million(row->duplicates, row->events));
+    pt_jsonw_member_uint(w, "events", row->events);
+    pt_jsonw_member_uint(w, "numbered", row->numbered);
+    pt_jsonw_member_uint(w, "missing", missing);
+    pt_jsonw_member_uint(w, "missing_before_first",
+                         row->missing_head > 0 ? (uint64_t)row->missing_head : 0);
+    pt_jsonw_member_uint(w, "reordered", row->reordered);
+    pt_jsonw_member_uint(w, "repeated", row->repeated);
+    pt_jsonw_member_uint(w, "duplicates", row->duplicates);
+    pt_jsonw_member_uint(w, "loss_ppm", pt_parts_per_million(missing, row->numbered));
+    pt_jsonw_member_uint(w, "duplicates_ppm", pt_parts_per_million(row->duplicates, row->events));
 }
 
 static void handle_quality(void *ctx, struct pt_http_request *request)
@@ -225,10 +225,10 @@ static void handle_quality(void *ctx, struct pt_http_request *request)
     pt_jsonw_object(&w);
     pt_jsonw_key(&w, "sessions");
     pt_jsonw_object(&w);
-    pt_live_put_count(&w, "open", sequence->count);
-    pt_live_put_count(&w, "closed", sequence->closed);
-    pt_live_put_count(&w, "evicted", sequence->evicted);
-    pt_live_put_count(&w, "jumps", sequence->jumps);
+    pt_jsonw_member_uint(&w, "open", sequence->count);
+    pt_jsonw_member_uint(&w, "closed", sequence->closed);
+    pt_jsonw_member_uint(&w, "evicted", sequence->evicted);
+    pt_jsonw_member_uint(&w, "jumps", sequence->jumps);
     pt_jsonw_object_end(&w);
     pt_jsonw_key(&w, "rows");
     pt_jsonw_array(&w);
@@ -241,8 +241,7 @@ static void handle_quality(void *ctx, struct pt_http_request *request)
         }
         pt_jsonw_object(&w);
         if (i == 0) {
-            pt_jsonw_key(&w, "other");
-            pt_jsonw_bool(&w, true);
+            pt_jsonw_member_bool(&w, "other", true);
         } else {
             pt_live_put_platform(&w, row->platform);
             pt_live_put_text(&w, "build_id",
@@ -268,17 +267,17 @@ static void put_ledger(struct pt_jsonw *w, const struct pt_ledger_minute *minute
 {
     const struct pt_ledger_counts *counts = &minute->counts;
 
-    pt_live_put_count(w, "received", counts->received);
-    pt_live_put_count(w, "dead_lettered", counts->dead_lettered);
-    pt_live_put_count(w, "accepted", counts->accepted);
-    pt_live_put_count(w, "stored", counts->stored);
-    pt_live_put_count(w, "duplicate", counts->duplicate);
-    pt_live_put_count(w, "in_flight", minute->in_flight);
-    pt_live_put_count(w, "late", counts->late);
-    pt_jsonw_key(w, "balanced");
-    pt_jsonw_bool(w,
-                  counts->received == counts->accepted + counts->dead_lettered &&
-                      counts->accepted == counts->stored + counts->duplicate + minute->in_flight);
+    pt_jsonw_member_uint(w, "received", counts->received);
+    pt_jsonw_member_uint(w, "dead_lettered", counts->dead_lettered);
+    pt_jsonw_member_uint(w, "accepted", counts->accepted);
+    pt_jsonw_member_uint(w, "stored", counts->stored);
+    pt_jsonw_member_uint(w, "duplicate", counts->duplicate);
+    pt_jsonw_member_uint(w, "in_flight", minute->in_flight);
+    pt_jsonw_member_uint(w, "late", counts->late);
+    pt_jsonw_member_bool(w, "balanced",
+                         counts->received == counts->accepted + counts->dead_lettered &&
+                             counts->accepted ==
+                                 counts->stored + counts->duplicate + minute->in_flight);
 }
 
 /* What stands in no file, and the totals with what the log holds beyond them. */
@@ -335,7 +334,7 @@ static void write_ledger(struct pt_account *account, int64_t first, int64_t last
     pt_jsonw_object(&w);
     pt_live_put_time(&w, "from", first * PT_MINUTE_US);
     pt_live_put_time(&w, "to", (last + 1) * PT_MINUTE_US);
-    pt_live_put_count(&w, "checkpoint", checkpoint);
+    pt_jsonw_member_uint(&w, "checkpoint", checkpoint);
     pt_jsonw_key(&w, "total");
     pt_jsonw_object(&w);
     put_ledger(&w, &total);

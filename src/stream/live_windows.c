@@ -157,7 +157,7 @@ static void put_group(struct pt_jsonw *w, const struct pt_windows *windows,
         pt_live_put_text(w, "experiment", pt_series_experiment(series));
         pt_live_put_text(w, "variant", pt_series_variant(series));
     }
-    pt_live_put_count(w, "events", group->events);
+    pt_jsonw_member_uint(w, "events", group->events);
     pt_jsonw_object_end(w);
 }
 
@@ -196,7 +196,7 @@ static void put_groups(struct pt_jsonw *w, const struct pt_windows *windows,
         pt_jsonw_object(w);
         pt_jsonw_key(w, "other");
         pt_jsonw_bool(w, true);
-        pt_live_put_count(w, "events", rest);
+        pt_jsonw_member_uint(w, "events", rest);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
@@ -218,10 +218,10 @@ static void put_window(struct pt_jsonw *w, const struct pt_account *account,
     pt_live_put_time(w, "minute", window->minute * PT_MINUTE_US);
     pt_jsonw_key(w, "final");
     pt_jsonw_bool(w, is_final(account, window->minute));
-    pt_live_put_count(w, "corrections", window->corrections);
-    pt_live_put_count(w, "events", window->events);
-    pt_live_put_count(w, "late", window->late);
-    pt_live_put_count(
+    pt_jsonw_member_uint(w, "corrections", window->corrections);
+    pt_jsonw_member_uint(w, "events", window->events);
+    pt_jsonw_member_uint(w, "late", window->late);
+    pt_jsonw_member_uint(
         w, "players",
         (uint64_t)(pt_hll_estimate(pt_windows_players(windows, window), PT_PLAYERS_BITS) + 0.5));
     if (question->by) {
@@ -288,15 +288,15 @@ bool pt_live_put(struct pt_jsonw *w, const struct pt_account *account,
     }
     pt_jsonw_object(w);
     pt_live_put_time(w, "watermark", account->watermark_us);
-    pt_live_put_count(w, "watermark_delay_ms", (uint64_t)(account->sources.delay_us / 1000));
+    pt_jsonw_member_uint(w, "watermark_delay_ms", (uint64_t)(account->sources.delay_us / 1000));
     pt_jsonw_key(w, "sources");
     put_sources(w, &account->sources);
-    pt_live_put_count(w, "minutes_kept", windows->minutes);
-    pt_live_put_count(w, "players", players_of(windows, first, last));
+    pt_jsonw_member_uint(w, "minutes_kept", windows->minutes);
+    pt_jsonw_member_uint(w, "players", players_of(windows, first, last));
     pt_jsonw_key(w, "players_standard_error");
     pt_jsonw_double(w, PT_PLAYERS_ERROR);
-    pt_live_put_count(w, "too_old", windows->too_old);
-    pt_live_put_count(w, "ahead", windows->ahead);
+    pt_jsonw_member_uint(w, "too_old", windows->too_old);
+    pt_jsonw_member_uint(w, "ahead", windows->ahead);
     pt_jsonw_key(w, "windows");
     pt_jsonw_array(w);
     for (int64_t minute = first; has_memory && minute <= last; minute++) {
