@@ -40,4 +40,14 @@ uint64_t pt_checksum_value(const struct pt_checksum *sum);
 /* Lower-case hex with a final NUL: `text` has room for 2 * bytes + 1. */
 void pt_hex_encode(const void *data, size_t bytes, char *text);
 
+/* What a hexadecimal digit of either case stands for; -1 for any other byte. */
+static inline int pt_hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 #endif

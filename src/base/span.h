@@ -37,6 +37,17 @@ static inline bool pt_span_is(struct pt_span a, const char *text)
     return pt_span_equal(a, pt_span_str(text));
 }
 
+/* Nothing but spaces, tabs and carriage returns: a line of NDJSON that holds no value. */
+static inline bool pt_span_is_blank(struct pt_span line)
+{
+    for (size_t i = 0; i < line.size; i++) {
+        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* For printf's "%.*s". */
 #define PT_SPAN_ARG(span)                                                                          \
     (int)(span).size, (const char *)((span).data ? (span).data : (const uint8_t *)"")

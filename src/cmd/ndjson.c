@@ -12,16 +12,6 @@
 
 #define CHUNK_BYTES 65536u
 
-static bool is_blank(struct pt_span line)
-{
-    for (size_t i = 0; i < line.size; i++) {
-        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Who takes the lines, in one of the two forms. */
 struct taker {
     bool (*take)(void *ctx, struct pt_span line);
@@ -51,7 +41,7 @@ static bool take_lines(struct pt_buf *text, bool is_last, struct taker *taker)
         line = pt_span_of(text->data + at, end ? (size_t)(end - text->data) - at : text->size - at);
         at += line.size + (end ? 1 : 0);
         taker->number++;
-        if (!is_blank(line) && !take_one(taker, line)) {
+        if (!pt_span_is_blank(line) && !take_one(taker, line)) {
             return false;
         }
     }

@@ -538,16 +538,6 @@ static enum pt_code take_json_body(struct pt_decode_batch *batch, struct pt_span
     return PT_OK;
 }
 
-static bool is_blank(struct pt_span line)
-{
-    for (size_t i = 0; i < line.size; i++) {
-        if (line.data[i] != ' ' && line.data[i] != '\t' && line.data[i] != '\r') {
-            return false;
-        }
-    }
-    return true;
-}
-
 static enum pt_code take_ndjson_body(struct pt_decode_batch *batch, struct pt_span body,
                                      struct pt_error *err)
 {
@@ -560,7 +550,7 @@ static enum pt_code take_ndjson_body(struct pt_decode_batch *batch, struct pt_sp
         struct pt_json event;
         enum pt_code code = PT_OK;
 
-        if (!is_blank(text)) {
+        if (!pt_span_is_blank(text)) {
             code = pt_json_parse(batch->decoder->parser, text, &event, NULL, err);
             if (code) {
                 return pt_error_prefix(err, code, "line %zu, which begins at byte %zu", line, at);

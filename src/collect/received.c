@@ -13,6 +13,7 @@
  */
 #include "collect/received.h"
 
+#include "base/crypto.h"
 #include "wire/rfc3339.h"
 
 #include <pthread.h>
@@ -343,15 +344,6 @@ void pt_received_list(struct pt_received *received, const struct pt_received_fil
 
 /* ---- GET /api/v1/received?… ---- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A value of a query, percent signs and plus signs undone; false where that cannot be. */
 static bool unescape(struct pt_span value, char *text_out, size_t room, size_t *size_out)
 {
@@ -361,8 +353,8 @@ static bool unescape(struct pt_span value, char *text_out, size_t room, size_t *
         uint8_t c = value.data[i];
 
         if (c == '%') {
-            int high = i + 2 < value.size ? hex_digit(value.data[i + 1]) : -1;
-            int low = i + 2 < value.size ? hex_digit(value.data[i + 2]) : -1;
+            int high = i + 2 < value.size ? pt_hex_digit(value.data[i + 1]) : -1;
+            int low = i + 2 < value.size ? pt_hex_digit(value.data[i + 2]) : -1;
 
             if (high < 0 || low < 0) {
                 return false;

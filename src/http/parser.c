@@ -7,6 +7,7 @@
  */
 #include "http/parser.h"
 
+#include "base/crypto.h"
 #include "base/error.h"
 
 #include <stddef.h>
@@ -451,15 +452,6 @@ enum pt_http_progress pt_http_parse_head(struct pt_http_parser *parser, const ui
     }
 }
 
-static int hex_digit(uint8_t byte)
-{
-    if (is_digit(byte)) {
-        return byte - '0';
-    }
-    byte = lower(byte);
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 static enum pt_http_progress refuse_body_size(struct pt_http_parser *parser)
 {
     return refuse(parser, 413, "body_too_large", "the body is larger than this address takes");
@@ -482,11 +474,11 @@ static enum pt_http_progress parse_chunk_size(struct pt_http_parser *parser, con
     if (progress != PT_HTTP_READY) {
         return progress;
     }
-    for (at = start; at < end && hex_digit(data[at]) >= 0; at++) {
+    for (at = start; at < end && pt_hex_digit(data[at]) >= 0; at++) {
         if (at - start == 15) {
             return refuse_body_size(parser);
         }
-        bytes = bytes * 16 + (uint64_t)hex_digit(data[at]);
+        bytes = bytes * 16 + (uint64_t)pt_hex_digit(data[at]);
     }
     if (at == start || (at < end && data[at] != ';') ||
         span_of_class(data, at, end, IS_VALUE) != end - at) {

@@ -138,6 +138,18 @@ bool compat_subset_quietly(struct compat_checker *ck, const struct compat_set *w
     return is_subset;
 }
 
+bool compat_enter(struct compat_checker *ck, const struct compat_set *writer,
+                  const struct compat_node *reader, bool is_quiet)
+{
+    bool is_fine = false;
+
+    ck->level++;
+    is_fine =
+        is_quiet ? compat_subset_quietly(ck, writer, reader) : compat_subset(ck, writer, reader);
+    ck->level--;
+    return is_fine;
+}
+
 /* ---- the question ------------------------------------------------------------------------------
  */
 

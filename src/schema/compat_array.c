@@ -7,24 +7,6 @@
 
 #define NO_LIMIT UINT32_MAX
 
-static bool is_false(const struct compat_node *node)
-{
-    return pt_json_exists(node->value) && pt_json_type(node->value) == PT_JSON_BOOL &&
-           !pt_json_bool(node->value);
-}
-
-static bool enter(struct compat_checker *ck, const struct compat_set *writer,
-                  const struct compat_node *reader, bool is_quiet)
-{
-    bool is_fine = false;
-
-    ck->level++;
-    is_fine =
-        is_quiet ? compat_subset_quietly(ck, writer, reader) : compat_subset(ck, writer, reader);
-    ck->level--;
-    return is_fine;
-}
-
 /* How many of the writer's schemas say something about this element themselves. */
 static uint32_t longest_prefix(struct compat_checker *ck, const struct compat_set *writer)
 {
@@ -76,17 +58,17 @@ static bool check_element(struct compat_checker *ck, const struct compat_set *wr
         compat_spend(ck, index / 4);
     }
     if (index < wanted->prefix_count && index < mine) {
-        return enter(ck, &element, &node, false);
+        return compat_enter(ck, &element, &node, false);
     }
-    if (enter(ck, &element, &node, true)) {
+    if (compat_enter(ck, &element, &node, true)) {
         return true;
     }
     if (index < wanted->prefix_count) {
         kind = element.count == 0 ? "ITEM_ADDED_TO_OPEN_CONTENT_MODEL"
                                   : "ITEM_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL";
     } else {
-        kind = is_false(&node) ? "ITEM_REMOVED_FROM_CLOSED_CONTENT_MODEL"
-                               : "ITEM_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL";
+        kind = compat_is_false(&node) ? "ITEM_REMOVED_FROM_CLOSED_CONTENT_MODEL"
+                                      : "ITEM_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL";
     }
     return compat_refuse(ck, &element, &node, "", kind,
                          "what the writer's schema takes as element %u does not fit", index);
@@ -113,7 +95,7 @@ static bool check_idle(struct compat_checker *ck, const struct compat_set *write
             compat_set_init(&set,
                             compat_child(ck, &writer->items[i].node, "additionalItems", given));
             compat_set_add(ck, &set, set.at);
-            return enter(ck, &set, &node, false);
+            return compat_enter(ck, &set, &node, false);
         }
     }
     return true;
@@ -128,16 +110,16 @@ static bool check_rest(struct compat_checker *ck, const struct compat_set *write
 
     (void)reader;
     compat_set_element(ck, writer, from, &rest);
-    if (rest.count > 0 && !is_false(wanted)) {
-        return enter(ck, &rest, wanted, false);
+    if (rest.count > 0 && !compat_is_false(wanted)) {
+        return compat_enter(ck, &rest, wanted, false);
     }
-    if (enter(ck, &rest, wanted, true)) {
+    if (compat_enter(ck, &rest, wanted, true)) {
         return true;
     }
     if (strcmp(key, "unevaluatedItems") == 0) {
-        kind = is_false(wanted) ? "UNEVALUATED_ITEMS_REMOVED" : "UNEVALUATED_ITEMS_NARROWED";
-    } else if (is_list || is_false(wanted)) {
-        kind = is_false(wanted) ? "ADDITIONAL_ITEMS_REMOVED" : "ADDITIONAL_ITEMS_NARROWED";
+        kind = compat_is_false(wanted) ? "UNEVALUATED_ITEMS_REMOVED" : "UNEVALUATED_ITEMS_NARROWED";
+    } else if (is_list || compat_is_false(wanted)) {
+        kind = compat_is_false(wanted) ? "ADDITIONAL_ITEMS_REMOVED" : "ADDITIONAL_ITEMS_NARROWED";
     }
     return compat_refuse(ck, &rest, wanted, "", kind,
                          "elements that the writer's schema takes from %u on do not fit", from);
@@ -204,7 +186,7 @@ static bool has_enough(struct compat_checker *ck, const struct compat_set *write
         }
         compat_set_init(&set, given);
         compat_set_add(ck, &set, given);
-        if (enter(ck, &set, wanted, true)) {
+        if (compat_enter(ck, &set, wanted, true)) {
             return true;
         }
     }
@@ -213,7 +195,7 @@ static bool has_enough(struct compat_checker *ck, const struct compat_set *write
         return false;
     }
     compat_set_element(ck, writer, 0, &element);
-    return enter(ck, &element, wanted, true);
+    return compat_enter(ck, &element, wanted, true);
 }
 
 static bool has_few(struct compat_checker *ck, const struct compat_set *writer,
@@ -236,7 +218,7 @@ static bool has_few(struct compat_checker *ck, const struct compat_set *writer,
 
         if (pt_json_exists(given.value) &&
             pt_number_compare(count_keyword(ck, node, "maxContains", UINT64_MAX), most) <= 0 &&
-            enter(ck, &set, &given, true)) {
+            compat_enter(ck, &set, &given, true)) {
             return true;
         }
     }

@@ -3,6 +3,7 @@
  */
 #include "schema/compat_node.h"
 
+#include "base/crypto.h"
 #include "schema/uri.h"
 
 #include <stdio.h>
@@ -210,15 +211,6 @@ struct pt_json compat_keyword(struct compat_checker *ck, const struct compat_nod
 
 /* ---- $ref ------------------------------------------------------------------ */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent signs first, then the pointer's own escapes: word by word, into the arena. */
 static struct pt_span unescape(struct compat_checker *ck, struct pt_span text, bool is_pointer)
 {
@@ -231,9 +223,9 @@ static struct pt_span unescape(struct compat_checker *ck, struct pt_span text, b
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
 
-        if (!is_pointer && c == '%' && i + 2 < text.size && hex_digit(text.data[i + 1]) >= 0 &&
-            hex_digit(text.data[i + 2]) >= 0) {
-            c = (uint8_t)(hex_digit(text.data[i + 1]) << 4 | hex_digit(text.data[i + 2]));
+        if (!is_pointer && c == '%' && i + 2 < text.size && pt_hex_digit(text.data[i + 1]) >= 0 &&
+            pt_hex_digit(text.data[i + 2]) >= 0) {
+            c = (uint8_t)(pt_hex_digit(text.data[i + 1]) << 4 | pt_hex_digit(text.data[i + 2]));
             i += 2;
         } else if (is_pointer && c == '~' && i + 1 < text.size &&
                    (text.data[i + 1] == '0' || text.data[i + 1] == '1')) {
@@ -587,4 +579,10 @@ void compat_pointer(const struct compat_checker *ck, const struct compat_node *n
         at += 3;
     }
     text[at] = '\0';
+}
+
+bool compat_is_false(const struct compat_node *node)
+{
+    return pt_json_exists(node->value) && pt_json_type(node->value) == PT_JSON_BOOL &&
+           !pt_json_bool(node->value);
 }

@@ -134,6 +134,8 @@ struct compat_node compat_element(struct compat_checker *ck, const struct compat
  */
 bool compat_follow(struct compat_checker *ck, const struct compat_node *node,
                    struct compat_node *target_out);
+/* The schema `false`, which takes nothing. */
+bool compat_is_false(const struct compat_node *node);
 bool compat_is_2020(const struct compat_checker *ck, const struct compat_node *node);
 /* In draft-07 nothing beside a $ref counts. */
 bool compat_is_only_ref(const struct compat_checker *ck, const struct compat_node *node);
@@ -213,6 +215,9 @@ bool compat_subset(struct compat_checker *ck, const struct compat_set *writer,
 /* The same without reasons. */
 bool compat_subset_quietly(struct compat_checker *ck, const struct compat_set *writer,
                            const struct compat_node *reader);
+/* Either of the two about a part of the value, a member or an element: one level further in. */
+bool compat_enter(struct compat_checker *ck, const struct compat_set *writer,
+                  const struct compat_node *reader, bool is_quiet);
 bool compat_check_type(struct compat_checker *ck, const struct compat_set *writer,
                        const struct compat_node *reader);
 bool compat_check_enum(struct compat_checker *ck, const struct compat_set *writer,

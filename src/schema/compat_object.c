@@ -25,24 +25,6 @@ static struct pt_json list_of(struct compat_checker *ck, const struct compat_nod
     return pt_json_exists(list) && pt_json_type(list) == PT_JSON_ARRAY ? list : (struct pt_json){0};
 }
 
-static bool is_false(const struct compat_node *node)
-{
-    return pt_json_exists(node->value) && pt_json_type(node->value) == PT_JSON_BOOL &&
-           !pt_json_bool(node->value);
-}
-
-static bool enter(struct compat_checker *ck, const struct compat_set *writer,
-                  const struct compat_node *reader, bool is_quiet)
-{
-    bool is_fine = false;
-
-    ck->level++;
-    is_fine =
-        is_quiet ? compat_subset_quietly(ck, writer, reader) : compat_subset(ck, writer, reader);
-    ck->level--;
-    return is_fine;
-}
-
 /* Whether the writer's own schemas have the name among their properties. */
 static bool is_spelt_out(struct compat_checker *ck, const struct compat_set *writer,
                          struct pt_span key)
@@ -106,11 +88,12 @@ static bool check_added(struct compat_checker *ck, const struct compat_set *memb
 {
     const char *kind = "PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL";
 
-    if (enter(ck, member, wanted, true)) {
+    if (compat_enter(ck, member, wanted, true)) {
         return true;
     }
     if (member->count > 0 && ck->is_lenient) {
-        return enter(ck, member, wanted, false); /* openness is forgiven, another type is not */
+        return compat_enter(ck, member, wanted,
+                            false); /* openness is forgiven, another type is not */
     }
     if (member->count == 0) {
         kind = !is_required(ck, reader, key) ? "OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"
@@ -129,14 +112,14 @@ static bool check_added(struct compat_checker *ck, const struct compat_set *memb
 static bool check_removed(struct compat_checker *ck, const struct compat_set *member,
                           const struct compat_node *wanted, struct pt_span key)
 {
-    const char *kind = is_false(wanted)
+    const char *kind = compat_is_false(wanted)
                            ? "PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL"
                            : "PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL";
 
-    if (ck->is_lenient && !is_false(wanted)) {
-        return enter(ck, member, wanted, false);
+    if (ck->is_lenient && !compat_is_false(wanted)) {
+        return compat_enter(ck, member, wanted, false);
     }
-    return enter(ck, member, wanted, true) ||
+    return compat_enter(ck, member, wanted, true) ||
            compat_refuse(ck, member, wanted, "", kind,
                          "\"%.*s\" is no property here any more, and what is taken in its place "
                          "does not fit",
@@ -159,7 +142,7 @@ static bool check_name(struct compat_checker *ck, const struct compat_set *write
     compat_set_member(ck, writer, key, &member);
     if (is_known) {
         wanted = compat_member(ck, reader, "properties", key, property);
-        is_fine = is_mine ? enter(ck, &member, &wanted, false)
+        is_fine = is_mine ? compat_enter(ck, &member, &wanted, false)
                           : check_added(ck, &member, reader, &wanted, key);
     }
     if (pt_json_exists(patterns)) {
@@ -261,7 +244,7 @@ static bool check_pattern(struct compat_checker *ck, const struct compat_set *wr
                 meet.is_split = true;
             }
             wanted = compat_member(ck, reader, "patternProperties", it.key, it.value);
-            is_fine = enter(ck, &meet, &wanted, false) && is_fine;
+            is_fine = compat_enter(ck, &meet, &wanted, false) && is_fine;
         }
     }
     if (!is_covered && pt_json_exists(additional)) {
@@ -314,12 +297,12 @@ static bool check_patterns(struct compat_checker *ck, const struct compat_set *w
 static bool check_rest(struct compat_checker *ck, const struct compat_set *rest,
                        const struct compat_node *wanted, const char *removed, const char *narrowed)
 {
-    if (rest->count > 0 && !is_false(wanted)) {
-        return enter(ck, rest, wanted, false);
+    if (rest->count > 0 && !compat_is_false(wanted)) {
+        return compat_enter(ck, rest, wanted, false);
     }
-    return enter(ck, rest, wanted, true) ||
-           compat_refuse(ck, rest, wanted, "", is_false(wanted) ? removed : narrowed,
-                         is_false(wanted)
+    return compat_enter(ck, rest, wanted, true) ||
+           compat_refuse(ck, rest, wanted, "", compat_is_false(wanted) ? removed : narrowed,
+                         compat_is_false(wanted)
                              ? "properties that nobody names were taken, and are refused here"
                              : "any property that nobody names was taken, and only some are here");
 }
@@ -595,7 +578,7 @@ static bool check_property_names(struct compat_checker *ck, const struct compat_
     }
     names.types &= COMPAT_STRING;
     names.is_split = true;
-    return enter(ck, &names, &wanted, true) || are_names_known(ck, writer, &wanted) ||
+    return compat_enter(ck, &names, &wanted, true) || are_names_known(ck, writer, &wanted) ||
            compat_refuse(ck, writer, reader, "/propertyNames",
                          compat_set_has(ck, writer, "propertyNames") ? "PROPERTY_NAMES_CHANGED"
                                                                      : "PROPERTY_NAMES_ADDED",
@@ -625,7 +608,7 @@ static bool count_closed(struct compat_checker *ck, const struct compat_set *wri
             ck, node, "additionalProperties", compat_keyword(ck, node, "additionalProperties"));
         struct pt_json properties = map_of(ck, node, "properties");
 
-        if (is_false(&additional) &&
+        if (compat_is_false(&additional) &&
             !pt_json_exists(compat_keyword(ck, node, "patternProperties"))) {
             *count_out = pt_json_exists(properties) ? pt_json_count(properties) : 0;
             return true;

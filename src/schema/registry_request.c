@@ -7,6 +7,8 @@
  */
 #include "schema/registry_request_inside.h"
 
+#include "base/crypto.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -41,15 +43,6 @@ void registry_fail(struct registry_desk *desk, int error_code, const char *forma
 
 /* ---- requests ------------------------------------------------------------------------- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The path's words, percent signs resolved; false for a broken escape, too many words, or an empty
  * one. */
 static bool read_path(struct registry_call *call, struct pt_span path)
@@ -70,8 +63,8 @@ static bool read_path(struct registry_call *call, struct pt_span path)
             uint8_t c = path.data[at++];
 
             if (c == '%') {
-                int high = at < path.size ? hex_digit(path.data[at]) : -1;
-                int low = at + 1 < path.size ? hex_digit(path.data[at + 1]) : -1;
+                int high = at < path.size ? pt_hex_digit(path.data[at]) : -1;
+                int low = at + 1 < path.size ? pt_hex_digit(path.data[at + 1]) : -1;
 
                 if (high < 0 || low < 0) {
                     return false;
@@ -128,11 +121,11 @@ struct pt_span registry_flag_value(struct pt_span query, const char *name, uint8
 
         if (count > bytes && memcmp(start, name, bytes) == 0 && start[bytes] == '=') {
             for (size_t i = bytes + 1; i < count; i++) {
-                bool is_escape = start[i] == '%' && i + 2 < count && hex_digit(start[i + 1]) >= 0 &&
-                                 hex_digit(start[i + 2]) >= 0;
+                bool is_escape = start[i] == '%' && i + 2 < count &&
+                                 pt_hex_digit(start[i + 1]) >= 0 && pt_hex_digit(start[i + 2]) >= 0;
 
-                int value =
-                    is_escape ? hex_digit(start[i + 1]) << 4 | hex_digit(start[i + 2]) : start[i];
+                int value = is_escape ? pt_hex_digit(start[i + 1]) << 4 | pt_hex_digit(start[i + 2])
+                                      : start[i];
 
                 out[size++] = (uint8_t)value;
                 i += is_escape ? 2 : 0;

@@ -3,6 +3,8 @@
  */
 #include "schema/uri.h"
 
+#include "base/crypto.h"
+
 struct parts {
     struct pt_span scheme;    /* without its colon */
     struct pt_span authority; /* behind the slashes */
@@ -154,15 +156,6 @@ const char *pt_uri_resolve(struct pt_arena *arena, struct pt_span base, struct p
     return text;
 }
 
-static int hex_of(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool pt_uri_unescape(struct pt_span text, uint8_t *out, size_t *size_out)
 {
     size_t size = 0;
@@ -172,10 +165,12 @@ bool pt_uri_unescape(struct pt_span text, uint8_t *out, size_t *size_out)
             out[size++] = text.data[i];
             continue;
         }
-        if (text.size - i < 3 || hex_of(text.data[i + 1]) < 0 || hex_of(text.data[i + 2]) < 0) {
+        if (text.size - i < 3 || pt_hex_digit(text.data[i + 1]) < 0 ||
+            pt_hex_digit(text.data[i + 2]) < 0) {
             return false;
         }
-        out[size++] = (uint8_t)(hex_of(text.data[i + 1]) << 4 | hex_of(text.data[i + 2]));
+        out[size++] =
+            (uint8_t)(pt_hex_digit(text.data[i + 1]) << 4 | pt_hex_digit(text.data[i + 2]));
         i += 2;
     }
     *size_out = size;

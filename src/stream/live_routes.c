@@ -6,6 +6,8 @@
  */
 #include "stream/live_json.h"
 
+#include "base/crypto.h"
+
 #include <inttypes.h>
 
 #define ANSWER_BYTES_MAX (64u << 20)
@@ -25,23 +27,14 @@ struct parameter {
     uint8_t text[VALUE_BYTES_MAX];
 };
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent signs resolved. What is too long for any value of ours is cut, and then is none. */
 static struct pt_span decode_value(struct pt_span raw, uint8_t text[VALUE_BYTES_MAX])
 {
     size_t size = 0;
 
     for (size_t i = 0; i < raw.size && size < VALUE_BYTES_MAX; i++) {
-        int high = i + 2 < raw.size ? hex_digit(raw.data[i + 1]) : -1;
-        int low = i + 2 < raw.size ? hex_digit(raw.data[i + 2]) : -1;
+        int high = i + 2 < raw.size ? pt_hex_digit(raw.data[i + 1]) : -1;
+        int low = i + 2 < raw.size ? pt_hex_digit(raw.data[i + 2]) : -1;
 
         if (raw.data[i] == '%' && high >= 0 && low >= 0) {
             text[size++] = (uint8_t)(high << 4 | low);
