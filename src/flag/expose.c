@@ -108,7 +108,7 @@ void pt_flag_exposer_see(struct pt_flag_exposer *exposer, struct pt_span key,
         .key = key, .variant = evaluation->variant, .context = context};
     struct pt_json metadata;
 
-    if (!exposer || evaluation->gate ||
+    if (!exposer || evaluation->gate || evaluation->is_override ||
         (evaluation->reason != PT_FLAG_REASON_TARGETING_MATCH &&
          evaluation->reason != PT_FLAG_REASON_SPLIT) ||
         !evaluation->has_value || evaluation->is_targeting_key_missing ||

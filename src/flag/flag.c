@@ -446,9 +446,9 @@ static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag
         out->reason =
             index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT : PT_FLAG_REASON_TARGETING_MATCH;
     }
-    if (index == PT_FLAG_NO_VARIANT && is_admitted && flag->govern &&
-        flag->govern->epoch_count > 0) {
-        index = roll(flag, context, out);
+    if (is_admitted && flag->govern && flag->govern->epoch_count > 0) {
+        out->is_override = index != PT_FLAG_NO_VARIANT;
+        index = out->is_override ? index : roll(flag, context, out);
     }
     if (index == PT_FLAG_NO_VARIANT) {
         index = flag->default_variant;

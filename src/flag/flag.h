@@ -84,6 +84,7 @@ struct pt_flag_evaluation {
     enum pt_flag_gate gate;  /* a unit with one takes no part in the flag's experiment */
     struct pt_span gated_by; /* the holdout or the prerequisite; the flag set's, do not read it */
     uint32_t epoch;          /* that assigned the unit; 0: none did */
+    bool is_override;        /* the targeting named the variant of a flag that epochs assign */
     char detail[256];        /* for people, where there is an error; NUL-terminated */
 };
 
@@ -171,7 +172,8 @@ enum pt_code pt_flag_routes(struct pt_flag_api **api_out, struct pt_http_server 
 /*
  * Exposures. An evaluation that a targeting rule or an epoch decided (TARGETING_MATCH, SPLIT), of a
  * flag whose metadata names an "experiment", for a targetingKey that no gate holds back, is told to
- * `take`; a default, a static or a disabled flag's variant was given to nobody by chance. The bulk
+ * `take`; a default, a static or a disabled flag's variant, and one that a rule names where epochs
+ * assign, was given to nobody by chance. The bulk
  * route tells only under PT_FLAG_EXPOSE_ALL: who asks for all flags caches them and has shown none
  * yet. On a loop thread, with the flag set held: `take` must not wait.
  */

@@ -9,32 +9,55 @@
 
 #include <stdio.h>
 
-#define FLAG(key, targeting, metadata)                                                             \
-    "\"" key "\":{\"state\":\"ENABLED\",\"variants\":{\"a\":\"A\",\"b\":\"B\"},"                   \
-    "\"defaultVariant\":\"b\"" targeting ",\"metadata\":{" metadata "}}"
-#define ALWAYS ",\"targeting\":{\"fractional\":[[\"a\",1]]}"
+#define ALWAYS "{\"fractional\":[[\"a\",1]]}"
+#define TESTERS "{\"if\":[{\"var\":\"qa\"},\"b\",null]}"
 #define SHOP "\"experiment\":\"shop\""
 
-static const char
-    definitions[] =
-        "{\"flags\":{" FLAG("whole", ALWAYS, SHOP ",\"version\":7,\"epoch\":2.5,\"other\":\"\\\"experiment\\\"\"") "," FLAG(
-            "texts", ALWAYS,
-            SHOP
-            ",\"version\":\"v\\n1\",\"epoch\":true") "," FLAG("bare",
-                                                              ALWAYS, SHOP) "," FLAG("none", ALWAYS,
-                                                                                     "\"owner\":"
-                                                                                     "\"experiment"
-                                                                                     "\"") "," FLAG("number", ALWAYS, "\"experiment\":5") "," FLAG("empty", ALWAYS, "\"experiment\":\"\"") "," FLAG("static", "", SHOP) "," FLAG("default", ",\"targeting\":{\"if\":[false,\"a\",null]}", SHOP) "," FLAG("wrong", ",\"targeting\":{\"if\":[true,\"c\"]}", SHOP) "," FLAG("epochs",
-                                                                                                                                                                                                                                                                                                                                                                         "",
-                                                                                                                                                                                                                                                                                                                                                                         SHOP
-                                                                                                                                                                                                                                                                                                                                                                         ",\"epoch.3\":\"0-9999 a=1\"") "," FLAG("rollout",
-                                                                                                                                                                                                                                                                                                                                                                                                                 "", SHOP ",\"epoch.3\":\"0-0 a=1\"") "," FLAG("required",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                               ALWAYS, SHOP ",\"requires.static\":\"a\"") "," FLAG("met",
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   ALWAYS,
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   SHOP
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                   ",\"requires.static\":\"b\"") "," FLAG("layer", ALWAYS, SHOP ",\"layer\":\"ui\",\"layerBuckets\":\"0-9999\"") ","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "\"off\":{\"state\":\"DISABLED\",\"variants\":{\"a\":\"A\"},\"defaultVariant\":\"a\","
-                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                                 "\"metadata\":{" SHOP "}}}}";
+/* A flag each, with variants a and b and default b, and what player p1's evaluation tells. */
+static const struct {
+    const char *key;
+    const char *targeting; /* NULL: none */
+    const char *metadata;
+    const char *told;
+} flags[] = {
+    {"whole", ALWAYS, SHOP ",\"version\":7,\"epoch\":2.5", "whole p1 shop a 7 2.5\n"},
+    {"texts", ALWAYS, SHOP ",\"version\":\"v\\n1\",\"epoch\":true",
+     "texts p1 shop a \"v\\n1\" true\n"},
+    {"bare", ALWAYS, SHOP, "bare p1 shop a  \n"},
+    {"none", ALWAYS, "\"owner\":\"\\\"experiment\\\"\"", ""},
+    {"number", ALWAYS, "\"experiment\":5", ""},
+    {"empty", ALWAYS, "\"experiment\":\"\"", ""},
+    {"static", NULL, SHOP, ""},
+    {"default", "{\"if\":[false,\"a\",null]}", SHOP, ""},
+    {"wrong", "{\"if\":[true,\"c\"]}", SHOP, ""},
+    {"epochs", NULL, SHOP ",\"epoch.3\":\"0-9999 a=1\"", "epochs p1 shop a  3\n"},
+    {"rollout", NULL, SHOP ",\"epoch.3\":\"0-0 a=1\"", ""},
+    {"tester", TESTERS, SHOP ",\"epoch.3\":\"0-9999 a=1\"", "tester p1 shop a  3\n"},
+    {"required", ALWAYS, SHOP ",\"requires.static\":\"a\"", ""},
+    {"met", ALWAYS, SHOP ",\"requires.static\":\"b\"", "met p1 shop a  \n"},
+    {"layer", ALWAYS, SHOP ",\"layer\":\"ui\",\"layerBuckets\":\"0-9999\"", "layer p1 shop a  \n"},
+    {"elsewhere", ALWAYS, SHOP ",\"layer\":\"other\",\"layerBuckets\":\"0-0\"", ""},
+    {"free", ALWAYS, SHOP ",\"holdout\":false", "free p1 shop a  \n"},
+};
+#define FLAGS (sizeof(flags) / sizeof(flags[0]))
+
+/* `metadata` is the set's own. */
+static void write_flags(struct pt_buf *out, const char *metadata)
+{
+    pt_buf_append_str(out, "{\"flags\":{");
+    for (size_t i = 0; i < FLAGS; i++) {
+        pt_buf_appendf(out,
+                       "\"%s\":{\"state\":\"ENABLED\",\"variants\":{\"a\":\"A\",\"b\":\"B\"},"
+                       "\"defaultVariant\":\"b\",%s%s%s\"metadata\":{%s}},",
+                       flags[i].key, flags[i].targeting ? "\"targeting\":" : "",
+                       flags[i].targeting ? flags[i].targeting : "", flags[i].targeting ? "," : "",
+                       flags[i].metadata);
+    }
+    pt_buf_appendf(out,
+                   "\"off\":{\"state\":\"DISABLED\",\"variants\":{\"a\":\"A\"},"
+                   "\"defaultVariant\":\"a\",\"metadata\":{" SHOP "}}},\"metadata\":{%s}}",
+                   metadata);
+}
 
 static void write_down(void *ctx, const struct pt_flag_exposure *exposure)
 {
@@ -52,9 +75,10 @@ struct bench {
     struct pt_buf scratch;
 };
 
-static void bench_open(struct bench *b, const char *text)
+static void bench_open(struct bench *b, const char *metadata)
 {
     struct pt_error err = {0};
+    struct pt_buf text;
 
     b->flags = pt_flags_create(pt_io_posix(), pt_clock_system());
     b->parser = pt_json_parser_create(4096);
@@ -64,7 +88,10 @@ static void bench_open(struct bench *b, const char *text)
     assert_non_null(b->exposer);
     pt_buf_init(&b->told, 1 << 20);
     pt_buf_init(&b->scratch, 1 << 20);
-    PT_CHECK_OK(pt_flags_load(b->flags, pt_span_str(text), &err), err);
+    pt_buf_init(&text, 1 << 20);
+    write_flags(&text, metadata);
+    PT_CHECK_OK(pt_flags_load(b->flags, pt_buf_span(&text), &err), err);
+    pt_buf_release(&text);
 }
 
 static void bench_close(struct bench *b)
@@ -95,31 +122,17 @@ static const char *see(struct bench *b, const char *key, const char *context_tex
 
 static void only_what_was_given_by_chance_is_an_exposure(void **state)
 {
-    static const char *const cases[][2] = {
-        {"whole", "whole p1 shop a 7 2.5\n"},
-        {"texts", "texts p1 shop a \"v\\n1\" true\n"},
-        {"bare", "bare p1 shop a  \n"},
-        {"epochs", "epochs p1 shop a  3\n"},
-        {"met", "met p1 shop a  \n"},
-        {"layer", "layer p1 shop a  \n"},
-        {"none", ""},
-        {"number", ""},
-        {"empty", ""},
-        {"static", ""},
-        {"default", ""},
-        {"wrong", ""},
-        {"rollout", ""},
-        {"required", ""},
-        {"off", ""},
-        {"missing", ""},
-    };
     struct bench b;
 
     (void)state;
-    bench_open(&b, definitions);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_string_equal(see(&b, cases[i][0], "{\"targetingKey\":\"p1\"}"), cases[i][1]);
+    bench_open(&b, "");
+    for (size_t i = 0; i < FLAGS; i++) {
+        assert_string_equal(see(&b, flags[i].key, "{\"targetingKey\":\"p1\"}"), flags[i].told);
     }
+    assert_string_equal(see(&b, "off", "{\"targetingKey\":\"p1\"}"), "");
+    assert_string_equal(see(&b, "missing", "{\"targetingKey\":\"p1\"}"), "");
+    /* Epochs assign by chance; a rule that goes before them does not. */
+    assert_string_equal(see(&b, "tester", "{\"targetingKey\":\"p1\",\"qa\":true}"), "");
     /* Nobody was exposed where nobody is named. */
     assert_string_equal(see(&b, "whole", "{}"), "");
     assert_string_equal(see(&b, "whole", "{\"targetingKey\":\"\"}"), "");
@@ -131,9 +144,7 @@ static void a_unit_in_a_holdout_is_not_exposed(void **state)
     struct bench b;
 
     (void)state;
-    bench_open(
-        &b, "{\"flags\":{" FLAG("bare", ALWAYS, SHOP) "," FLAG(
-                "free", ALWAYS, SHOP ",\"holdout\":false") "},\"metadata\":{\"holdout.all\":100}}");
+    bench_open(&b, "\"holdout.all\":100");
     assert_string_equal(see(&b, "bare", "{\"targetingKey\":\"p1\"}"), "");
     assert_string_equal(see(&b, "free", "{\"targetingKey\":\"p1\"}"), "free p1 shop a  \n");
     bench_close(&b);
