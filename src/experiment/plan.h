@@ -97,19 +97,19 @@ struct pt_plan {
     char name[PT_PLAN_NAME_BYTES];
     char hypothesis[1024];
     enum pt_alternative alternative;
+    enum pt_plan_correction treatment_correction; /* over the treatments, of the primary metric */
     char variant[PT_PLAN_ARMS_MAX][PT_PLAN_NAME_BYTES]; /* the first is control */
     double weight[PT_PLAN_ARMS_MAX];
     size_t arm_count;
     struct pt_plan_epoch epochs[PT_PLAN_EPOCHS_MAX]; /* others have the weights above */
     size_t epoch_count;
-    enum pt_plan_correction treatment_correction; /* over the treatments, of the primary metric */
     double alpha;
     double power;
     double effect; /* absolute, or relative where is_relative; above 0 */
     bool is_relative;
+    bool counts_active; /* traffic: active_users, else new_users */
     double baseline;    /* of the primary metric in control; NaN: from the table */
     double baseline_sd; /* of one unit, for measured metrics; NaN: from the table */
-    bool counts_active; /* traffic: active_users, else new_users */
     double sample_ratio_alpha;
     enum pt_plan_correction correction;
     enum pt_plan_analysis analysis;
