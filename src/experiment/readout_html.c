@@ -203,17 +203,17 @@ static void metric_rows(const struct pt_readout *r, size_t i, struct pt_buf *out
         const struct pt_readout_metric *m = &r->metrics[i][k];
 
         pt_buf_append_str(out, "<tr><td>");
+        pt_html_text(out, metric->name);
+        if (plan->arm_count > 2) {
+            pt_buf_append_str(out, ": ");
+            pt_html_text(out, plan->variant[k + 1]);
+        }
         if (k == 0) {
-            pt_html_text(out, metric->name);
             pt_buf_appendf(out, "<small>%s: ", pt_plan_role_name(metric->role));
             pt_html_metric(out, metric);
             pt_buf_append_str(out, "</small>");
         }
         value_cell(plan->variant[0], m->value[0], m->units[0], is_share, out);
-        if (plan->arm_count > 2) {
-            cell("treatment", out);
-            pt_html_text(out, plan->variant[k + 1]);
-        }
         value_cell(plan->variant[k + 1], m->value[1], m->units[1], is_share, out);
         comparison(r, i, k, out);
     }
@@ -255,7 +255,7 @@ static void metrics(const struct pt_readout *r, struct pt_buf *out)
     pt_html_text(out, plan->variant[0]);
     pt_buf_append_str(out, "</th><th>");
     if (plan->arm_count > 2) {
-        pt_buf_append_str(out, "treatment</th><th>its value");
+        pt_buf_append_str(out, "treatment");
     } else {
         pt_html_text(out, plan->variant[1]);
     }
@@ -348,7 +348,8 @@ static void bounds_legend(const struct pt_plan *plan, struct pt_buf *out)
         plan->has_futility ? "<i style=\"background:var(--futile)\"></i>stop for futility" : "");
 }
 
-/* Room for all looks and bounds, as far as 6; a hypothesis with one side needs little on the other.
+/* Room for all looks and bounds, as far as 12; a hypothesis with one side needs little on the
+ * other.
  */
 static void find_range(const struct pt_started *s, double *x, double *z, struct pt_svg *svg)
 {
@@ -374,8 +375,8 @@ static void find_range(const struct pt_started *s, double *x, double *z, struct 
             other = fmax(other, -1.15 * s->design.z_lower[i]);
         }
     }
-    reach = fmin(6, pt_plan_sided(&s->plan) == 2 ? fmax(reach, other) : reach);
-    other = pt_plan_sided(&s->plan) == 2 ? reach : fmin(6, other);
+    reach = fmin(12, pt_plan_sided(&s->plan) == 2 ? fmax(reach, other) : reach);
+    other = pt_plan_sided(&s->plan) == 2 ? reach : fmin(12, other);
     svg->y_low = sign > 0 ? -other : -reach;
     svg->y_high = sign > 0 ? reach : other;
 }
@@ -393,7 +394,7 @@ static void boundaries(const struct pt_readout *r, struct pt_buf *out)
     }
     find_range(s, x, z, &svg);
     pt_buf_append_str(out, "<section>\n<h2>Looks and boundaries</h2>\n");
-    pt_svg_begin(&svg, out, 300, "z at each look, and the boundaries of the plan");
+    pt_svg_begin(&svg, out, 340, "z at each look, and the boundaries of the plan");
     pt_svg_y_grid(&svg, 1, "");
     pt_svg_x_ticks(&svg);
     pt_svg_line(&svg, 1, svg.y_low, 1, svg.y_high, "grid");
@@ -532,7 +533,7 @@ static void cumulative(const struct pt_readout *r, struct pt_buf *out)
         widen(&svg, &curve, m->day_count);
     }
     pt_buf_append_str(out, "<section>\n<h2>Difference, by day of first exposure</h2>\n");
-    pt_svg_begin(&svg, out, 260, "difference of the primary metric, cumulative by day");
+    pt_svg_begin(&svg, out, 300, "difference of the primary metric, cumulative by day");
     pt_svg_y_grid(&svg, is_share ? 100 : 1, is_share ? " pp" : "");
     day_labels(&svg, m);
     pt_svg_axis_names(&svg, "players exposed up to the day",
@@ -574,7 +575,7 @@ static void exposures(const struct pt_readout *r, struct pt_buf *out)
     gap = fmax(gap, 0.5 - 0.04 * (double)m->day_count); /* a few days: slim bars all the same */
     width = (1 - 2 * gap) / (double)plan->arm_count;
     pt_buf_append_str(out, "<section>\n<h2>Exposures by day</h2>\n");
-    pt_svg_begin(&svg, out, 220, "players first exposed on each day, by variant");
+    pt_svg_begin(&svg, out, 260, "players first exposed on each day, by variant");
     pt_svg_y_grid(&svg, 1, "");
     day_labels(&svg, m);
     pt_svg_axis_names(&svg, "day of first exposure (UTC)", "players");
@@ -613,8 +614,8 @@ static void part(const char *kind, const char *name, const double *units, size_t
     pt_html_text(out, name[0] ? name : "(none)");
     pt_buf_append_str(out, ": ");
     sizes(units, count, out);
-    pt_buf_append_str(out, "; p = ");
-    pt_html_p(out, p);
+    pt_buf_append_str(out, "; ");
+    pt_html_p_is(out, p);
     pt_buf_append_str(out, "</p>\n");
 }
 
@@ -641,10 +642,10 @@ static void ratio(const struct pt_readout *r, struct pt_buf *out)
         pt_buf_appendf(out, "</td><td>%.2f\xc2\xa0%%</td><td>%.2f\xc2\xa0%%</td></tr>\n",
                        100 * (double)m->units[i] / fmax(1, total), 100 * plan->weight[i] / weights);
     }
-    pt_buf_appendf(out, "</table>\n<p class=\"key\">Chi-square %.2f, p = ", r->ratio.chi2);
-    pt_html_p(out, r->ratio_p);
-    pt_buf_append_str(out, "; sequential p = ");
-    pt_html_p(out, r->ratio_sequential_p);
+    pt_buf_appendf(out, "</table>\n<p class=\"key\">Chi-square %.2f, ", r->ratio.chi2);
+    pt_html_p_is(out, r->ratio_p);
+    pt_buf_append_str(out, "; sequential ");
+    pt_html_p_is(out, r->ratio_sequential_p);
     pt_buf_appendf(out,
                    "; below %g the groups count as broken. Excluded: %" PRIu64
                    " players seen in several variants; left out: %" PRIu64

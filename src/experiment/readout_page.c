@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #define MINUS "\xe2\x88\x92"
+#define P_LEAST 0.0001 /* below it the digits of a p say nothing any more */
 #define DASH "\xe2\x80\x93"
 #define HARD_SPACE "\xc2\xa0"
 
@@ -59,11 +60,17 @@ void pt_html_p(struct pt_buf *out, double p)
 {
     if (isnan(p)) {
         pt_buf_append_str(out, DASH);
-    } else if (p < 0.0001) {
+    } else if (p < P_LEAST) {
         pt_buf_append_str(out, "&lt;" HARD_SPACE "0.0001");
     } else {
         pt_buf_appendf(out, "%.4f", p);
     }
+}
+
+void pt_html_p_is(struct pt_buf *out, double p)
+{
+    pt_buf_append_str(out, p < P_LEAST ? "p " : "p = ");
+    pt_html_p(out, p);
 }
 
 /* ---- what is measured ---- */
@@ -129,9 +136,12 @@ static void say_difference(const struct pt_readout *r, size_t k, struct pt_buf *
     }
     pt_buf_append_str(out, "<p>");
     pt_html_text(out, plan->metrics[0].name);
-    pt_buf_appendf(out, " is %s with ", m->estimate < 0 ? "lower" : "higher");
+    pt_buf_appendf(out, " is %s with ",
+                   m->estimate < 0   ? "lower"
+                   : m->estimate > 0 ? "higher"
+                                     : "the same");
     name(out, plan->variant[k + 1]);
-    pt_buf_append_str(out, " than with ");
+    pt_buf_append_str(out, m->estimate == 0 ? " as with " : " than with ");
     name(out, plan->variant[0]);
     pt_buf_append_str(out, ": ");
     pt_html_number(out, m->value[1], is_share);
@@ -218,8 +228,8 @@ static void say_next(const struct pt_readout *r, struct pt_buf *out)
 static void say_groups(const struct pt_readout *r, struct pt_buf *out)
 {
     pt_buf_append_str(out, "<p>The sizes of the groups do not fit the planned shares, and hardly "
-                           "by chance (p = ");
-    pt_html_p(out, r->srm_p);
+                           "by chance (");
+    pt_html_p_is(out, r->srm_p);
     pt_buf_append_str(out, "): players of one variant are lost, or counted in the wrong one. Then "
                            "the groups are not alike, and every difference below may come from "
                            "that. Do not decide by it: find the cause, mend it, and start again "

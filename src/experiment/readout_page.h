@@ -19,7 +19,8 @@ void pt_html_number(struct pt_buf *out, double value, bool is_share);
 void pt_html_difference(struct pt_buf *out, double value, bool is_share);
 /* "44,700". */
 void pt_html_count(struct pt_buf *out, double count);
-void pt_html_p(struct pt_buf *out, double p);
+void pt_html_p(struct pt_buf *out, double p);    /* "0.0086", "< 0.0001" */
+void pt_html_p_is(struct pt_buf *out, double p); /* "p = 0.0086", "p < 0.0001" */
 
 /* What a metric is: "number of level_end within 7 days". */
 void pt_html_metric(struct pt_buf *out, const struct pt_plan_metric *metric);

@@ -5,10 +5,11 @@
 
 #include <math.h>
 
-#define LEFT 84.0 /* room for letters that a phone enlarges */
+/* Room for letters that a phone enlarges (readout_style.c). */
+#define LEFT 96.0
 #define RIGHT 16.0
-#define TOP 36.0
-#define BOTTOM 54.0
+#define TOP 40.0
+#define BOTTOM 74.0
 
 void pt_html_text(struct pt_buf *out, const char *text)
 {
@@ -100,10 +101,10 @@ void pt_svg_y_grid(struct pt_svg *svg, double scale, const char *unit)
         pt_svg_line(svg, svg->x_low, value, svg->x_high, value,
                     fabs(value) < step / 1e6 ? "zero" : "grid");
         pt_buf_appendf(svg->out,
-                       "<text x=\"%.1f\" y=\"%.1f\" class=\"tick\" text-anchor=\"end\">%s%.6g%s"
+                       "<text x=\"%.1f\" y=\"%.1f\" class=\"tick\" text-anchor=\"end\" "
+                       "dy=\"0.35em\">%s%.6g%s"
                        "</text>\n",
-                       LEFT - 8, pt_svg_y(svg, value) + 4,
-                       value < -step / 1e6 ? "\xe2\x88\x92" : "",
+                       LEFT - 8, pt_svg_y(svg, value), value < -step / 1e6 ? "\xe2\x88\x92" : "",
                        fabs(value) < step / 1e6 ? 0 : fabs(value) * scale, unit);
     }
 }
@@ -124,7 +125,7 @@ void pt_svg_x_ticks(struct pt_svg *svg)
 void pt_svg_x_label(struct pt_svg *svg, double x, const char *text)
 {
     pt_buf_appendf(svg->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"tick\" text-anchor=\"middle\">",
-                   pt_svg_x(svg, x), svg->height - BOTTOM + 20);
+                   pt_svg_x(svg, x), svg->height - BOTTOM + 34);
     pt_html_text(svg->out, text);
     pt_buf_append_str(svg->out, "</text>\n");
 }
@@ -134,7 +135,7 @@ void pt_svg_axis_names(struct pt_svg *svg, const char *x_name, const char *y_nam
     pt_buf_appendf(svg->out, "<text x=\"%.1f\" y=\"%.1f\" class=\"name\" text-anchor=\"end\">",
                    PT_SVG_WIDTH - RIGHT, svg->height - 8);
     pt_html_text(svg->out, x_name);
-    pt_buf_append_str(svg->out, "</text>\n<text x=\"4\" y=\"18\" class=\"name\">");
+    pt_buf_append_str(svg->out, "</text>\n<text x=\"4\" y=\"22\" class=\"name\">");
     pt_html_text(svg->out, y_name);
     pt_buf_append_str(svg->out, "</text>\n");
 }
