@@ -141,7 +141,7 @@ static void key_double(struct pt_jsonw *w, const char *key, double value)
 enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const char *dir,
                                const struct pt_plan *plan, struct pt_span yaml,
                                struct pt_plan_basis basis, uint64_t late_exposures,
-                               struct pt_error *err)
+                               const char *event_id, struct pt_error *err)
 {
     struct pt_lock *lock = NULL;
     struct pt_chain journal = {0};
@@ -173,6 +173,10 @@ enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const c
     pt_jsonw_str(&w, hash);
     pt_jsonw_key(&w, "late_exposures");
     pt_jsonw_uint(&w, late_exposures);
+    if (event_id) {
+        pt_jsonw_key(&w, "event_id");
+        pt_jsonw_str(&w, event_id);
+    }
     key_double(&w, "baseline", basis.baseline);
     key_double(&w, "sd", basis.sd);
     pt_jsonw_key(&w, "plan");
@@ -287,6 +291,9 @@ static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
     }
     if (pt_json_member_string(record, "plan_sha256", &span) && span.size == HEX) {
         memcpy(o->out->hash, span.data, HEX);
+    }
+    if (pt_json_member_string(record, "event_id", &span) && span.size == PT_UUID_TEXT_BYTES) {
+        memcpy(o->out->event_id, span.data, PT_UUID_TEXT_BYTES);
     }
     (void)pt_json_member_int(record, "late_exposures", &late);
     o->out->late_exposures = (uint64_t)late;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "experiment/plan.h"
+#include "wire/uuid.h"
 
 #define PT_JOURNAL_LOOKS_MAX 1000
 #define PT_JOURNAL_BYTES_MAX (256u << 20)
@@ -63,6 +64,7 @@ struct pt_started {
     char hash[2 * PT_SHA256_BYTES + 1];
     int64_t started_us;
     uint64_t late_exposures; /* that were in the table already: above 0 for --late alone */
+    char event_id[PT_UUID_TEXT_BYTES + 1]; /* of the event experiment_started; "": none was sent */
     struct pt_plan_basis basis;
     struct pt_plan_design design;
     struct pt_look looks[PT_JOURNAL_LOOKS_MAX];
@@ -74,12 +76,23 @@ struct pt_started {
 
 /*
  * Fix a plan: `yaml` is the file's text. PT_INVALID where an experiment of that name was started
- * already; PT_FENCED where another process writes.
+ * already; PT_FENCED where another process writes. `event_id`: of the event experiment_started that
+ * the caller sends next, or NULL.
  */
 enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const char *dir,
                                const struct pt_plan *plan, struct pt_span yaml,
                                struct pt_plan_basis basis, uint64_t late_exposures,
-                               struct pt_error *err) PT_MUST_USE;
+                               const char *event_id, struct pt_error *err) PT_MUST_USE;
+
+/*
+ * The same start as an event of the log, experiment_started, so that it stands in the table too,
+ * where no edit of the directory reaches it. Its id is a hash (UUID version 8) of name and plan:
+ * sent twice it is stored once.
+ */
+void pt_started_event_id(const char *name, const char *plan_hash, char out[PT_UUID_TEXT_BYTES + 1]);
+/* The event as an object of POST /v1/events. */
+void pt_started_event_write(const char *name, const char *plan_hash, int64_t at_us,
+                            struct pt_jsonw *w);
 
 /* PT_NOT_FOUND: neither the journal nor a folder knows the name. PT_CORRUPT: what differs. */
 enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name,

@@ -117,6 +117,15 @@ struct pt_measure_traffic {
 enum pt_code pt_measure_traffic(struct pt_query *query, struct pt_measure_traffic *out,
                                 struct pt_error *err) PT_MUST_USE;
 
+/* The first event experiment_started of the name by receipt: its plan, and when; "" where there is
+ * none. */
+struct pt_measure_start {
+    char plan_hash[2 * PT_SHA256_BYTES + 1];
+    int64_t received_us;
+};
+enum pt_code pt_measure_start(struct pt_query *query, const char *experiment,
+                              struct pt_measure_start *out, struct pt_error *err) PT_MUST_USE;
+
 /* Exposures (events) of an experiment in the table. */
 enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment,
                                   uint64_t *count_out, struct pt_error *err) PT_MUST_USE;

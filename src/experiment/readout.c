@@ -373,6 +373,28 @@ static enum pt_code look_at_outcome(struct pt_readout *r, size_t recorded,
     return code;
 }
 
+/*
+ * The start as the table has it. Where the journal says that the event was sent, another plan in it
+ * is refused. Where it does not, anybody who may send events could have made it up: it is shown.
+ */
+static enum pt_code check_start(struct pt_query *query, struct pt_readout *r, struct pt_error *err)
+{
+    const struct pt_started *s = r->started;
+    char at[PT_RFC3339_TEXT_BYTES + 1];
+    enum pt_code code = pt_measure_start(query, s->plan.name, &r->start, err);
+
+    if (code || !r->start.plan_hash[0] || !s->event_id[0] ||
+        strcmp(r->start.plan_hash, s->hash) == 0) {
+        return code;
+    }
+    pt_rfc3339_format(r->start.received_us, at);
+    return pt_fail(
+        err, PT_CORRUPT,
+        "the table's experiment_started of %s, received %s, names the plan %.12s..., the "
+        "journal %.12s...: the plan was changed after the start",
+        s->plan.name, at, r->start.plan_hash, s->hash);
+}
+
 static void start_empty(struct pt_readout *r, const struct pt_started *started)
 {
     memset(r, 0, sizeof(*r));
@@ -407,7 +429,8 @@ enum pt_code pt_readout_run(struct pt_query *query, const struct pt_started *sta
                        started->plan.name, started->plan.name);
     }
     as_of_us = mode == PT_READOUT_REPEAT ? last->as_of_us : as_of_us;
-    code = pt_measure_plan(query, &started->plan, as_of_us, &r->measure, err);
+    code = check_start(query, r, err);
+    code = code ? code : pt_measure_plan(query, &started->plan, as_of_us, &r->measure, err);
     code = code ? code : check_ratio(query, r, err);
     if (code) {
         return code;

@@ -72,11 +72,12 @@ struct pt_readout {
     bool has_srm;              /* the ratio does not fit: the verdict is invalid */
     struct pt_measure_segment segments[PT_MEASURE_SEGMENTS_MAX];
     size_t segment_count;
-    bool has_metrics;   /* false: nothing of the outcome was looked at */
-    bool is_repeat;     /* of a look that the journal has */
-    bool is_recordable; /* `look` is new and belongs into the journal */
-    bool has_changed;   /* the table gives other figures than the recorded look */
-    size_t look_number; /* from 1 */
+    struct pt_measure_start start; /* as the table has it */
+    bool has_metrics;              /* false: nothing of the outcome was looked at */
+    bool is_repeat;                /* of a look that the journal has */
+    bool is_recordable;            /* `look` is new and belongs into the journal */
+    bool has_changed;              /* the table gives other figures than the recorded look */
+    size_t look_number;            /* from 1 */
     struct pt_look look;
     double nominal_alpha; /* what this look has for secondary metrics */
     struct pt_readout_posterior posterior;
@@ -95,8 +96,9 @@ enum pt_readout_mode {
 };
 
 /*
- * PT_INVALID: the look is refused, and why. Release in any case. `as_of_us` 0: the newest
- * receipt of an event.
+ * PT_INVALID: the look is refused, and why. PT_CORRUPT: the table's experiment_started is of
+ * another plan than the journal's. Release in any case. `as_of_us` 0: the newest receipt of an
+ * event.
  */
 enum pt_code pt_readout_run(struct pt_query *query, const struct pt_started *started,
                             int64_t as_of_us, enum pt_readout_mode mode, struct pt_readout *out,

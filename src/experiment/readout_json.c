@@ -291,6 +291,12 @@ void pt_readout_json(const struct pt_readout *r, struct pt_jsonw *w)
     key_str(w, "reason", r->reason);
     key_str(w, "plan_sha256", s->hash);
     key_time(w, "started_at", s->started_us);
+    if (s->event_id[0]) {
+        key_str(w, "started_event_id", s->event_id);
+    }
+    if (r->start.plan_hash[0]) {
+        key_str(w, "started_event_plan_sha256", r->start.plan_hash);
+    }
     key_uint(w, "late_exposures", s->late_exposures);
     key_time(w, "as_of", r->measure.as_of_us);
     json_ratio(r, w);

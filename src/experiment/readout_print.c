@@ -260,6 +260,12 @@ void pt_readout_table(const struct pt_readout *r, struct pt_buf *out)
                        "plan was fixed\n",
                        s->late_exposures);
     }
+    if (s->event_id[0] && !r->start.plan_hash[0]) {
+        pt_buf_append_str(out, "  its event experiment_started is not in the table (yet)\n");
+    } else if (r->start.plan_hash[0] && strcmp(r->start.plan_hash, s->hash) != 0) {
+        pt_buf_appendf(out, "  ANOTHER PLAN in the table's experiment_started: %s\n",
+                       r->start.plan_hash);
+    }
     table_ratio(r, out);
     for (size_t i = 0; i < s->plan.metric_count && r->has_metrics; i++) {
         table_metric(r, i, out);

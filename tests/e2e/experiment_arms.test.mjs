@@ -307,3 +307,41 @@ test('numbers that are none, too large, out of order: said in words, and they sp
     }
     await server.stop();
 });
+
+test('the start is an event, too: who writes file, lock and journal anew is found out by the table', async (t) => {
+    const [dir, other] = [freshDir(t), freshDir(t)];
+    const server = await Server.forTest(t, dir);
+    const file = write(dir, plan({ name: 'kept', analysis: '{type: bayesian}' }));
+    const nobody = await cli(['experiment', 'start', file, '--data', dir, '--url', 'http://127.0.0.1:1']);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.stderr, /kept is started and recorded, but its event is not in the log: .*The same command sends it again/);
+    const begun = await readout(dir, 'kept');
+    assert.equal(begun.started_event_plan_sha256, undefined);
+    assert.match((await cliOk(['experiment', 'start', file, '--data', dir, '--url', server.url])).stdout, /its event experiment_started is in the log/);
+    await cliOk(['experiment', 'start', file, '--data', dir, '--url', server.url]);
+    await server.settle(1);
+    const said = await readout(dir, 'kept');
+    assert.equal(said.started_event_plan_sha256, said.plan_sha256);
+    const rows = JSON.parse((await cliOk(['query', '--sql', "SELECT event_id::VARCHAR AS id FROM events WHERE event_name = 'experiment_started'",
+        '--format', 'json', '--data', dir])).stdout);
+    assert.deepEqual(rows.map((one) => one.id), [said.started_event_id], 'sent twice, stored once');
+    // A whole new folder, sound in itself, with a milder plan.
+    const second = await Server.forTest(t, other);
+    const milder = write(other, plan({ name: 'kept', analysis: '{type: bayesian, probability: 0.7}' }));
+    await cliOk(['experiment', 'start', milder, '--data', other, '--url', second.url]);
+    const swap = () => {
+        fs.rmSync(path.join(dir, 'experiments'), { recursive: true });
+        fs.cpSync(path.join(other, 'experiments'), path.join(dir, 'experiments'), { recursive: true });
+    };
+    swap();
+    const refused = await analyze(dir, 'kept');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /the table's experiment_started of kept, received .*, names the plan .*: the plan was changed after the start/);
+    // And one that says that no event was sent: it is shown, since anybody could send such an event.
+    fs.rmSync(path.join(other, 'experiments'), { recursive: true });
+    await cliOk(['experiment', 'start', milder, '--data', other]);
+    swap();
+    assert.match((await cliOk(['experiment', 'analyze', 'kept', '--data', dir])).stdout, /ANOTHER PLAN in the table's experiment_started/);
+    await server.stop();
+    await second.stop();
+});

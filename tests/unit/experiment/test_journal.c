@@ -85,7 +85,7 @@ static enum pt_code start(const struct fixture *f, struct pt_io *io)
 {
     return pt_started_create(io, pt_clock_system(), f->dir, f->plan,
                              pt_span_of(yaml, sizeof(yaml) - 1), (struct pt_plan_basis){0.35, 0.5},
-                             0, &err);
+                             0, NULL, &err);
 }
 
 static enum pt_code add(const struct fixture *f, struct pt_io *io, size_t number)

@@ -228,10 +228,10 @@ static void looks_come_back_as_they_were_recorded(void **state)
     PT_CHECK(pt_started_open(pt_io_posix(), dir, "shop", started, &err) == PT_NOT_FOUND);
     PT_CHECK(pt_started_open(pt_io_posix(), dir, "../shop", started, &err) == PT_NOT_FOUND);
     PT_CHECK_OK(pt_started_create(pt_io_posix(), pt_clock_system(), dir, plan, pt_buf_span(&text),
-                                  (struct pt_plan_basis){0.35, 0.5}, 3, &err),
+                                  (struct pt_plan_basis){0.35, 0.5}, 3, NULL, &err),
                 err);
     PT_CHECK(pt_started_create(pt_io_posix(), pt_clock_system(), dir, plan, pt_buf_span(&text),
-                               (struct pt_plan_basis){0.35, 0.5}, 3, &err) == PT_INVALID);
+                               (struct pt_plan_basis){0.35, 0.5}, 3, NULL, &err) == PT_INVALID);
     PT_CHECK_OK(pt_started_open(pt_io_posix(), dir, "shop", started, &err), err);
     PT_CHECK(started->late_exposures == 3 && started->look_count == 0);
     PT_CHECK_OK(pt_started_add_look(pt_io_posix(), pt_clock_system(), dir, started, &look, &err),
