@@ -397,20 +397,11 @@ static enum pt_code lint(struct pt_span file, struct pt_flag_text *report_out, s
     return code;
 }
 
-static bool was_there(struct work *work, struct pt_json old, struct pt_span finding)
-{
-    for (struct pt_json_iter it = pt_json_iterate(old); pt_json_next(&it);) {
-        if (pt_span_equal(pt_flag_minify(&work->arena, it.value), finding)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* No mistake that the old file had not: one elsewhere must not keep a flag from being turned off.
  */
 static enum pt_code check_mistakes(struct work *work, struct pt_error *err)
 {
+    struct pt_flag_parts known = {.arena = &work->arena}; /* by their texts */
     struct pt_flag_text old = {0};
     struct pt_flag_text new = {0};
     struct pt_span pointer = {0};
@@ -425,10 +416,18 @@ static enum pt_code check_mistakes(struct work *work, struct pt_error *err)
     if (code) {
         goto out;
     }
+    if (work->data) {
+        for (struct pt_json_iter it = pt_json_iterate(pt_json_member(old.root, "errors"));
+             pt_json_next(&it);) {
+            if (!pt_flag_parts_put(&known, false, pt_flag_minify(&work->arena, it.value))) {
+                code = no_memory(work->path, err);
+                goto out;
+            }
+        }
+    }
     for (struct pt_json_iter it = pt_json_iterate(pt_json_member(new.root, "errors"));
          pt_json_next(&it);) {
-        if (!work->data || !was_there(work, pt_json_member(old.root, "errors"),
-                                      pt_flag_minify(&work->arena, it.value))) {
+        if (!pt_flag_parts_find(&known, false, pt_flag_minify(&work->arena, it.value))) {
             first = count++ > 0 ? first : it.value;
         }
     }

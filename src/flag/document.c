@@ -56,7 +56,7 @@ static bool grow(struct pt_flag_parts *parts)
     if (!items || !slots) {
         return false;
     }
-    if (parts->count > 0) {
+    if (parts->items) {
         memcpy(items, parts->items, parts->count * sizeof(*items));
     }
     memset(slots, 0, 2 * capacity * sizeof(*slots));
@@ -89,6 +89,7 @@ struct pt_flag_part *pt_flag_parts_put(struct pt_flag_parts *parts, bool is_flag
     if (!name.data || (parts->count == parts->capacity && !grow(parts))) {
         return NULL;
     }
+    pt_assert(parts->items); /* there is room */
     part = &parts->items[parts->count++];
     *part = (struct pt_flag_part){.is_flag = is_flag, .name = name};
     *slot_of(parts, is_flag, name) = (uint32_t)parts->count;
