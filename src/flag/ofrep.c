@@ -363,7 +363,7 @@ void pt_flag_api_close(struct pt_flag_api *api)
     if (!api) {
         return;
     }
-    for (uint32_t i = 0; i < api->desk_count; i++) {
+    for (uint32_t i = 0; api->desks && i < api->desk_count; i++) {
         pt_json_parser_destroy(api->desks[i].parser);
         pt_buf_release(&api->desks[i].scratch);
         pt_buf_release(&api->desks[i].answer);

@@ -17,7 +17,7 @@
  * put into the address) is told at once, after a restart of the server too. Who brings none is
  * told as well. An event says that there is news, never what: the client asks again.
  *
- * One lock over the list of feeds; a feed's own is taken inside of it.
+ * One lock over the list of listeners; a feed's own is taken inside of it.
  */
 #include "flag/ofrep_events.h"
 
@@ -35,6 +35,11 @@
 #define RETRY_MS 1000u
 #define RETRY_SPREAD_MS 1500u
 
+/* Somebody who listens. */
+struct listener {
+    struct pt_http_feed *feed; /* owned */
+};
+
 struct pt_flag_events {
     struct pt_clock *clock; /* borrowed, as are the next three */
     struct pt_flags *flags;
@@ -46,7 +51,7 @@ struct pt_flag_events {
     struct pt_flags_version known; /* what was told last */
     int64_t heartbeat_us;          /* when the last one was sent */
     unsigned retry_count;
-    struct pt_http_feed **feeds; /* owned */
+    struct listener *listeners;
     size_t count;
     size_t capacity;
 };
@@ -75,9 +80,9 @@ static size_t write_event(const struct pt_flags_version *version, char *out, siz
 static void forget_ended(struct pt_flag_events *events)
 {
     for (size_t i = events->count; i > 0; i--) {
-        if (!pt_http_feed_is_open(events->feeds[i - 1])) {
-            pt_http_feed_close(events->feeds[i - 1]);
-            events->feeds[i - 1] = events->feeds[--events->count];
+        if (!pt_http_feed_is_open(events->listeners[i - 1].feed)) {
+            pt_http_feed_close(events->listeners[i - 1].feed);
+            events->listeners[i - 1] = events->listeners[--events->count];
         }
     }
 }
@@ -85,7 +90,7 @@ static void forget_ended(struct pt_flag_events *events)
 static void tell_all(struct pt_flag_events *events, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < events->count; i++) {
-        (void)pt_http_feed_append(events->feeds[i], pt_span_of(text, bytes));
+        (void)pt_http_feed_append(events->listeners[i].feed, pt_span_of(text, bytes));
     }
 }
 
@@ -145,7 +150,7 @@ static struct pt_span query_value(struct pt_span query, const char *name)
 /* With the lock held: room for one more; the dead go before the list grows. */
 static bool make_room(struct pt_flag_events *events)
 {
-    struct pt_http_feed **feeds = NULL;
+    struct listener *listeners = NULL;
     size_t capacity = events->capacity ? events->capacity * 2 : 16;
 
     if (events->count == events->capacity) {
@@ -154,12 +159,12 @@ static bool make_room(struct pt_flag_events *events)
     if (events->count < events->capacity) {
         return true;
     }
-    feeds = pt_realloc(events->feeds, capacity * sizeof(*feeds));
-    if (feeds) {
-        events->feeds = feeds;
+    listeners = pt_realloc(events->listeners, capacity * sizeof(*listeners));
+    if (listeners) {
+        events->listeners = listeners;
         events->capacity = capacity;
     }
-    return feeds != NULL;
+    return listeners != NULL;
 }
 
 /* The first words on a stream: the event where it has missed one, else only its id. */
@@ -216,7 +221,7 @@ static void handle(void *ctx, struct pt_http_request *request)
         bytes = write_greeting(events, is_told, message, sizeof(message));
         (void)pt_http_feed_append(feed, pt_span_of(message, bytes));
         pt_metric_add(events->told, is_told ? 1 : 0);
-        events->feeds[events->count++] = feed;
+        events->listeners[events->count++].feed = feed;
     }
     pthread_mutex_unlock(&events->lock);
 }
@@ -337,10 +342,10 @@ void pt_flag_events_close(struct pt_flag_events *events)
         return;
     }
     for (size_t i = 0; i < events->count; i++) {
-        pt_http_feed_close(events->feeds[i]);
+        pt_http_feed_close(events->listeners[i].feed);
     }
     pthread_mutex_destroy(&events->lock);
-    pt_free(events->feeds);
+    pt_free(events->listeners);
     pt_free(events->address);
     pt_free(events);
 }

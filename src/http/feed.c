@@ -169,40 +169,65 @@ void pt_http_feed_close(struct pt_http_feed *feed)
 
 /* ---- the loop's side ---- */
 
+/* With the mutex held. */
+static enum pt_http_feed_news news_of(const struct pt_http_feed *feed)
+{
+    if (feed->is_cut) {
+        return PT_HTTP_FEED_CUT;
+    }
+    if (feed->pending.size > 0) {
+        return PT_HTTP_FEED_BYTES;
+    }
+    return feed->is_ended ? PT_HTTP_FEED_END : PT_HTTP_FEED_NOTHING;
+}
+
+/* With the mutex held: the first `bytes` of what waits. */
+static void move_out(struct pt_buf *pending, uint8_t *to, size_t bytes)
+{
+    memcpy(to, pending->data, bytes);
+    pending->size -= bytes;
+    memmove(pending->data, pending->data + bytes, pending->size);
+    if (pending->size == 0 && pending->capacity > KEPT_BYTES) {
+        pt_buf_release(pending);
+    }
+}
+
 enum pt_http_feed_news pt_http_feed_read(struct pt_http_feed *feed, uint8_t *to, size_t bytes,
                                          size_t *count_out)
 {
-    enum pt_http_feed_news news = PT_HTTP_FEED_BYTES;
-    struct pt_buf *pending = &feed->pending;
-    size_t count = 0;
+    enum pt_http_feed_news news = PT_HTTP_FEED_NOTHING;
 
+    *count_out = 0;
     pthread_mutex_lock(&feed->mutex);
-    if (feed->is_cut) {
-        news = PT_HTTP_FEED_CUT;
-    } else if (pending->size == 0) {
-        news = feed->is_ended ? PT_HTTP_FEED_END : PT_HTTP_FEED_NOTHING;
-    } else {
-        count = pending->size < bytes ? pending->size : bytes;
-        memcpy(to, pending->data, count);
-        pending->size -= count;
-        memmove(pending->data, pending->data + count, pending->size);
-        if (pending->size == 0 && pending->capacity > KEPT_BYTES) {
-            pt_buf_release(pending);
-        }
+    news = news_of(feed);
+    if (news == PT_HTTP_FEED_BYTES) {
+        *count_out = feed->pending.size < bytes ? feed->pending.size : bytes;
+        move_out(&feed->pending, to, *count_out);
     }
     pthread_mutex_unlock(&feed->mutex);
-    *count_out = count;
     return news;
 }
 
 enum pt_http_feed_news pt_http_feed_take(struct pt_http_feed *feed, struct pt_buf *out)
 {
-    size_t count = 0;
-    uint8_t *to = pt_buf_reserve(out, CHUNK_BYTES);
-    enum pt_http_feed_news news =
-        to ? pt_http_feed_read(feed, to, CHUNK_BYTES, &count) : PT_HTTP_FEED_CUT;
+    enum pt_http_feed_news news = PT_HTTP_FEED_NOTHING;
+    uint8_t *to = NULL;
+    size_t bytes = 0;
 
-    out->size += count;
+    pthread_mutex_lock(&feed->mutex);
+    news = news_of(feed);
+    if (news == PT_HTTP_FEED_BYTES) {
+        bytes = feed->pending.size < CHUNK_BYTES ? feed->pending.size : CHUNK_BYTES;
+        to = pt_buf_reserve(out, bytes);
+        if (to) {
+            move_out(&feed->pending, to, bytes);
+            out->size += bytes;
+        } else {
+            feed->is_cut = true; /* no memory: what cannot be sent is missed */
+            news = PT_HTTP_FEED_CUT;
+        }
+    }
+    pthread_mutex_unlock(&feed->mutex);
     return news;
 }
 
