@@ -142,12 +142,15 @@ test('kill -9 between evaluations: every unit once, and the audit balances', asy
         for (let i = 0; i < (life === 3 ? players : 20 * (life + 1)); i++) {
             await evaluate(server, 'shop', { targetingKey: `player-${i}` });
         }
+        if (life === 1) {
+            await exposuresAre(server, 40); // so that the next lives' events are twins
+        }
         if (life < 3) {
             await server.kill();
             continue;
         }
         await exposuresAre(server, players);
-        await server.checkpoint();
+        assert.ok((await server.checkpoint()).duplicates >= 40);
         await server.stop();
     }
     const [row] = await sql(dir, 'select count(*) as n, count(distinct user_id) as users from events');
