@@ -165,7 +165,9 @@ struct pt_span pt_flag_edit_version(struct pt_arena *arena, struct pt_span flag,
 static void find_owners(const struct pt_flag_definition *flag,
                         const struct pt_flag_epoch *owners[PT_FLAG_BUCKETS])
 {
-    memset(owners, 0, PT_FLAG_BUCKETS * sizeof(owners[0]));
+    for (uint32_t b = 0; b < PT_FLAG_BUCKETS; b++) {
+        owners[b] = NULL;
+    }
     for (uint32_t i = 0; flag->govern && i < flag->govern->epoch_count; i++) {
         const struct pt_flag_epoch *epoch = &flag->govern->epochs[i];
 
