@@ -4,6 +4,7 @@
 #include "base/host.h"
 #include "cmd/doctor.h"
 #include "collect/collect.h"
+#include "flag/change.h"
 #include "flag/flag.h"
 #include "http/http.h"
 #include "wire/rfc3339.h"
@@ -15,6 +16,7 @@
 #define YEAR_FIRST 2025 /* no server of this program ran before */
 #define YEAR_LAST 2099
 #define EXPIRES_SOON_US (14 * PT_DAY_US)
+#define FLAGS_REPORT_BYTES_MAX ((size_t)1 << 30)
 #define OTHER_DESCRIPTORS 128u /* files, listeners, epoll, the database's */
 
 /* ---- settings that contradict each other: serve would refuse to start ---- */
@@ -63,6 +65,48 @@ void pt_doctor_check_settings(struct pt_doctor *doctor)
 
 /* ---- files that others write ---- */
 
+/* The account of the flags' changes, where there is one. */
+static void check_flags_history(struct pt_doctor *doctor, const char *path)
+{
+    struct pt_error err = {0};
+    struct pt_buf report;
+    struct pt_jsonw w;
+    enum pt_code code = PT_OK;
+
+    pt_buf_init(&report, FLAGS_REPORT_BYTES_MAX);
+    pt_jsonw_init(&w, &report);
+    code = pt_flag_history_show(doctor->io, path, (struct pt_span){0}, &w, &err);
+    pt_buf_append_byte(&report, 0);
+    if (code) {
+        pt_doctor_say(doctor, code == PT_CORRUPT ? PT_VERDICT_FAIL : PT_VERDICT_WARN,
+                      "flags history",
+                      "find out who changed it; `playtrace flags set --new-history` puts it aside",
+                      "%s", err.text);
+    } else if (!report.has_failed && strstr((const char *)report.data, "\"standing\":\"edited_")) {
+        pt_doctor_say(doctor, PT_VERDICT_WARN, "flags history",
+                      "`playtrace flags history` shows what differs; the next change records it",
+                      "%s was edited by other means than `playtrace flags set`", path);
+    } else if (!report.has_failed && strstr((const char *)report.data, "\"standing\":\"not_in_")) {
+        pt_doctor_say(doctor, PT_VERDICT_WARN, "flags history", "say the change again",
+                      "the newest change of %s was interrupted and is not in force", path);
+    } else {
+        pt_doctor_say(doctor, PT_VERDICT_OK, "flags history", NULL,
+                      "every change is accounted for");
+    }
+    pt_buf_release(&report);
+}
+
+static bool has_history(struct pt_doctor *doctor, const char *path)
+{
+    char *name = pt_strf("%s.history", path);
+    struct pt_file *file = NULL;
+    bool is_there = name && pt_io_open(doctor->io, name, PT_OPEN_READ, &file, NULL) != PT_NOT_FOUND;
+
+    pt_io_close(doctor->io, file);
+    pt_free(name);
+    return is_there;
+}
+
 static void check_flags(struct pt_doctor *doctor)
 {
     const char *named = pt_config_string(doctor->config, PT_CONFIG_flag_file);
@@ -84,6 +128,9 @@ static void check_flags(struct pt_doctor *doctor)
     } else {
         pt_doctor_say(doctor, PT_VERDICT_OK, "flags", NULL, "%zu flags in %s",
                       pt_flags_count(flags), path);
+    }
+    if (has_history(doctor, path)) {
+        check_flags_history(doctor, path);
     }
     pt_flags_destroy(flags);
 }

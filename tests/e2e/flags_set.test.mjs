@@ -167,6 +167,8 @@ test('history tells who, what and why, edits by hand and tampering; undo goes ba
         assert.equal(result.code, 1);
         assert.match(result.stderr, /line 2 was changed/);
     }
+    const doctor = await cli(['doctor', '--data', dir]);
+    assert.match(doctor.stdout, /flags history.*line 2 was changed/);
     await set(dir, 'shop', '--state', 'on', '--new-history');
     assert.equal(readFlags(dir).flags.shop.state, 'ENABLED');
     assert.match(fs.readFileSync(`${file}.history.broken-1`, 'utf8'), /all is well!/);
