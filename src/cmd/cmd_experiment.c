@@ -53,16 +53,6 @@ enum pt_code pt_experiment_open(struct pt_experiment_open *open, const char *dat
     return pt_query_open(&open->query, pt_io_posix(), open->dir.lake, open->temporary, err);
 }
 
-enum pt_code pt_experiment_open_for_plan(struct pt_experiment_open *open, const char *data,
-                                         const struct pt_plan *plan, struct pt_error *err)
-{
-    bool is_complete = !isnan(plan->baseline) &&
-                       (pt_plan_is_share(plan->metrics[0].kind) || !isnan(plan->baseline_sd));
-    enum pt_code code = pt_experiment_open(open, data, err);
-
-    return code == PT_NOT_FOUND && is_complete && !data ? PT_OK : code;
-}
-
 void pt_experiment_open_release(struct pt_experiment_open *open)
 {
     pt_query_close(open->query);
@@ -93,6 +83,39 @@ int pt_experiment_read_plan(const char *path, struct pt_plan *plan, uint8_t **te
     }
     pt_buf_release(&problems);
     return status;
+}
+
+int pt_experiment_planned_open(struct pt_experiment_planned *planned, const char *path,
+                               const char *data, const char *usage)
+{
+    struct pt_plan *plan = &planned->plan;
+    struct pt_error err = {0};
+    size_t bytes = 0;
+    int status = PT_EXIT_OK;
+    enum pt_code code = PT_OK;
+
+    *planned = (struct pt_experiment_planned){.text = NULL};
+    if (!path) {
+        pt_cmd_say("experiment: which plan? usage: %s", usage);
+        return PT_EXIT_USAGE;
+    }
+    status = pt_experiment_read_plan(path, plan, &planned->text, &bytes);
+    if (status) {
+        return status;
+    }
+    code = pt_experiment_open(&planned->open, data, &err);
+    if (code == PT_NOT_FOUND && !data && !isnan(plan->baseline) &&
+        (pt_plan_is_share(plan->metrics[0].kind) || !isnan(plan->baseline_sd))) {
+        code = PT_OK;
+    }
+    code = code ? code : pt_forecast_make(planned->open.query, plan, &planned->forecast, &err);
+    return code ? pt_cmd_failed("experiment", &err) : PT_EXIT_OK;
+}
+
+void pt_experiment_planned_release(struct pt_experiment_planned *planned)
+{
+    pt_experiment_open_release(&planned->open);
+    pt_free(planned->text);
 }
 
 bool pt_experiment_parse_as_of(const char *text, int64_t *as_of_us_out)

@@ -28,47 +28,42 @@ int pt_experiment_verb_plan(int argc, char **argv)
         .positional = &path,
         .positional_max = 1,
     };
-    struct pt_plan plan;
-    struct pt_forecast forecast;
-    struct pt_experiment_open open = {0};
+    struct pt_experiment_planned *planned = NULL;
     struct pt_error err = {0};
     struct pt_buf out;
     struct pt_jsonw w;
-    uint8_t *text = NULL;
-    size_t bytes = 0;
     enum pt_code code = PT_OK;
     int status = pt_command_line_parse(&line, argc, argv);
 
     if (status >= 0) {
         return status;
     }
-    if (!path) {
-        pt_cmd_say("experiment: which plan? usage: %s", line.usage);
-        return PT_EXIT_USAGE;
-    }
     if (!pt_experiment_parse_format(format, &is_json)) {
         return PT_EXIT_USAGE;
     }
+    planned = pt_alloc_zero(sizeof(*planned));
+    if (!planned) {
+        (void)pt_fail(&err, PT_NO_MEMORY, "no memory for the plan");
+        return pt_cmd_failed("experiment", &err);
+    }
     pt_buf_init(&out, OUT_BYTES_MAX);
-    status = pt_experiment_read_plan(path, &plan, &text, &bytes);
+    status = pt_experiment_planned_open(planned, path, data, line.usage);
     if (status) {
         goto out;
     }
-    code = pt_experiment_open_for_plan(&open, data, &plan, &err);
-    code = code ? code : pt_forecast_make(open.query, &plan, &forecast, &err);
-    if (!code && is_json) {
+    if (is_json) {
         pt_jsonw_init(&w, &out);
-        pt_forecast_json(&plan, &forecast, &w);
+        pt_forecast_json(&planned->plan, &planned->forecast, &w);
         pt_buf_append_byte(&out, '\n');
-    } else if (!code) {
-        pt_forecast_table(&plan, &forecast, &out);
+    } else {
+        pt_forecast_table(&planned->plan, &planned->forecast, &out);
     }
-    code = code ? code : pt_experiment_print(&out, &err);
+    code = pt_experiment_print(&out, &err);
     status = code ? pt_cmd_failed("experiment", &err) : PT_EXIT_OK;
 
 out:
     pt_buf_release(&out);
-    pt_experiment_open_release(&open);
-    pt_free(text);
+    pt_experiment_planned_release(planned);
+    pt_free(planned);
     return status;
 }

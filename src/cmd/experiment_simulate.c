@@ -145,23 +145,15 @@ int pt_experiment_verb_simulate(int argc, char **argv)
         .positional = &path,
         .positional_max = 1,
     };
-    struct pt_plan plan;
-    struct pt_forecast forecast;
+    struct pt_experiment_planned *planned = NULL;
     struct pt_plan_simulated simulated;
-    struct pt_experiment_open open = {0};
     struct pt_error err = {0};
     struct pt_buf out;
-    uint8_t *text = NULL;
-    size_t bytes = 0;
     enum pt_code code = PT_OK;
     int status = pt_command_line_parse(&line, argc, argv);
 
     if (status >= 0) {
         return status;
-    }
-    if (!path) {
-        pt_cmd_say("experiment: which plan? usage: %s", line.usage);
-        return PT_EXIT_USAGE;
     }
     if (!pt_experiment_parse_format(format, &is_json) ||
         !pt_cmd_parse_int("--runs", runs_text, 1, RUNS_MAX, &runs) ||
@@ -170,29 +162,31 @@ int pt_experiment_verb_simulate(int argc, char **argv)
         (effect_text && !parse_effect(effect_text, &effect))) {
         return PT_EXIT_USAGE;
     }
+    planned = pt_alloc_zero(sizeof(*planned));
+    if (!planned) {
+        (void)pt_fail(&err, PT_NO_MEMORY, "no memory for the plan");
+        return pt_cmd_failed("experiment", &err);
+    }
     pt_buf_init(&out, OUT_BYTES_MAX);
-    status = pt_experiment_read_plan(path, &plan, &text, &bytes);
+    status = pt_experiment_planned_open(planned, path, data, line.usage);
     if (status) {
         goto out;
     }
-    code = pt_experiment_open_for_plan(&open, data, &plan, &err);
-    code = code ? code : pt_forecast_make(open.query, &plan, &forecast, &err);
+    /* In the hypothesis' direction, as the design has it. */
+    effect =
+        pt_plan_sign(&planned->plan) * (isnan(effect) ? planned->forecast.design.effect : effect);
+    code = pt_plan_simulate(&planned->plan, &planned->forecast.design, (uint64_t)runs,
+                            (uint64_t)seed, effect, (size_t)looks, &simulated, &err);
     if (!code) {
-        /* In the hypothesis' direction, as the design has it. */
-        effect = pt_plan_sign(&plan) * (isnan(effect) ? forecast.design.effect : effect);
-        code = pt_plan_simulate(&plan, &forecast.design, (uint64_t)runs, (uint64_t)seed, effect,
-                                (size_t)looks, &simulated, &err);
-    }
-    if (!code) {
-        (is_json ? write_json : write_table)(&plan, &forecast, &simulated, effect, (uint64_t)seed,
-                                             &out);
+        (is_json ? write_json : write_table)(&planned->plan, &planned->forecast, &simulated, effect,
+                                             (uint64_t)seed, &out);
         code = pt_experiment_print(&out, &err);
     }
     status = code ? pt_cmd_failed("experiment", &err) : PT_EXIT_OK;
 
 out:
     pt_buf_release(&out);
-    pt_experiment_open_release(&open);
-    pt_free(text);
+    pt_experiment_planned_release(planned);
+    pt_free(planned);
     return status;
 }

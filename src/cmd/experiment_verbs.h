@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "cmd/data_dir.h"
-#include "experiment/plan.h"
+#include "experiment/readout.h"
 #include "query/query.h"
 
 int pt_experiment_verb_analyze(int argc, char **argv);
@@ -30,17 +30,28 @@ struct pt_experiment_open {
  * any case. */
 enum pt_code pt_experiment_open(struct pt_experiment_open *open, const char *data,
                                 struct pt_error *err) PT_MUST_USE;
-/* The same, but a plan that gives its baseline needs no directory where `data` is NULL: the session
- * is NULL then. */
-enum pt_code pt_experiment_open_for_plan(struct pt_experiment_open *open, const char *data,
-                                         const struct pt_plan *plan,
-                                         struct pt_error *err) PT_MUST_USE;
 void pt_experiment_open_release(struct pt_experiment_open *open);
 
 /* Read the plan at `path` into `plan`; every mistake in it is said. The file's text is the
  * caller's to pt_free(). Returns an exit code. */
 int pt_experiment_read_plan(const char *path, struct pt_plan *plan, uint8_t **text_out,
                             size_t *bytes_out);
+
+/* A plan that was not started, and what it costs. */
+struct pt_experiment_planned {
+    struct pt_plan plan;
+    struct pt_forecast forecast;
+    struct pt_experiment_open open;
+    uint8_t *text; /* of the file; owned */
+};
+
+/*
+ * Read the plan at `path` (NULL: `usage` is said) and work out its forecast. A plan that gives its
+ * baseline needs no directory where `data` is NULL. Returns an exit code; release in any case.
+ */
+int pt_experiment_planned_open(struct pt_experiment_planned *planned, const char *path,
+                               const char *data, const char *usage);
+void pt_experiment_planned_release(struct pt_experiment_planned *planned);
 
 /* "now", a date (its midnight in UTC), or a time with offset; false after the mistake was said. */
 bool pt_experiment_parse_as_of(const char *text, int64_t *as_of_us_out);
