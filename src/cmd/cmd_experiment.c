@@ -14,6 +14,7 @@
 static const struct pt_verb verbs[] = {
     {"plan", pt_experiment_verb_plan, "what a plan costs: units, days, boundaries"},
     {"start", pt_experiment_verb_start, "fix a plan before the first exposure"},
+    {"amend", pt_experiment_verb_amend, "record the ratio of an epoch that the plan does not name"},
     {"analyze", pt_experiment_verb_analyze,
      "read an experiment out: as it was planned, or ad hoc where no plan was started"},
     {"report", pt_experiment_verb_report, "the last look as a page"},

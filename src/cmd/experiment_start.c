@@ -83,7 +83,7 @@ static enum pt_code start(struct pt_experiment_open *open, const struct pt_plan 
         return code;
     }
     code = pt_exposure_map_use(open->query, plan->name, &plan->exposures, err);
-    code = code ? code : pt_measure_exposures(open->query, plan->name, &exposures, err);
+    code = code ? code : pt_measure_exposures(open->query, plan->name, NULL, &exposures, err);
     if (!code && exposures > 0 && !given->is_late) {
         code = pt_fail(err, PT_INVALID,
                        "%" PRIu64 " exposures of %s are in the table already: a plan made after "

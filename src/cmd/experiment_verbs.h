@@ -12,6 +12,7 @@
 #include "experiment/readout.h"
 #include "query/query.h"
 
+int pt_experiment_verb_amend(int argc, char **argv);
 int pt_experiment_verb_analyze(int argc, char **argv);
 int pt_experiment_verb_plan(int argc, char **argv);
 int pt_experiment_verb_start(int argc, char **argv);

@@ -195,24 +195,22 @@ out:
     return code;
 }
 
-enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const char *dir,
-                                 struct pt_started *started, const struct pt_look *look,
-                                 struct pt_error *err)
+/* What a line's record is written by. */
+typedef void write_fn(const void *ctx, const struct pt_started *started, struct pt_jsonw *w);
+
+/* Append a line of `kind` to the journal, then lock.json. */
+static enum pt_code add_line(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                             struct pt_started *started, const char *kind, write_fn *write,
+                             const void *ctx, struct pt_error *err)
 {
     const char *name = started->plan.name;
     struct pt_lock *lock = NULL;
     struct pt_chain journal = {0};
     struct pt_buf text;
     struct pt_jsonw w;
-    enum pt_code code = PT_OK;
+    enum pt_code code = take_lock(io, dir, &lock, err);
 
     pt_buf_init(&text, LINE_BYTES_MAX);
-    if (started->look_count == PT_JOURNAL_LOOKS_MAX) {
-        code = pt_fail(err, PT_TOO_BIG, "%s was looked at %d times, more are not kept", name,
-                       PT_JOURNAL_LOOKS_MAX);
-        goto out;
-    }
-    code = take_lock(io, dir, &lock, err);
     code = code ? code : journal_read(&journal, io, dir, name, NULL, NULL, err);
     if (code) {
         goto out;
@@ -221,7 +219,7 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
         code = pt_fail(err, PT_FENCED, "the journal went on meanwhile; ask again");
         goto out;
     }
-    /* A crash after the start took it; a look that stands in the journal without it is damage. */
+    /* A crash after the start took it; a line that stands in the journal without it is damage. */
     if (!started->has_lock) {
         code = write_lock(io, dir, name, started->hash, &journal, err);
         started->has_lock = !code;
@@ -230,13 +228,12 @@ enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const
         }
     }
     pt_jsonw_init(&w, &text);
-    line_begin(&w, &journal, clock, "look", name);
-    pt_look_write(look, pt_plan_treatments(&started->plan), &w);
+    line_begin(&w, &journal, clock, kind, name);
+    write(ctx, started, &w);
     pt_jsonw_object_end(&w);
     code = pt_chain_append(&journal, io, dir, &text, err);
     code = code ? code : write_lock(io, dir, name, started->hash, &journal, err);
     if (!code) {
-        started->looks[started->look_count++] = *look;
         started->journal_seq = journal.seq;
         memcpy(started->journal_hash, journal.hash, sizeof(journal.hash));
     }
@@ -245,6 +242,79 @@ out:
     pt_chain_release(&journal);
     pt_buf_release(&text);
     pt_lock_release(lock);
+    return code;
+}
+
+static void write_look(const void *ctx, const struct pt_started *started, struct pt_jsonw *w)
+{
+    pt_look_write(ctx, pt_plan_treatments(&started->plan), w);
+}
+
+enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                                 struct pt_started *started, const struct pt_look *look,
+                                 struct pt_error *err)
+{
+    enum pt_code code = PT_OK;
+
+    if (started->look_count == PT_JOURNAL_LOOKS_MAX) {
+        return pt_fail(err, PT_TOO_BIG, "%s was looked at %d times, more are not kept",
+                       started->plan.name, PT_JOURNAL_LOOKS_MAX);
+    }
+    code = add_line(io, clock, dir, started, "look", write_look, look, err);
+    if (!code) {
+        started->looks[started->look_count++] = *look;
+    }
+    return code;
+}
+
+static void write_amendment(const void *ctx, const struct pt_started *started, struct pt_jsonw *w)
+{
+    const struct pt_amendment *amendment = ctx;
+
+    pt_jsonw_object(w);
+    pt_jsonw_key(w, "epoch");
+    pt_jsonw_str(w, amendment->epoch.name);
+    pt_jsonw_key(w, "weights");
+    pt_jsonw_array(w);
+    for (size_t i = 0; i < started->plan.arm_count; i++) {
+        pt_jsonw_double(w, amendment->epoch.weight[i]);
+    }
+    pt_jsonw_array_end(w);
+    pt_jsonw_key(w, "late_exposures");
+    pt_jsonw_uint(w, amendment->late_exposures);
+    pt_jsonw_object_end(w);
+}
+
+/* An amended epoch is one of the plan's for everything but its hash. */
+static void use_amendment(struct pt_started *started, const struct pt_amendment *amendment)
+{
+    started->plan.epochs[started->plan.epoch_count++] = amendment->epoch;
+    started->plan.amended_count++;
+}
+
+enum pt_code pt_started_amend(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                              struct pt_started *started, const struct pt_plan_epoch *epoch,
+                              uint64_t late_exposures, struct pt_error *err)
+{
+    const struct pt_plan *plan = &started->plan;
+    struct pt_amendment amendment = {*epoch, pt_clock_wall_us(clock), late_exposures};
+    enum pt_code code = PT_OK;
+
+    for (size_t i = 0; i < plan->epoch_count; i++) {
+        if (strcmp(plan->epochs[i].name, epoch->name) == 0) {
+            return pt_fail(err, PT_INVALID, "the ratio of epoch \"%s\" is known, and stays",
+                           epoch->name);
+        }
+    }
+    if (plan->epoch_count == PT_PLAN_EPOCHS_MAX) {
+        return pt_fail(err, PT_INVALID, "%s has %d epochs already, more are not kept", plan->name,
+                       PT_PLAN_EPOCHS_MAX);
+    }
+    code = add_line(io, clock, dir, started, "amend", write_amendment, &amendment, err);
+    if (!code) {
+        started->amendments[started->amendment_count++] = amendment;
+        use_amendment(started, &amendment);
+    }
     return code;
 }
 
@@ -266,6 +336,38 @@ static double number(struct pt_json record, const char *key, double missing)
     return pt_json_member_double(record, key, &value) ? value : missing;
 }
 
+static void take_amendment(struct pt_started *out, struct pt_json line, struct pt_json record)
+{
+    struct pt_amendment *amendment = &out->amendments[out->amendment_count];
+    struct pt_json weights = pt_json_member(record, "weights");
+    struct pt_span span = {0};
+    int64_t late = 0;
+
+    if (out->amendment_count == PT_PLAN_EPOCHS_MAX ||
+        !pt_json_member_string(record, "epoch", &span) || !weights.tape ||
+        pt_json_type(weights) != PT_JSON_ARRAY) {
+        return;
+    }
+    *amendment = (struct pt_amendment){.at_us = 0};
+    snprintf(amendment->epoch.name, sizeof(amendment->epoch.name), "%.*s", PT_SPAN_ARG(span));
+    if (pt_json_member_string(line, "at", &span)) {
+        (void)pt_rfc3339_parse((const char *)span.data, span.size, &amendment->at_us);
+    }
+    (void)pt_json_member_int(record, "late_exposures", &late);
+    amendment->late_exposures = (uint64_t)late;
+    struct pt_json_iter iter = pt_json_iterate(weights);
+
+    for (size_t i = 0; i < PT_PLAN_ARMS_MAX && pt_json_next(&iter); i++) {
+        enum pt_json_type type = pt_json_type(iter.value);
+
+        amendment->epoch.weight[i] =
+            type == PT_JSON_INT || type == PT_JSON_UINT || type == PT_JSON_DOUBLE
+                ? pt_json_double(iter.value)
+                : 0;
+    }
+    out->amendment_count++;
+}
+
 static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
                               struct pt_error *err)
 {
@@ -280,6 +382,10 @@ static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
         if (o->out->look_count < PT_JOURNAL_LOOKS_MAX) {
             pt_look_read(record, &o->out->looks[o->out->look_count++]);
         }
+        return PT_OK;
+    }
+    if (string_is(line, "kind", "amend")) {
+        take_amendment(o->out, line, record);
         return PT_OK;
     }
     if (!string_is(line, "kind", "start") || o->has_start) {
@@ -522,6 +628,11 @@ enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name
     }
     code = read_plan_file(&o, io, plan_path, err);
     code = code ? code : compare_plans(&o, plan_path, err);
+    for (size_t i = 0; i < out->amendment_count && !code; i++) {
+        if (out->plan.epoch_count < PT_PLAN_EPOCHS_MAX) {
+            use_amendment(out, &out->amendments[i]);
+        }
+    }
     code = code ? code : pt_plan_design(&out->plan, out->basis, &out->design, err);
     out->journal_seq = journal.seq;
     memcpy(out->journal_hash, journal.hash, sizeof(journal.hash));

@@ -59,6 +59,13 @@ struct pt_look {
 void pt_look_write(const struct pt_look *look, size_t treatments, struct pt_jsonw *w);
 void pt_look_read(struct pt_json record, struct pt_look *out);
 
+/* The ratio of an epoch that the plan does not name, recorded after the start. */
+struct pt_amendment {
+    struct pt_plan_epoch epoch;
+    int64_t at_us;
+    uint64_t late_exposures; /* of the epoch, in the table already */
+};
+
 struct pt_started {
     struct pt_plan plan;
     char hash[2 * PT_SHA256_BYTES + 1];
@@ -69,6 +76,8 @@ struct pt_started {
     struct pt_plan_design design;
     struct pt_look looks[PT_JOURNAL_LOOKS_MAX];
     size_t look_count;
+    struct pt_amendment amendments[PT_PLAN_EPOCHS_MAX]; /* in plan.epochs, too */
+    size_t amendment_count;
     bool has_lock;        /* lock.json is there: only a crash in start leaves none */
     uint64_t journal_seq; /* of the newest line */
     char journal_hash[2 * PT_SHA256_BYTES + 1];
@@ -103,5 +112,13 @@ enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name
 enum pt_code pt_started_add_look(struct pt_io *io, struct pt_clock *clock, const char *dir,
                                  struct pt_started *started, const struct pt_look *look,
                                  struct pt_error *err) PT_MUST_USE;
+
+/*
+ * Record the weights of an epoch, in the order of the plan's variants. PT_INVALID: the epoch is
+ * known, or there are too many; PT_FENCED as above.
+ */
+enum pt_code pt_started_amend(struct pt_io *io, struct pt_clock *clock, const char *dir,
+                              struct pt_started *started, const struct pt_plan_epoch *epoch,
+                              uint64_t late_exposures, struct pt_error *err) PT_MUST_USE;
 
 #endif

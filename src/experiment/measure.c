@@ -675,7 +675,7 @@ enum pt_code pt_measure_start(struct pt_query *query, const char *experiment,
     return code;
 }
 
-enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment,
+enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment, const char *epoch,
                                   uint64_t *count_out, struct pt_error *err)
 {
     struct pt_buf sql;
@@ -686,6 +686,10 @@ enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment
     pt_buf_append_str(&sql, "SELECT count(*) FROM events WHERE event_name = 'experiment_exposure' "
                             "AND json_extract_string(attributes, '$.experiment') = ");
     pt_sql_append_text(&sql, experiment);
+    if (epoch) {
+        pt_buf_append_str(&sql, " AND json_extract_string(attributes, '$.epoch') = ");
+        pt_sql_append_text(&sql, epoch);
+    }
     code = ask_number(query, &sql, &number, err);
     *count_out = (uint64_t)number;
     pt_buf_release(&sql);

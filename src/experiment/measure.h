@@ -126,8 +126,8 @@ struct pt_measure_start {
 enum pt_code pt_measure_start(struct pt_query *query, const char *experiment,
                               struct pt_measure_start *out, struct pt_error *err) PT_MUST_USE;
 
-/* Exposures (events) of an experiment in the table. */
-enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment,
+/* Exposures (events) of an experiment in the table; `epoch` NULL: of all of them. */
+enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment, const char *epoch,
                                   uint64_t *count_out, struct pt_error *err) PT_MUST_USE;
 
 #endif

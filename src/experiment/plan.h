@@ -103,6 +103,7 @@ struct pt_plan {
     size_t arm_count;
     struct pt_plan_epoch epochs[PT_PLAN_EPOCHS_MAX]; /* others have the weights above */
     size_t epoch_count;
+    size_t amended_count; /* of these, the last ones: added after the start, not part of the form */
     double alpha;
     double power;
     double effect; /* absolute, or relative where is_relative; above 0 */
@@ -164,7 +165,7 @@ static inline double pt_plan_alpha_each(const struct pt_plan *plan)
                ? plan->alpha
                : plan->alpha / (double)pt_plan_treatments(plan);
 }
-/* The planned weights of an epoch. */
+/* The weights of an epoch, planned or amended. */
 const double *pt_plan_weights(const struct pt_plan *plan, const char *epoch);
 static inline bool pt_plan_is_share(enum pt_plan_kind kind)
 {

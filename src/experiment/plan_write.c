@@ -82,12 +82,12 @@ static void write_metric(struct pt_jsonw *w, const struct pt_plan_metric *metric
 
 static void write_epochs(struct pt_jsonw *w, const struct pt_plan *plan)
 {
-    if (plan->epoch_count == 0) {
+    if (plan->epoch_count == plan->amended_count) {
         return;
     }
     pt_jsonw_key(w, "epochs");
     pt_jsonw_array(w);
-    for (size_t i = 0; i < plan->epoch_count; i++) {
+    for (size_t i = 0; i < plan->epoch_count - plan->amended_count; i++) {
         pt_jsonw_object(w);
         key_str(w, "epoch", plan->epochs[i].name);
         pt_jsonw_key(w, "weights");

@@ -446,7 +446,8 @@ static void find_curve(const struct pt_readout *r, size_t k, const struct curve 
 {
     const struct pt_plan *plan = &r->started->plan;
     const struct pt_measure *m = &r->measure;
-    size_t count = plan->epoch_count > 0 ? m->epoch_count : 1;
+    size_t place[PT_MEASURE_EPOCHS_MAX];
+    size_t count = pt_readout_strata_of(plan, m, place);
     double q = pt_norm_quantile(0.975);
     size_t cell = 0;
 
@@ -455,7 +456,7 @@ static void find_curve(const struct pt_readout *r, size_t k, const struct curve 
         struct pt_readout_metric one = {0};
 
         for (; cell < m->cell_count && m->cells[cell].day == i; cell++) {
-            struct pt_stratum *stratum = &strata[plan->epoch_count > 0 ? m->cells[cell].epoch : 0];
+            struct pt_stratum *stratum = &strata[place[m->cells[cell].epoch]];
 
             pt_moments_add(&stratum->arms[0], &m->cells[cell].primary[0]);
             pt_moments_add(&stratum->arms[1], &m->cells[cell].primary[k + 1]);

@@ -275,6 +275,21 @@ static void json_metrics(const struct pt_readout *r, struct pt_jsonw *w)
     pt_jsonw_array_end(w);
 }
 
+static void json_amendments(const struct pt_started *s, struct pt_jsonw *w)
+{
+    pt_jsonw_key(w, "amendments");
+    pt_jsonw_array(w);
+    for (size_t i = 0; i < s->amendment_count; i++) {
+        pt_jsonw_object(w);
+        key_str(w, "epoch", s->amendments[i].epoch.name);
+        key_list(w, "weights", s->amendments[i].epoch.weight, s->plan.arm_count);
+        key_time(w, "at", s->amendments[i].at_us);
+        key_uint(w, "late_exposures", s->amendments[i].late_exposures);
+        pt_jsonw_object_end(w);
+    }
+    pt_jsonw_array_end(w);
+}
+
 void pt_readout_json(const struct pt_readout *r, struct pt_jsonw *w)
 {
     const struct pt_started *s = r->started;
@@ -298,6 +313,7 @@ void pt_readout_json(const struct pt_readout *r, struct pt_jsonw *w)
         key_str(w, "started_event_plan_sha256", r->start.plan_hash);
     }
     key_uint(w, "late_exposures", s->late_exposures);
+    json_amendments(s, w);
     key_time(w, "as_of", r->measure.as_of_us);
     json_ratio(r, w);
     key_bool(w, "recorded_before", r->is_repeat);

@@ -167,21 +167,55 @@ void pt_readout_metric_test(const struct pt_plan_metric *metric, const struct pt
     }
 }
 
+static bool is_same_ratio(const struct pt_plan *plan, const double *a, const double *b)
+{
+    for (size_t i = 1; i < plan->arm_count; i++) {
+        if (a[i] * b[0] != b[i] * a[0]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+size_t pt_readout_strata_of(const struct pt_plan *plan, const struct pt_measure *measure,
+                            size_t out[PT_MEASURE_EPOCHS_MAX])
+{
+    const double *ratios[PT_MEASURE_EPOCHS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < measure->epoch_count; i++) {
+        const double *ratio = pt_plan_weights(plan, measure->epochs[i].name);
+
+        for (out[i] = 0; out[i] < count && !is_same_ratio(plan, ratios[out[i]], ratio);) {
+            out[i]++;
+        }
+        if (out[i] == count) {
+            ratios[count++] = ratio;
+        }
+    }
+    return count > 0 ? count : 1;
+}
+
 size_t pt_readout_strata(const struct pt_plan *plan, const struct pt_measure *measure,
                          size_t metric, size_t treatment,
                          struct pt_stratum out[PT_MEASURE_EPOCHS_MAX])
 {
-    if (plan->epoch_count == 0) {
+    size_t place[PT_MEASURE_EPOCHS_MAX];
+    size_t count = pt_readout_strata_of(plan, measure, place);
+
+    if (count == 1) {
         out[0] = (struct pt_stratum){
             {measure->metrics[metric][0], measure->metrics[metric][treatment + 1]}};
         return 1;
     }
+    memset(out, 0, count * sizeof(*out));
     for (size_t i = 0; i < measure->epoch_count; i++) {
         const struct pt_moments *arms = &measure->epochs[i].metrics[metric * PT_PLAN_ARMS_MAX];
 
-        out[i] = (struct pt_stratum){{arms[0], arms[treatment + 1]}};
+        pt_moments_add(&out[place[i]].arms[0], &arms[0]);
+        pt_moments_add(&out[place[i]].arms[1], &arms[treatment + 1]);
     }
-    return measure->epoch_count;
+    return count;
 }
 
 void pt_readout_metric_tests(struct pt_readout *r)

@@ -25,10 +25,17 @@ struct pt_stratum {
 void pt_readout_metric_test(const struct pt_plan_metric *metric, const struct pt_stratum *strata,
                             size_t count, struct pt_readout_metric *out);
 
-/* The strata of a metric and a treatment (from 0): all units where the ratio never changes. */
+/*
+ * The strata of a metric and a treatment (from 0). Epochs of the same ratio are one, so that all
+ * units are where the ratio never changes.
+ */
 size_t pt_readout_strata(const struct pt_plan *plan, const struct pt_measure *measure,
                          size_t metric, size_t treatment,
                          struct pt_stratum out[PT_MEASURE_EPOCHS_MAX]);
+
+/* Which stratum each of the measured epochs is in; the number of strata, at least 1. */
+size_t pt_readout_strata_of(const struct pt_plan *plan, const struct pt_measure *measure,
+                            size_t out[PT_MEASURE_EPOCHS_MAX]);
 
 /* Values, differences and z of all metrics and treatments, from r->measure. */
 void pt_readout_metric_tests(struct pt_readout *r);

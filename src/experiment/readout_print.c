@@ -260,6 +260,18 @@ void pt_readout_table(const struct pt_readout *r, struct pt_buf *out)
                        "plan was fixed\n",
                        s->late_exposures);
     }
+    for (size_t i = 0; i < s->amendment_count; i++) {
+        const struct pt_amendment *amendment = &s->amendments[i];
+
+        pt_rfc3339_format(amendment->at_us, at);
+        pt_buf_appendf(out, "  amended %s: epoch %s has ", at, amendment->epoch.name);
+        table_weights(amendment->epoch.weight, s->plan.arm_count, out);
+        if (amendment->late_exposures > 0) {
+            pt_buf_appendf(out, ", LATE: %" PRIu64 " exposures of it were in the table",
+                           amendment->late_exposures);
+        }
+        pt_buf_append_byte(out, '\n');
+    }
     if (s->event_id[0] && !r->start.plan_hash[0]) {
         pt_buf_append_str(out, "  its event experiment_started is not in the table (yet)\n");
     } else if (r->start.plan_hash[0] && strcmp(r->start.plan_hash, s->hash) != 0) {

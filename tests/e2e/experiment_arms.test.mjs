@@ -227,6 +227,44 @@ test('a ratio that changes with the epoch: each is checked against its own, and 
     await server.stop();
 });
 
+test('an amendment: the ratio of an epoch to come, recorded before its first exposure', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    await cliOk(['experiment', 'start', write(dir, plan({ name: 'ramp', variants: '{a: 9, b: 1}', analysis: '{type: always_valid}', effect: '{absolute: 0.02, baseline: 0.3}' })), '--data', dir]);
+    const amend = (...more) => cli(['experiment', 'amend', 'ramp', '--data', dir, ...more]);
+    assert.match((await amend('--epoch', '2', '--ratio', '1')).stderr, /"1" is not 2 weights from 0 on/);
+    assert.match((await amend('--epoch', '2', '--ratio', '0:1')).stderr, /control's above 0/);
+    assert.equal((await amend('--epoch', '2')).code, 2);
+    assert.match((await cli(['experiment', 'amend', 'nobody', '--epoch', '1', '--ratio', '1:1', '--data', dir])).stderr, /was not started/);
+    await send(server, group('ramp', { a: 900, b: 100 }, { a: 6, b: 7 }, 0, 0, { attributes: { epoch: '1' } }));
+    const before = await readout(dir, 'ramp');
+    assert.equal(before.sample_ratio.mismatch, false);
+    assert.match((await amend('--epoch', '1', '--ratio', '1:1')).stderr, /1000 exposures of epoch 1 are in the table already/);
+    await server.stop();
+});
+
+test('an amended epoch is held to its own ratio, and the hash of the plan stays', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    await cliOk(['experiment', 'start', write(dir, plan({ name: 'ramp', variants: '{a: 9, b: 1}', analysis: '{type: always_valid}', effect: '{absolute: 0.02, baseline: 0.3}' })), '--data', dir]);
+    await send(server, group('ramp', { a: 900, b: 100 }, { a: 6, b: 6 }, 0, 0, { attributes: { epoch: '1' } }));
+    const first = await readout(dir, 'ramp');
+    await cliOk(['experiment', 'amend', 'ramp', '--epoch', '2', '--ratio', '1:1', '--data', dir]);
+    assert.match((await cli(['experiment', 'amend', 'ramp', '--epoch', '2', '--ratio', '9:1', '--data', dir])).stderr, /the ratio of epoch "2" is known/);
+    const again = await readout(dir, 'ramp');
+    assert.equal(again.recorded_before, true, 'what was looked at before is the same look');
+    await send(server, group('ramp', { a: 500, b: 500 }, { a: 1, b: 2 }, 1, 10000, { attributes: { epoch: '2' } }));
+    const second = await readout(dir, 'ramp');
+    assert.equal(second.sample_ratio.mismatch, false, JSON.stringify(second.sample_ratio));
+    assert.equal(second.plan_sha256, first.plan_sha256);
+    assert.deepEqual(second.amendments.map(({ epoch, weights, late_exposures }) => ({ epoch, weights, late_exposures })),
+        [{ epoch: '2', weights: [1, 1], late_exposures: 0 }]);
+    const weights = [900 * 100 / 1000, 500 * 500 / 1000];
+    near(of(second, 'bought', 'b').difference, weights[1] * 0.1 / sum(weights));
+    assert.match((await cliOk(['experiment', 'analyze', 'ramp', '--data', dir])).stdout, /amended 20.*: epoch 2 has 1:1/);
+    await server.stop();
+});
+
 test('what several treatments, covariates, models and epochs may not say', async (t) => {
     const dir = freshDir(t);
     const refused = async (text, said) => {

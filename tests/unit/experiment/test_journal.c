@@ -3,9 +3,9 @@
  *
  * Promise: what was acknowledged is there and whole; what was not is there whole or not at all, and
  * can be done again; nothing in between reads as another plan or as damage. Method: each call of
- * start and of two looks fails in turn, once or for good, on a simulated disk that then loses what
- * was not synced; every byte of the last line is torn; the real file system is stopped at each
- * change.
+ * start, of two looks and of an amendment fails in turn, once or for good, on a simulated disk that
+ * then loses what was not synced; every byte of the last line is torn; the real file system is
+ * stopped at each change.
  */
 #include "check.h"
 #include "fault_io.h"
@@ -95,7 +95,14 @@ static enum pt_code add(const struct fixture *f, struct pt_io *io, size_t number
     return pt_started_add_look(io, pt_clock_system(), f->dir, f->started, &look, &err);
 }
 
-/* Start and look twice; how many of the three were acknowledged. */
+static enum pt_code amend(const struct fixture *f, struct pt_io *io)
+{
+    struct pt_plan_epoch epoch = {.name = "2", .weight = {1, 2, 0.5}};
+
+    return pt_started_amend(io, pt_clock_system(), f->dir, f->started, &epoch, 7, &err);
+}
+
+/* Start, look twice, amend; how many of the four were acknowledged. */
 static size_t run(const struct fixture *f, struct pt_io *io)
 {
     size_t done = 0;
@@ -107,19 +114,20 @@ static size_t run(const struct fixture *f, struct pt_io *io)
     while (done < 3 && add(f, io, done) == PT_OK) {
         done++;
     }
-    return done;
+    return done == 3 && amend(f, io) == PT_OK ? 4 : done;
 }
 
-/* What is there holds at least `acked` of the three, whole, and the rest can be done now. */
+/* What is there holds at least `acked` of the four, whole, and the rest can be done now. */
 static void check_and_go_on(const struct fixture *f, struct pt_io *io, size_t acked)
 {
     enum pt_code code = pt_started_open(io, f->dir, "shop", f->started, &err);
-    size_t there = code == PT_NOT_FOUND ? 0 : 1 + f->started->look_count;
+    size_t there =
+        code == PT_NOT_FOUND ? 0 : 1 + f->started->look_count + f->started->amendment_count;
 
     if (code && code != PT_NOT_FOUND) {
         fail_msg("%s: %s", pt_code_name(code), err.text);
     }
-    PT_CHECK(there >= acked && there <= 3);
+    PT_CHECK(there >= acked && there <= 4);
     if (there == 0) {
         PT_CHECK_OK(start(f, io), err);
         PT_CHECK_OK(pt_started_open(io, f->dir, "shop", f->started, &err), err);
@@ -128,8 +136,15 @@ static void check_and_go_on(const struct fixture *f, struct pt_io *io, size_t ac
     for (; there < 3; there++) {
         PT_CHECK_OK(add(f, io, there), err);
     }
+    if (there == 3) {
+        PT_CHECK_OK(amend(f, io), err);
+    }
     PT_CHECK_OK(pt_started_open(io, f->dir, "shop", f->started, &err), err);
-    PT_CHECK(f->started->look_count == 2);
+    PT_CHECK(f->started->look_count == 2 && f->started->amendment_count == 1);
+    PT_CHECK(f->started->amendments[0].late_exposures == 7 && f->started->amendments[0].at_us > 0);
+    PT_CHECK(pt_plan_weights(&f->started->plan, "2")[1] == 2);
+    PT_CHECK(pt_plan_weights(&f->started->plan, "3")[1] == 1);
+    PT_CHECK(amend(f, io) == PT_INVALID);
     for (size_t i = 0; i < 2; i++) {
         const struct pt_look *look = &f->started->looks[i];
         struct pt_look expected = look_of(i + 1);
@@ -236,7 +251,7 @@ static void a_torn_last_line_is_no_line(void **state)
 
     (void)state;
     setup(&f);
-    PT_CHECK(run(&f, pt_io_posix()) == 3);
+    PT_CHECK(run(&f, pt_io_posix()) == 4);
     path = pt_strf("%s/journal", f.dir);
     PT_CHECK_OK(pt_io_read_all(pt_io_posix(), path, 1u << 20, 1, &data, &size, &err), err);
     for (line = size - 1; data[line - 1] != '\n'; line--) {
@@ -253,7 +268,7 @@ static void a_torn_last_line_is_no_line(void **state)
         memcpy(torn + size, data + line, more);
         PT_CHECK_OK(pt_io_replace(pt_io_posix(), path, pt_span_of(torn, size + more), 0, &err),
                     err);
-        check_and_go_on(&f, pt_io_posix(), 3);
+        check_and_go_on(&f, pt_io_posix(), 4);
         pt_free(torn);
     }
     pt_free(data);
