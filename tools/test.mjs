@@ -168,28 +168,42 @@ async function unit(preset) {
     return count(sum);
 }
 
-// The sweeps by themselves: in a full one each takes longer than CTest lets a program run.
+// The sweeps by themselves: in a full one each takes longer than CTest lets a program run. Of N processes
+// (as many as processors) each tries every Nth place, and the seed says where it begins.
 async function sweeps() {
     if (!(await build('release'))) {
         totals.failed++;
         return false;
     }
     const sum = { passed: 0, failed: 0, skipped: 0 };
-    for (const name of ['test_sweep', 'test_syscalls', 'test_log_crash']) {
-        const result = await run(name, path.join(root, 'build', 'tests', name), [], {
-            // What a power cut leaves is worked out, not tried on a disk, so memory will do.
-            env: { PT_SWEEP: process.env.PT_SWEEP ?? 'full', ...(fs.existsSync('/dev/shm') ? { TMPDIR: '/dev/shm' } : {}) },
-            show: true,
-        });
-        const lines = result.text.split('\n');
-        const counts = countProgram(lines, result.isOk);
-        for (const key of Object.keys(sum)) {
-            sum[key] += counts[key];
+    const every = process.env.PT_SWEEP ?? 'full';
+    const shares = every === 'full' ? os.cpus().length : 1;
+    const seed = Number(process.env.PT_SEED ?? Date.now() % 1000000000);
+    const tasks = ['test_sweep', 'test_syscalls'].flatMap((name) => Array.from({ length: shares }, (_, at) => ({
+        name,
+        label: shares > 1 ? `${name}-${at + 1}-of-${shares}` : name,
+        env: { PT_SWEEP: shares > 1 ? String(shares) : every, PT_SEED: String(seed + at) },
+    })));
+    tasks.push({ name: 'test_log_crash', label: 'test_log_crash', env: {} }); // always whole
+    const next = async () => {
+        for (let task = tasks.shift(); task; task = tasks.shift()) {
+            const result = await run(task.label, path.join(root, 'build', 'tests', task.name), [], {
+                // What a power cut leaves is worked out, not tried on a disk, so memory will do.
+                env: { ...task.env, ...(fs.existsSync('/dev/shm') ? { TMPDIR: '/dev/shm' } : {}) },
+            });
+            const lines = result.text.split('\n');
+            const counts = countProgram(lines, result.isOk);
+            console.log(`   ${task.label} (${Object.entries(task.env).map((one) => one.join('=')).join(' ')})`);
+            console.log(lines.filter((line) => /^\[ +(OK|FAILED) |^seed/.test(line)).map((line) => `     ${line}`).join('\n'));
+            for (const key of Object.keys(sum)) {
+                sum[key] += counts[key];
+            }
+            if (!result.isOk) {
+                remember('sweep', task.label, lines);
+            }
         }
-        if (!result.isOk) {
-            remember('sweep', name, lines);
-        }
-    }
+    };
+    await Promise.all(Array.from({ length: os.cpus().length }, next));
     say(sum);
     return count(sum);
 }
