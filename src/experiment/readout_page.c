@@ -310,7 +310,7 @@ void pt_html_json(struct pt_buf *out, const char *json)
         if (!is_text && (*at == '}' || *at == ']')) {
             depth--;
             /* Lists of numbers and empty ones stay on their line. */
-            if (*at == '}') {
+            if (*at == '}' || at[-1] == '}') {
                 new_line(out, depth);
             }
         }
