@@ -14,6 +14,14 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const playtrace = path.join(root, 'build', 'playtrace');
 const players = Number(process.env.PLAYERS ?? 1e6);
 const extra = {};
+const looksPlan = `
+experiment: looks
+hypothesis: more players buy
+variants: {a: 1, b: 1}
+minimum_effect: {absolute: 0.03, baseline: 0.2}
+metrics: {primary: {name: bought, type: conversion, event: purchase, window: 1d}}
+analysis: {type: group_sequential, looks: [0.2, 0.4, 0.6, 0.8, 1]}
+`;
 
 const lines = (text) => text.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
 
@@ -59,6 +67,10 @@ async function trials() {
     const costs = extra.trials.filter((line) => line.effect === 0 && /5 looks/.test(line.title) && line.rule !== 'naive_5');
     const slowest = costs.reduce((one, two) => (two.cpu_seconds > one.cpu_seconds ? two : one));
     report('trials', `10,000 A/A experiments, ${slowest.title}`, 'CPU s', [[slowest.cpu_seconds, 10]], '10 s', 1, true);
+    const plan = path.join(work, 'looks.yaml');
+    fs.writeFileSync(plan, looksPlan);
+    const simulated = await timed(playtrace, ['experiment', 'simulate', plan, '--runs', '10000', '--seed', '1']);
+    report('trials', '  `experiment simulate`, 10,000 A/A and 10,000 A/B', 'CPU s', [[simulated.cpu, 10]], '10 s', 1, true);
     fs.writeFileSync(path.join(bin, 'error_rates.svg'), errorRatesPlot(extra.trials));
     console.log(errorRatesTable(extra.trials));
 }
