@@ -32,6 +32,7 @@ export class Chromium {
         browser.gone = new Promise((resolve) => browser.child.on('close', resolve));
         browser.gone.then(() => browser.waiting.forEach(({ reject }) => reject(new Error(`Chromium ended: ${browser.errors.slice(-2000)}`))));
         let text = '';
+        browser.child.stdio[4].setEncoding('utf8');
         browser.child.stdio[4].on('data', (chunk) => {
             text += chunk;
             const messages = text.split('\0');
@@ -106,11 +107,19 @@ class Page {
         } else if (method === 'Network.requestWillBeSent') {
             this.requests.push(params.request.url);
         }
-        this.listeners = this.listeners.filter((one) => one.method !== method || one.resolve(params) === false);
+        this.listeners = this.listeners.filter((one) => {
+            if (one.method === method) {
+                one.resolve(params);
+            }
+            return one.method !== method;
+        });
     }
 
     once(method) {
-        return new Promise((resolve) => this.listeners.push({ method, resolve }));
+        return new Promise((resolve, reject) => {
+            const timer = setTimeout(() => reject(new Error(`no ${method} within ${this.browser.timeoutMs} ms`)), this.browser.timeoutMs);
+            this.listeners.push({ method, resolve: (params) => { clearTimeout(timer); resolve(params); } });
+        });
     }
 
     send(method, params = {}) {
