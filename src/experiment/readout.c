@@ -119,8 +119,9 @@ static void take_information(struct pt_readout *r)
     const struct pt_started *s = r->started;
     const double *planned = s->design.units;
     struct pt_stratum strata[PT_MEASURE_EPOCHS_MAX];
+    const struct pt_look *last = last_look(s);
     double least = HUGE_VAL;
-    double most = 0;
+    double standing = HUGE_VAL; /* of treatments that nobody new is in: they are not waited for */
 
     r->look.units = r->measure.metrics[0][0].n;
     for (size_t k = 0; k < pt_plan_treatments(&s->plan); k++) {
@@ -135,12 +136,16 @@ static void take_information(struct pt_readout *r)
         }
         arm->units = r->measure.metrics[0][k + 1].n;
         arm->t = information * (1 / planned[0] + 1 / planned[k + 1]);
-        most = fmax(most, arm->t);
-        if (!pt_readout_arm_is_over(&s->plan, last_look(s), k)) {
+        if (pt_readout_arm_is_over(&s->plan, last, k)) {
+            continue;
+        }
+        if (!last || arm->t > last->arms[k].t * (1 + PT_GS_STEP_MIN)) {
             least = fmin(least, arm->t);
+        } else {
+            standing = fmin(standing, arm->t);
         }
     }
-    r->look.t = isfinite(least) ? least : most;
+    r->look.t = isfinite(least) ? least : isfinite(standing) ? standing : 0;
 }
 
 static double days_since_first(const struct pt_readout *r)

@@ -265,6 +265,27 @@ test('an amended epoch is held to its own ratio, and the hash of the plan stays'
     await server.stop();
 });
 
+test('a treatment that is no longer given out is not waited for', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const file = write(dir, plan({ name: 'drop', variants: '{a: 1, b: 1, c: 1}', effect: '{absolute: 0.1, baseline: 0.3}',
+        analysis: '{type: group_sequential, looks: [0.4, 1]}' }));
+    const [n] = JSON.parse((await cliOk(['experiment', 'plan', file, '--format', 'json', '--data', dir])).stdout).units;
+    await cliOk(['experiment', 'start', file, '--data', dir]);
+    const first = Math.ceil(n * 0.041) * 10;
+    await send(server, group('drop', { a: first, b: first, c: first }, { a: 3, b: 3, c: 3 }));
+    assert.equal((await readout(dir, 'drop')).verdict, 'continue');
+    assert.match((await analyze(dir, 'drop', '--as-of', at(1, 7200))).stdout, /"recorded_before":true/);
+    await cliOk(['experiment', 'amend', 'drop', '--epoch', '2', '--ratio', '1:1:0', '--data', dir]);
+    const more = Math.ceil(n * 0.065) * 10;
+    await send(server, group('drop', { a: more, b: more }, { a: 3, b: 5 }, 0, 100000, { attributes: { epoch: '2' } }));
+    const last = await readout(dir, 'drop');
+    assert.equal(last.sample_ratio.mismatch, false, JSON.stringify(last.sample_ratio));
+    assert.deepEqual(last.look.treatments.map((one) => one.verdict), ['stop_for_effect', 'inconclusive'], last.reason);
+    assert.equal(last.ship, 'b');
+    await server.stop();
+});
+
 test('what several treatments, covariates, models and epochs may not say', async (t) => {
     const dir = freshDir(t);
     const refused = async (text, said) => {
