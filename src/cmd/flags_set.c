@@ -183,7 +183,7 @@ static bool read_change(const struct given *given, struct held *held, struct pt_
     size_t first = 0;
     bool sets = given->definition || given->state || given->default_variant || given->rollout;
 
-    change->by = given->by ? given->by : user_name();
+    change->by = given->by && *given->by ? given->by : user_name();
     change->why = given->why;
     change->may_reassign = given->may_reassign;
     if (given->is_undo) {

@@ -81,7 +81,12 @@ static enum pt_code work_open(struct work *work, struct pt_io *io, const char *p
     pt_arena_init(&work->arena, ARENA_BYTES_MAX);
     pt_buf_init(&work->file, PT_FLAGS_FILE_BYTES_MAX);
     code = pt_flag_history_read(&work->history, io, path, &work->arena, wanted, err);
-    return code ? code : read_file(work, err);
+    code = code ? code : read_file(work, err);
+    if (!code && work->history.found_seq == work->history.chain.seq &&
+        pt_flag_history_standing(&work->history, work->hash) == PT_FLAG_NOT_IN_EFFECT) {
+        pt_flag_history_drop_newest(&work->history);
+    }
+    return code;
 }
 
 static void work_close(struct work *work)

@@ -99,6 +99,12 @@ static bool read_hash(struct pt_json line, const char *key, char hash_out[HEX + 
     return true;
 }
 
+void pt_flag_history_drop_newest(struct pt_flag_history *history)
+{
+    history->found_seq = history->found_before;
+    history->found_changes = history->changes_before;
+}
+
 static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
                               struct pt_error *err)
 {
@@ -125,9 +131,8 @@ static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
     is_void = pt_span_is(kind, "void");
     is_undoable = !is_void && !pt_span_is(kind, "found");
     history->is_newest_change = is_undoable && !pt_span_is(kind, "outside");
-    if (is_void && history->wanted == 0 && history->found_seq + 1 == history->chain.seq) {
-        history->found_seq = history->found_before; /* that change did not happen */
-        history->found_changes = history->changes_before;
+    if (is_void && history->found_seq + 1 == history->chain.seq) {
+        pt_flag_history_drop_newest(history); /* it did not happen */
     } else if (is_undoable && (history->wanted == 0 || history->wanted == history->chain.seq)) {
         history->found_before = history->found_seq;
         history->changes_before = history->found_changes;

@@ -48,6 +48,8 @@ struct pt_flag_difference {
 enum pt_code pt_flag_history_read(struct pt_flag_history *history, struct pt_io *io,
                                   const char *path, struct pt_arena *arena, uint64_t wanted,
                                   struct pt_error *err) PT_MUST_USE;
+/* The change that was found did not happen: an undo means the one before. */
+void pt_flag_history_drop_newest(struct pt_flag_history *history);
 void pt_flag_history_release(struct pt_flag_history *history);
 
 /* The SHA-256 of a file's bytes in digits, "" for an absent one (data NULL). */

@@ -496,7 +496,14 @@ static void no_single_fault_parts_file_and_history(void **state)
         PT_CHECK(!is_acked || (is_off(&b) && says(&b, "recorded")));
         if (says(&b, "\"standing\":\"not_in_effect\"")) {
             PT_CHECK(!is_off(&b));
-            voids++;
+            is_refused(&b, undo(4), PT_NOT_FOUND, "no change 4"); /* it did not happen */
+            if (voids++ % 2 == 0) { /* void is written before the undo of what is before */
+                is_done(&b, undo(0));
+                PT_CHECK(says(&b, "\"seq\":6") && says(&b, "/flags/gate"));
+                is_refused(&b, undo(4), PT_NOT_FOUND, "no change 4");
+                is_done(&b, undo(0));
+                PT_CHECK_OK(show(&b, ""), b.err);
+            }
         }
         PT_CHECK(!is_off(&b) || says(&b, "\"seq\":4")); /* in force, so accounted for */
         is_done(&b, next);
