@@ -9,6 +9,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#define FINDINGS_MAX 5000u /* listed by lint; rules that refer to themselves have no end of them   \
+                            */
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 
 /* ---- where we are, and what is wrong there ---- */
@@ -85,8 +87,10 @@ static void report_text(struct pt_flag_compiler *c, const char *detail)
             (void)pt_fail(c->first, PT_INVALID, "%s", detail);
         }
     }
-    if (c->errors) {
+    if (c->errors && c->error_count <= FINDINGS_MAX) {
         write_finding(c, c->errors, detail);
+    } else if (c->errors && c->error_count == FINDINGS_MAX + 1) {
+        write_finding(c, c->errors, "there are more mistakes than are listed");
     }
 }
 
@@ -115,7 +119,7 @@ void pt_flag_report_strict(struct pt_flag_compiler *c, const char *format, ...)
 void pt_flag_warn(struct pt_flag_compiler *c, const char *format, ...)
 {
     FORMAT_DETAIL(detail, format);
-    if (c->warnings) {
+    if (c->warnings && c->warning_count++ < FINDINGS_MAX) {
         write_finding(c, c->warnings, detail);
     }
 }

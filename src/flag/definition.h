@@ -76,6 +76,7 @@ struct pt_flag_compiler {
     char pointer[512];   /* where in the document; cut when it is deeper than that */
     size_t pointer_bytes;
     unsigned error_count;
+    unsigned warning_count;
     struct pt_error *first;    /* the first error, may be NULL */
     struct pt_jsonw *errors;   /* NULL unless linting */
     struct pt_jsonw *warnings; /* NULL unless linting */
