@@ -108,9 +108,10 @@ struct pt_plan {
     double power;
     double effect; /* absolute, or relative where is_relative; above 0 */
     bool is_relative;
-    bool counts_active; /* traffic: active_users, else new_users */
-    double baseline;    /* of the primary metric in control; NaN: from the table */
-    double baseline_sd; /* of one unit, for measured metrics; NaN: from the table */
+    bool counts_active;     /* traffic: active_users, else new_users */
+    bool is_smaller_better; /* of a two-sided plan; else the alternative says it */
+    double baseline;        /* of the primary metric in control; NaN: from the table */
+    double baseline_sd;     /* of one unit, for measured metrics; NaN: from the table */
     double sample_ratio_alpha;
     enum pt_plan_correction correction;
     enum pt_plan_analysis analysis;
@@ -179,6 +180,12 @@ static inline int pt_plan_sided(const struct pt_plan *plan)
 static inline double pt_plan_sign(const struct pt_plan *plan)
 {
     return plan->alternative == PT_SMALLER ? -1 : 1;
+}
+
+/* 1, or -1 where less of the primary metric is better. */
+static inline double pt_plan_good(const struct pt_plan *plan)
+{
+    return plan->alternative == PT_SMALLER || plan->is_smaller_better ? -1 : 1;
 }
 
 /* ---- sizes and boundaries ---- */

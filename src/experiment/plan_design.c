@@ -79,7 +79,7 @@ static enum pt_code fixed_sizes(const struct pt_plan *plan, struct pt_plan_basis
                                 struct pt_plan_design *out, double *total_out, struct pt_error *err)
 {
     struct comparison c = {plan, basis.baseline, basis.sd * basis.sd, out->effect};
-    /* A covariate leaves 1 - rho^2 of the variance: Deng et al., WSDM 2013, (7). */
+    /* A covariate leaves 1 - rho^2 of the variance: Deng et al., WSDM 2013, 3. */
     double rho = plan->metrics[0].cuped.correlation;
     struct pt_arms_size size = pt_sample_size_arms(
         plan->weight, plan->arm_count, PT_CONTROL_VS_ALL,

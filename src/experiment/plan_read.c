@@ -187,6 +187,12 @@ static void check_models(struct pt_fields *r, const struct pt_yaml *root)
                         "the model normal does",
                         pt_plan_model_name(metric->model));
     }
+    if (r->plan->analysis == PT_PLAN_BAYESIAN && metric->model != PT_PLAN_NORMAL &&
+        r->plan->arm_count > 2 && pt_plan_good(r->plan) < 0) {
+        pt_fields_wrong(r, primary ? primary->line : root->line,
+                        "the %s model finds the least of two variants alone, not of %zu",
+                        pt_plan_model_name(metric->model), r->plan->arm_count);
+    }
 }
 
 static void read_effect(struct pt_fields *r, const struct pt_yaml *root)
@@ -425,9 +431,10 @@ static void read_root(struct pt_fields *r, const struct pt_yaml *root)
                                         "metrics",     "minimum_effect",
                                         "correction",  "sample_ratio_alpha",
                                         "epochs",      "treatment_correction",
-                                        "exposures"};
+                                        "exposures",   "better"};
     static const char *const traffics[] = {"new_users", "active_users"};
     static const char *const units[] = {"user_id"};
+    static const char *const betters[] = {"larger", "smaller"};
     struct pt_plan *plan = r->plan;
 
     if (!PT_FIELDS_CHECK(r, root, "the plan", names)) {
@@ -440,6 +447,12 @@ static void read_root(struct pt_fields *r, const struct pt_yaml *root)
     plan->alternative = (enum pt_alternative)pt_fields_word(
         r, root, "alternative", pt_plan_word_alternatives,
         PT_PLAN_WORD_COUNT(pt_plan_word_alternatives), PT_TWO_SIDED);
+    plan->is_smaller_better = pt_fields_word(r, root, "better", betters, 2, 0) == 1;
+    if (plan->alternative != PT_TWO_SIDED) {
+        pt_fields_refuse(r, root, "better",
+                         "belongs to a two-sided plan; this one's \"alternative\" "
+                         "says it");
+    }
     (void)pt_fields_word(r, root, "unit", units, PT_PLAN_WORD_COUNT(units), 0);
     read_variants(r, root);
     read_epochs(r, root);

@@ -150,6 +150,9 @@ void pt_plan_write(const struct pt_plan *plan, struct pt_jsonw *w)
     key_str(w, "experiment", plan->name);
     key_str(w, "hypothesis", plan->hypothesis);
     key_str(w, "alternative", pt_plan_alternative_name(plan->alternative));
+    if (plan->is_smaller_better) {
+        key_str(w, "better", "smaller");
+    }
     key_str(w, "unit", "user_id");
     pt_jsonw_key(w, "variants");
     pt_jsonw_array(w);

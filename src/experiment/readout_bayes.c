@@ -23,7 +23,7 @@ static void from_posteriors(struct pt_readout *r, const struct pt_posterior *arm
 {
     const struct pt_plan *plan = &r->started->plan;
     struct pt_readout_posterior *out = &r->posterior;
-    bool is_turned = plan->alternative == PT_SMALLER && arms[0].kind != PT_POSTERIOR_GAMMA;
+    bool is_turned = pt_plan_good(plan) < 0 && arms[0].kind != PT_POSTERIOR_GAMMA;
     struct pt_posterior seen[PT_PLAN_ARMS_MAX];
     double prob[2] = {NAN, NAN};
     double loss[2];
@@ -82,7 +82,7 @@ static void turn_pair(struct pt_readout *r)
 {
     struct pt_readout_posterior *out = &r->posterior;
 
-    if (r->started->plan.alternative == PT_SMALLER) {
+    if (pt_plan_good(&r->started->plan) < 0) {
         double best = out->best[0];
         double loss = out->loss[0];
 

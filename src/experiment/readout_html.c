@@ -657,6 +657,20 @@ static void ratio(const struct pt_readout *r, struct pt_buf *out)
         part("epoch", m->epochs[i].name, m->epochs[i].units, plan->arm_count, m->epochs[i].p_value,
              out);
     }
+    for (size_t i = 0; i < r->started->amendment_count; i++) {
+        const struct pt_amendment *amendment = &r->started->amendments[i];
+        char at[PT_RFC3339_TEXT_BYTES + 1];
+
+        pt_rfc3339_format(amendment->at_us, at);
+        pt_buf_appendf(out, "<p class=\"key\">Amended %.16s UTC: the ratio of epoch ", at);
+        pt_html_text(out, amendment->epoch.name);
+        pt_buf_append_str(out, " is ");
+        for (size_t arm = 0; arm < plan->arm_count; arm++) {
+            pt_buf_appendf(out, "%s%g", arm > 0 ? ":" : "", amendment->epoch.weight[arm]);
+        }
+        pt_buf_appendf(out, "%s</p>\n",
+                       amendment->late_exposures > 0 ? ", after its first exposure" : "");
+    }
     for (size_t i = 0; i < r->segment_count; i++) {
         part(r->segments[i].kind, r->segments[i].name, r->segments[i].units, plan->arm_count,
              r->segments[i].p_value, out);

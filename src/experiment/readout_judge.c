@@ -66,7 +66,7 @@ const char *pt_readout_choose(const struct pt_readout *r)
         return NULL;
     }
     for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
-        double gain = pt_plan_sign(plan) * r->look.arms[k].estimate;
+        double gain = pt_plan_good(plan) * r->look.arms[k].estimate;
 
         if (r->look.arms[k].verdict == PT_VERDICT_EFFECT && gain > most && !is_harmed(r, k)) {
             most = gain;
@@ -339,7 +339,7 @@ enum pt_code pt_readout_judge(struct pt_readout *r, double days, bool is_over, s
     }
     for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
         verdicts[k] = r->look.arms[k].verdict;
-        is_good[k] = pt_plan_sign(plan) * r->look.arms[k].estimate > 0;
+        is_good[k] = pt_plan_good(plan) * r->look.arms[k].estimate > 0;
     }
     r->look.verdict = pt_readout_overall(verdicts, is_good, pt_plan_treatments(plan));
     say_all(r);

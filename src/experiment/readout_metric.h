@@ -8,7 +8,7 @@
  * Where a plan's epochs have ratios of their own, each epoch is a stratum: differences within the
  * epochs are averaged with the weights n_0 n_i/(n_0 + n_i) of Cochran, Biometrics 10 (1954)
  * 417-451. So units of one epoch are never compared with those of another (Simpson's paradox under
- * a ramp: Crook, Frasca, Kohavi, Longbotham, KDD 2009, 4), and the information, the sum of the
+ * a ramp: Crook, Frasca, Kohavi, Longbotham, KDD 2009), and the information, the sum of the
  * weights, only grows.
  */
 #ifndef PT_EXPERIMENT_READOUT_METRIC_H

@@ -84,6 +84,24 @@ test('three treatments, one look: Holm over the treatments, the best that is sho
     await server.stop();
 });
 
+test('less is better: the treatment with the least is shipped, under a test and a posterior', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    for (const [name, more, alternative] of [['less', 'better: smaller', 'two-sided'], ['down', '', 'smaller'], ['post', 'better: smaller', 'two-sided']]) {
+        await cliOk(['experiment', 'start', write(dir, plan({ name, alternative, variants: '{a: 1, b: 1, c: 1}', extra: more,
+            analysis: name === 'post' ? '{type: bayesian}' : '{type: fixed}' })), '--data', dir]);
+        await send(server, group(name, { a: 200, b: 200, c: 200 }, { a: 5, b: 8, c: 2 }));
+        const said = await readout(dir, name);
+        assert.equal(said.verdict, 'stop_for_effect', said.reason);
+        assert.equal(said.ship, 'c');
+        assert.equal(of(said, 'bought', 'b').shown, name === 'less', 'b differs, for the worse');
+        if (name === 'post') {
+            assert.ok(said.variants[2].prob_best > 0.999 && of(said, 'bought', 'c').prob_higher < 0.001);
+        }
+    }
+    await server.stop();
+});
+
 test('treatments under looks: one that is worse ends alone, the first that is better ends all', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);
@@ -304,6 +322,9 @@ test('what several treatments, covariates, models and epochs may not say', async
     await refused(plan({ name: 'x', analysis: '{type: group_sequential, looks: [1]}', variants: '{a: 1, b: 1, c: 1}',
         extra: 'treatment_correction: holm' }), /the bounds of group_sequential need bonferroni or none/);
     await refused(plan({ name: 'x', analysis: '{type: bayesian}', extra: 'treatment_correction: holm' }), /does not belong to bayesian/);
+    await refused(plan({ name: 'x', alternative: 'larger', extra: 'better: smaller' }), /"better" belongs to a two-sided plan/);
+    await refused(plan({ name: 'x', variants: '{a: 1, b: 1, c: 1}', alternative: 'smaller', analysis: '{type: bayesian}',
+        primary: '{name: m, type: count, event: e, model: poisson}' }), /the poisson model finds the least of two variants alone, not of 3/);
     const primary = (more) => `{name: m, ${more}}`;
     await refused(plan({ name: 'x', primary: primary('type: retention, day: 1, cuped: 7d') }), /"cuped" of a retention must name its quantity/);
     await refused(plan({ name: 'x', primary: primary('type: count, event: e, cuped: {field: f, days: 7}') }), /has a "field" but no "event"/);
