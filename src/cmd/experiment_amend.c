@@ -119,8 +119,11 @@ int pt_experiment_verb_amend(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     started = pt_alloc(sizeof(*started));
-    code = started ? pt_experiment_open(&open, data, &err)
-                   : pt_fail(&err, PT_NO_MEMORY, "no memory for the plan");
+    if (!started) {
+        (void)pt_fail(&err, PT_NO_MEMORY, "no memory for the plan");
+        return pt_cmd_failed("experiment", &err);
+    }
+    code = pt_experiment_open(&open, data, &err);
     code =
         code ? code : pt_started_open(pt_io_posix(), open.experiments, given.name, started, &err);
     code = code ? code : amend(&open, started, &given, &err);

@@ -534,6 +534,7 @@ static enum pt_code read_lock(struct opening *o, struct pt_io *io, const char *p
         code = pt_fail(err, PT_CORRUPT, "%s is not what was written", path);
     }
     if (!code) {
+        pt_assert(journal_hash.data && plan_hash.data);
         memcpy(o->lock_hash, journal_hash.data, HEX);
         memcpy(plan_hash_out, plan_hash.data, HEX);
     }

@@ -24,7 +24,7 @@ static void from_posteriors(struct pt_readout *r, const struct pt_posterior *arm
     const struct pt_plan *plan = &r->started->plan;
     struct pt_readout_posterior *out = &r->posterior;
     bool is_turned = pt_plan_good(plan) < 0 && arms[0].kind != PT_POSTERIOR_GAMMA;
-    struct pt_posterior seen[PT_PLAN_ARMS_MAX];
+    struct pt_posterior seen[PT_PLAN_ARMS_MAX] = {{.kind = PT_POSTERIOR_NORMAL}};
     double prob[2] = {NAN, NAN};
     double loss[2];
     double most = 0;
@@ -47,7 +47,7 @@ static void from_posteriors(struct pt_readout *r, const struct pt_posterior *arm
 static void from_normals(struct pt_readout *r)
 {
     const struct pt_plan *plan = &r->started->plan;
-    struct pt_posterior arms[PT_PLAN_ARMS_MAX];
+    struct pt_posterior arms[PT_PLAN_ARMS_MAX] = {{.kind = PT_POSTERIOR_NORMAL}};
     double control = HUGE_VAL;
 
     for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
@@ -66,7 +66,7 @@ static void from_normals(struct pt_readout *r)
 static void from_shares(struct pt_readout *r)
 {
     const struct pt_plan *plan = &r->started->plan;
-    struct pt_posterior arms[PT_PLAN_ARMS_MAX];
+    struct pt_posterior arms[PT_PLAN_ARMS_MAX] = {{.kind = PT_POSTERIOR_NORMAL}};
 
     for (size_t i = 0; i < plan->arm_count; i++) {
         struct pt_proportion share = pt_moments_proportion(&r->measure.metrics[0][i]);
@@ -96,7 +96,7 @@ static void turn_pair(struct pt_readout *r)
 static void from_rates(struct pt_readout *r)
 {
     const struct pt_plan *plan = &r->started->plan;
-    struct pt_posterior arms[PT_PLAN_ARMS_MAX];
+    struct pt_posterior arms[PT_PLAN_ARMS_MAX] = {{.kind = PT_POSTERIOR_NORMAL}};
     double units = 0;
     double sum = 0;
 

@@ -56,7 +56,7 @@ static struct part part_of_means(const struct pt_plan_metric *metric, const stru
 {
     struct pt_sample a = pt_moments_sample(&arms[0]);
     struct pt_sample b = pt_moments_sample(&arms[1]);
-    struct pt_mean_test test = {0};
+    struct pt_mean_test test;
     double unadjusted = NAN;
 
     if (metric->cuped.days > 0) {
