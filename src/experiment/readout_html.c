@@ -39,8 +39,9 @@ static const char *dot_class(const struct pt_plan *plan, size_t treatment)
 static void legend(const struct pt_plan *plan, size_t first, struct pt_buf *out)
 {
     for (size_t i = first; i < plan->arm_count; i++) {
-        pt_buf_appendf(out, "<i style=\"background:var(--v%zu)\"></i>", i);
+        pt_buf_appendf(out, "<span><i style=\"background:var(--v%zu)\"></i>", i);
         pt_html_text(out, plan->variant[i]);
+        pt_buf_append_str(out, "</span> ");
     }
 }
 
@@ -338,14 +339,18 @@ static void bounds_legend(const struct pt_plan *plan, struct pt_buf *out)
     if (plan->arm_count > 2) {
         legend(plan, 1, out);
     } else {
-        pt_buf_append_str(out, "<i style=\"background:var(--look)\"></i>the looks so far");
+        pt_buf_append_str(out, "<span><i style=\"background:var(--look)\"></i>the looks so far"
+                               "</span> ");
     }
-    pt_buf_appendf(
-        out, "%s%s</p>\n</section>\n",
-        plan->analysis == PT_PLAN_BAYESIAN
-            ? ""
-            : "<i style=\"background:var(--stop)\"></i>stop for effect",
-        plan->has_futility ? "<i style=\"background:var(--futile)\"></i>stop for futility" : "");
+    if (plan->analysis != PT_PLAN_BAYESIAN) {
+        pt_buf_append_str(out, "<span><i style=\"background:var(--stop)\"></i>stop for effect"
+                               "</span> ");
+    }
+    if (plan->has_futility) {
+        pt_buf_append_str(out, "<span><i style=\"background:var(--futile)\"></i>stop for futility"
+                               "</span>");
+    }
+    pt_buf_append_str(out, "</p>\n</section>\n");
 }
 
 /* Room for all looks and bounds, as far as 12; a hypothesis with one side needs little on the

@@ -64,6 +64,22 @@ const look = `(() => {
             const [box, card] = [node.getBoundingClientRect(), node.closest('section').getBoundingClientRect()];
             return box.width > 0 && (box.right > card.right || box.left < card.left);
         }).map((node) => node.tagName + ' ' + node.textContent),
+        // Short words that a narrow cell cut in two.
+        cut: [...document.querySelectorAll('td,th')].flatMap((cell) => {
+            const nodes = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+            const found = [];
+            while (nodes.nextNode()) {
+                for (const { 0: word, index } of nodes.currentNode.data.matchAll(/\\S+/g)) {
+                    const range = document.createRange();
+                    range.setStart(nodes.currentNode, index);
+                    range.setEnd(nodes.currentNode, index + word.length);
+                    if (word.length <= 12 && new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) {
+                        found.push(word);
+                    }
+                }
+            }
+            return found;
+        }),
         // A column so narrow that words are cut up.
         narrowest: Math.min(...[...document.querySelectorAll('.metrics td:first-child')].map((node) => node.getBoundingClientRect().width)),
         touching, smallest, card,
@@ -84,6 +100,7 @@ async function read(dir, name) {
         assert.deepEqual(page.complaints, [], where);
         assert.deepEqual(page.requests, [pathToFileURL(file).href], `${where}: it asks for nothing but itself`);
         assert.ok(said.overflow <= 0, `${where}: runs ${said.overflow} px off the edge`);
+        assert.deepEqual(said.cut, [], `${where}: words are cut in two`);
         assert.deepEqual(said.outside, [], `${where}: runs out of its card`);
         assert.ok(said.narrowest >= 120, `${where}: the metrics' names have ${said.narrowest} px`);
         assert.deepEqual(said.touching, [], `${where}: labels touch`);
