@@ -214,6 +214,11 @@ static enum pt_code set_flag(struct work *work, struct pt_error *err)
     if (!code && pt_json_type(text.root) != PT_JSON_OBJECT) {
         code = pt_fail(err, PT_INVALID, "a flag must be an object, this is %s",
                        pt_json_type_name(pt_json_type(text.root)));
+    } else if (!code && pt_json_exists(pt_json_member(text.root, "flags"))) {
+        code = pt_fail(err, PT_INVALID,
+                       "it has \"flags\", so it is a whole file; what is wanted is flag \"%.*s\" "
+                       "alone: {\"state\":…,\"variants\":…,\"defaultVariant\":…}",
+                       PT_SPAN_ARG(change->key));
     }
     if (code) {
         code = pt_error_prefix(err, code, "the definition");

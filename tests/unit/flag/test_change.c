@@ -234,6 +234,7 @@ static void mistakes_change_nothing(void **state)
     } cases[] = {
         {"{", "the definition"},
         {"[]", "must be an object"},
+        {FILE_TEXT, "a whole file; what is wanted is flag \"shop\" alone"},
         {"{\"state\":\"ON\",\"variants\":{\"on\":true}}", "/flags/shop/state"},
         {"{" SHOP ",\"targeting\":{\"nonsense\":[]}}", "/flags/shop/targeting"},
         {"{" SHOP ",\"metadata\":{\"epoch.1\":\"0-99 blue=1\"}}", "/flags/shop/metadata/epoch.1"},
