@@ -103,7 +103,9 @@ static enum pt_code start(struct pt_experiment_open *open, const struct pt_plan 
         }
         printf("\n  kept in %s/%s/plan.yaml, recorded in %s/journal%s\n", open->experiments,
                plan->name, open->experiments,
-               given->url ? " and as an event experiment_started" : "");
+               given->url ? " and as an event experiment_started"
+                          : "\n  not in the table: --url of a running server sends the start as an "
+                            "event, which no edit of files reaches");
     }
     return code;
 }

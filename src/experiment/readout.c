@@ -195,6 +195,7 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
                  (last->verdict == PT_VERDICT_FUTILITY && !plan->is_binding));
     bool has_looks = plan->analysis == PT_PLAN_FIXED || plan->analysis == PT_PLAN_GROUP_SEQUENTIAL;
     bool has_more = !last || r->look.t > last->t * (1 + PT_GS_STEP_MIN);
+    char ratio[80] = ""; /* nothing to say before the first exposure */
 
     r->look.is_planned = true;
     if (last && !may_go_on) {
@@ -225,11 +226,15 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
         r->look.is_planned = false;
         return PT_OK;
     }
+    if (isfinite(r->srm_p)) {
+        (void)snprintf(ratio, sizeof(ratio), " The sample ratio is as planned (p = %.3g).",
+                       r->srm_p);
+    }
     return pt_fail(err, PT_INVALID,
                    "the plan knows no look here: the information is %.3f of the planned, the next "
                    "look is at %.3f, with about %.0f units whose window has passed (there are "
-                   "%.0f). The sample ratio is as planned (p = %.3g).%s",
-                   r->look.t, next, next * s->design.units_total, units_of(r), r->srm_p,
+                   "%.0f).%s%s",
+                   r->look.t, next, next * s->design.units_total, units_of(r), ratio,
                    plan->analysis == PT_PLAN_GROUP_SEQUENTIAL
                        ? " --spend-unplanned looks all the same, at its cost"
                        : "");
