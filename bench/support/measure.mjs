@@ -166,6 +166,7 @@ export function finish(name, extra = {}) {
     fs.writeFileSync(`${stem}.csv`, ['section,name,unit,figure,yardstick,yardstick_figure,ratio,goal,is_met',
         ...rows.map((row) => [row.section, `"${row.name.trim()}"`, row.unit, row.figure, `"${row.yardstick}"`,
             row.yardstickFigure, row.ratio, row.goal ?? '', row.isMet].join(','))].join('\n') + '\n');
+    running.forEach((child) => child.kill('SIGKILL')); // a section that broke off left its server
     fs.rmSync(work, { recursive: true, force: true });
     const missed = rows.filter((row) => !row.isMet);
     console.log(`${rows.length} figures, ${missed.length} short of their goal, ${skipped.length} sections left out; `
