@@ -157,3 +157,32 @@ void pt_hex_encode(const void *data, size_t bytes, char *text)
     }
     text[2 * bytes] = '\0';
 }
+
+bool pt_percent_decode(struct pt_span text, bool is_form, uint8_t *out, size_t room,
+                       size_t *size_out)
+{
+    size_t size = 0;
+    size_t at = 0;
+    bool is_sound = true;
+
+    while (at < text.size && size < room) {
+        uint8_t byte = text.data[at++];
+
+        if (byte == '%') {
+            int high = at + 1 < text.size ? pt_hex_digit(text.data[at]) : -1;
+            int low = at + 1 < text.size ? pt_hex_digit(text.data[at + 1]) : -1;
+
+            if (high >= 0 && low >= 0) {
+                byte = (uint8_t)(high << 4 | low);
+                at += 2;
+            } else {
+                is_sound = false;
+            }
+        } else if (byte == '+' && is_form) {
+            byte = ' ';
+        }
+        out[size++] = byte;
+    }
+    *size_out = size;
+    return is_sound && at == text.size;
+}

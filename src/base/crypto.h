@@ -1,5 +1,5 @@
 /*
- * crypto.h - SHA-256 and HMAC-SHA256 (OpenSSL), and checksums (xxHash)
+ * crypto.h - SHA-256 and HMAC-SHA256 (OpenSSL), checksums (xxHash), hexadecimal digits
  */
 #ifndef PT_BASE_CRYPTO_H
 #define PT_BASE_CRYPTO_H
@@ -49,5 +49,13 @@ static inline int pt_hex_digit(uint8_t c)
     c |= 0x20;
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
+
+/*
+ * "%2F" becomes "/", and in a form's value (`is_form`) "+" a space. A percent sign that is no
+ * escape stands for itself. At most `room` bytes go to `out`: text.size are enough. False: there
+ * was such a percent sign, or not room for all; *size_out is right nevertheless.
+ */
+bool pt_percent_decode(struct pt_span text, bool is_form, uint8_t *out, size_t room,
+                       size_t *size_out);
 
 #endif

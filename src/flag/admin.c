@@ -19,6 +19,8 @@
 #include "flag/document.h"
 #include "flag/flag.h"
 
+#include "base/crypto.h"
+
 #include <pthread.h>
 #include <stdio.h>
 
@@ -51,59 +53,28 @@ struct pt_flag_admin {
 
 /* ---- what a request says ---- */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent signs undone, in a query plus signs too; false for a broken escape. */
 static bool decode(struct pt_span text, bool is_query, struct pt_buf *out)
 {
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.data[i];
+    uint8_t *room = pt_buf_reserve(out, text.size + 1);
+    size_t size = 0;
+    bool is_sound = room && pt_percent_decode(text, is_query, room, text.size, &size);
 
-        if (byte == '%') {
-            int high = i + 2 < text.size ? hex_digit(text.data[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex_digit(text.data[i + 2]) : -1;
-
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            byte = (uint8_t)(high << 4 | low);
-            i += 2;
-        } else if (byte == '+' && is_query) {
-            byte = ' ';
-        }
-        pt_buf_append_byte(out, byte);
-    }
-    return !out->has_failed;
+    out->size += size;
+    return is_sound;
 }
 
 /* The value of `name` in the query, decoded and NUL-terminated in `out`; false where it is not
  * there or broken. */
 static bool query_value(const struct pt_http_request *request, const char *name, struct pt_buf *out)
 {
-    struct pt_span rest = pt_http_query(request);
-    size_t bytes = strlen(name);
+    struct pt_span value = pt_http_query_value(pt_http_query(request), name);
+    bool is_sound = value.data && decode(value, true, out);
 
-    while (rest.size > 0) {
-        const uint8_t *end = memchr(rest.data, '&', rest.size);
-        struct pt_span part = pt_span_of(rest.data, end ? (size_t)(end - rest.data) : rest.size);
-
-        if (part.size > bytes && part.data[bytes] == '=' && memcmp(part.data, name, bytes) == 0) {
-            bool is_sound =
-                decode(pt_span_of(part.data + bytes + 1, part.size - bytes - 1), true, out);
-
-            pt_buf_append_byte(out, 0);
-            return is_sound && !out->has_failed;
-        }
-        rest = end ? pt_span_of(end + 1, rest.size - part.size - 1) : pt_span_of(NULL, 0);
+    if (value.data) {
+        pt_buf_append_byte(out, 0);
     }
-    return false;
+    return is_sound && !out->has_failed;
 }
 
 /* What a change borrows while it is carried out. */

@@ -46,35 +46,13 @@ static const char *wire_reason(enum pt_flag_reason reason)
     return reason == PT_FLAG_REASON_DEFAULT ? "UNKNOWN" : pt_flag_reason_name(reason);
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The key in the path, percent-decoded into `key`; false where an escape is broken. */
+/* The key in the path, percent-decoded into `key`, which is empty; false where an escape is broken.
+ */
 static bool decode_key(struct pt_span text, struct pt_buf *key)
 {
-    pt_buf_reset(key);
-    for (size_t i = 0; i < text.size; i++) {
-        uint8_t byte = text.data[i];
+    uint8_t *room = pt_buf_reserve(key, text.size + 1);
 
-        if (byte == '%') {
-            int high = i + 2 < text.size ? hex_digit(text.data[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex_digit(text.data[i + 2]) : -1;
-
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            byte = (uint8_t)(high << 4 | low);
-            i += 2;
-        }
-        pt_buf_append_byte(key, byte);
-    }
-    return !key->has_failed;
+    return room && pt_percent_decode(text, false, room, text.size, &key->size);
 }
 
 /* `key` NULL: a failure of the whole bulk request. */

@@ -128,25 +128,6 @@ void pt_flag_events_tick(struct pt_flag_events *events)
 
 /* ---- the route ---- */
 
-/* The value of `name=` in a query; empty where there is none. */
-static struct pt_span query_value(struct pt_span query, const char *name)
-{
-    size_t name_bytes = strlen(name);
-
-    for (size_t at = 0; at < query.size;) {
-        const uint8_t *field = query.data + at;
-        const uint8_t *mark = memchr(field, '&', query.size - at);
-        size_t bytes = mark ? (size_t)(mark - field) : query.size - at;
-
-        if (bytes > name_bytes && memcmp(field, name, name_bytes) == 0 &&
-            field[name_bytes] == '=') {
-            return pt_span_of(field + name_bytes + 1, bytes - name_bytes - 1);
-        }
-        at += bytes + 1;
-    }
-    return (struct pt_span){0};
-}
-
 /* With the lock held: room for one more; the dead go before the list grows. */
 static bool make_room(struct pt_flag_events *events)
 {
@@ -200,11 +181,11 @@ static void handle(void *ctx, struct pt_http_request *request)
     bool is_told = false;
 
     if (events->keys && !pt_keys_admit_ticket(events->keys, request, PT_SCOPE_FLAGS, TICKET_PURPOSE,
-                                              query_value(query, "ticket"))) {
+                                              pt_http_query_value(query, "ticket"))) {
         return;
     }
     if (last.size == 0) {
-        last = query_value(query, "since");
+        last = pt_http_query_value(query, "since");
     }
     pthread_mutex_lock(&events->lock);
     if (!make_room(events)) {

@@ -134,6 +134,13 @@ struct pt_span pt_http_method(const struct pt_http_request *request);
 struct pt_span pt_http_path(const struct pt_http_request *request);
 struct pt_span pt_http_path_rest(const struct pt_http_request *request); /* behind a prefix route */
 struct pt_span pt_http_query(const struct pt_http_request *request);     /* without '?' */
+/*
+ * Take the next NAME=VALUE off the front of a query; false where none is left. Both as sent:
+ * pt_percent_decode() is for what may be escaped. value_out->data is NULL where there is no '='.
+ */
+bool pt_http_query_next(struct pt_span *query, struct pt_span *name_out, struct pt_span *value_out);
+/* The first NAME=VALUE's value, as sent; its data is NULL where there is none. */
+struct pt_span pt_http_query_value(struct pt_span query, const char *name);
 /* Value of a header, name in any case; several fields joined are not: the first. Empty: absent. */
 struct pt_span pt_http_header(const struct pt_http_request *request, const char *name);
 /* The whole body; at least 64 readable bytes follow it (PT_JSON_PADDING). */

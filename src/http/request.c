@@ -24,6 +24,38 @@ struct pt_span pt_http_query(const struct pt_http_request *request)
     return request->query;
 }
 
+bool pt_http_query_next(struct pt_span *query, struct pt_span *name_out, struct pt_span *value_out)
+{
+    struct pt_span rest = *query;
+    const uint8_t *mark = NULL;
+    const uint8_t *equals = NULL;
+    size_t size = 0;
+
+    if (rest.size == 0) {
+        return false;
+    }
+    mark = memchr(rest.data, '&', rest.size);
+    size = mark ? (size_t)(mark - rest.data) : rest.size;
+    equals = memchr(rest.data, '=', size);
+    *name_out = pt_span_of(rest.data, equals ? (size_t)(equals - rest.data) : size);
+    *value_out = equals ? pt_span_of(equals + 1, size - name_out->size - 1) : (struct pt_span){0};
+    *query = mark ? pt_span_of(mark + 1, rest.size - size - 1) : (struct pt_span){0};
+    return true;
+}
+
+struct pt_span pt_http_query_value(struct pt_span query, const char *name)
+{
+    struct pt_span found;
+    struct pt_span value;
+
+    while (pt_http_query_next(&query, &found, &value)) {
+        if (value.data && pt_span_is(found, name)) {
+            return value;
+        }
+    }
+    return (struct pt_span){0};
+}
+
 struct pt_span pt_http_header(const struct pt_http_request *request, const char *name)
 {
     const struct pt_http_conn *conn = request->conn;

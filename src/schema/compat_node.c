@@ -211,8 +211,20 @@ struct pt_json compat_keyword(struct compat_checker *ck, const struct compat_nod
 
 /* ---- $ref ------------------------------------------------------------------ */
 
-/* Percent signs first, then the pointer's own escapes: word by word, into the arena. */
-static struct pt_span unescape(struct compat_checker *ck, struct pt_span text, bool is_pointer)
+/* A fragment without its percent escapes, in the arena. */
+static struct pt_span decode_fragment(struct compat_checker *ck, struct pt_span text)
+{
+    uint8_t *out = compat_take(ck, text.size + 1);
+    size_t size = 0;
+
+    if (out) {
+        (void)pt_percent_decode(text, false, out, text.size, &size); /* broken: as it is */
+    }
+    return pt_span_of(out, size);
+}
+
+/* A word of a pointer without the pointer's own escapes, in the arena. */
+static struct pt_span unescape(struct compat_checker *ck, struct pt_span text)
 {
     uint8_t *out = compat_take(ck, text.size + 1);
     size_t size = 0;
@@ -223,12 +235,7 @@ static struct pt_span unescape(struct compat_checker *ck, struct pt_span text, b
     for (size_t i = 0; i < text.size; i++) {
         uint8_t c = text.data[i];
 
-        if (!is_pointer && c == '%' && i + 2 < text.size && pt_hex_digit(text.data[i + 1]) >= 0 &&
-            pt_hex_digit(text.data[i + 2]) >= 0) {
-            c = (uint8_t)(pt_hex_digit(text.data[i + 1]) << 4 | pt_hex_digit(text.data[i + 2]));
-            i += 2;
-        } else if (is_pointer && c == '~' && i + 1 < text.size &&
-                   (text.data[i + 1] == '0' || text.data[i + 1] == '1')) {
+        if (c == '~' && i + 1 < text.size && (text.data[i + 1] == '0' || text.data[i + 1] == '1')) {
             c = text.data[++i] == '0' ? '~' : '/';
         }
         out[size++] = c;
@@ -269,7 +276,7 @@ static bool walk_pointer(struct compat_checker *ck, struct compat_node *node,
         while (end < pointer.size && pointer.data[end] != '/') {
             end++;
         }
-        word = unescape(ck, pt_span_of(pointer.data + at + 1, end - at - 1), true);
+        word = unescape(ck, pt_span_of(pointer.data + at + 1, end - at - 1));
         at = end;
         if (pt_json_type(node->value) == PT_JSON_OBJECT) {
             next = compat_find(ck, node->value, word);
@@ -435,7 +442,7 @@ bool compat_follow(struct compat_checker *ck, const struct compat_node *node,
     uri = reference;
     if (hash) {
         uri.size = (size_t)(hash - reference.data);
-        fragment = unescape(ck, pt_span_of(hash + 1, reference.size - uri.size - 1), false);
+        fragment = decode_fragment(ck, pt_span_of(hash + 1, reference.size - uri.size - 1));
     }
     *target_out = *node;
     if (uri.size > 0) {

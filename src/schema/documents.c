@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/crypto.h"
 #include "base/json_walk.h"
 #include "schema/program.h"
 #include "schema/uri.h"
@@ -668,7 +669,7 @@ static enum pt_code follow_fragment(struct pt_documents *docs, uint32_t root,
     if (!text) {
         return too_many(err);
     }
-    if (!pt_uri_unescape(fragment, text, &bytes)) {
+    if (!pt_percent_decode(fragment, false, text, fragment.size, &bytes)) {
         return pt_fail(err, PT_INVALID, "the fragment is not well escaped");
     }
     if (bytes == 0) {

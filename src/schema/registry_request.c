@@ -57,27 +57,15 @@ static bool read_path(struct registry_call *call, struct pt_span path)
     }
     while (at < path.size) {
         uint8_t *start = call->text.data + call->text.size;
+        const uint8_t *slash = memchr(path.data + at, '/', path.size - at);
+        size_t sent = slash ? (size_t)(slash - path.data) - at : path.size - at;
         size_t size = 0;
 
-        while (at < path.size && path.data[at] != '/') {
-            uint8_t c = path.data[at++];
-
-            if (c == '%') {
-                int high = at < path.size ? pt_hex_digit(path.data[at]) : -1;
-                int low = at + 1 < path.size ? pt_hex_digit(path.data[at + 1]) : -1;
-
-                if (high < 0 || low < 0) {
-                    return false;
-                }
-                c = (uint8_t)(high << 4 | low);
-                at += 2;
-            }
-            start[size++] = c;
-        }
-        at++;
-        if (size == 0 || call->word_count == REGISTRY_WORDS_MAX) {
+        if (!pt_percent_decode(pt_span_of(path.data + at, sent), false, start, sent, &size) ||
+            size == 0 || call->word_count == REGISTRY_WORDS_MAX) {
             return false;
         }
+        at += sent + 1;
         call->words[call->word_count++] = pt_span_of(start, size);
         call->text.size += size;
     }
@@ -91,50 +79,15 @@ bool registry_is_word(const struct registry_call *call, uint32_t index, const ch
 
 bool registry_has_flag(struct pt_span query, const char *name)
 {
-    size_t bytes = strlen(name);
-    size_t at = 0;
+    struct pt_span found;
+    struct pt_span value;
 
-    while (at < query.size) {
-        const uint8_t *start = query.data + at;
-        const uint8_t *end = memchr(start, '&', query.size - at);
-        size_t size = end ? (size_t)(end - start) : query.size - at;
-
-        if (size == bytes + 5 && memcmp(start, name, bytes) == 0 &&
-            memcmp(start + bytes, "=true", 5) == 0) {
+    while (pt_http_query_next(&query, &found, &value)) {
+        if (pt_span_is(found, name) && pt_span_is(value, "true")) {
             return true;
         }
-        at += size + 1;
     }
     return false;
-}
-
-struct pt_span registry_flag_value(struct pt_span query, const char *name, uint8_t *out)
-{
-    size_t bytes = strlen(name);
-    size_t size = 0;
-    size_t at = 0;
-
-    while (at < query.size) {
-        const uint8_t *start = query.data + at;
-        const uint8_t *end = memchr(start, '&', query.size - at);
-        size_t count = end ? (size_t)(end - start) : query.size - at;
-
-        if (count > bytes && memcmp(start, name, bytes) == 0 && start[bytes] == '=') {
-            for (size_t i = bytes + 1; i < count; i++) {
-                bool is_escape = start[i] == '%' && i + 2 < count &&
-                                 pt_hex_digit(start[i + 1]) >= 0 && pt_hex_digit(start[i + 2]) >= 0;
-
-                int value = is_escape ? pt_hex_digit(start[i + 1]) << 4 | pt_hex_digit(start[i + 2])
-                                      : start[i];
-
-                out[size++] = (uint8_t)value;
-                i += is_escape ? 2 : 0;
-            }
-            break;
-        }
-        at += count + 1;
-    }
-    return pt_span_of(out, size);
 }
 
 bool registry_read_version(struct registry_desk *desk, struct pt_span text, uint32_t *version_out)

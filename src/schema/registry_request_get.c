@@ -5,6 +5,8 @@
  */
 #include "schema/registry_request_inside.h"
 
+#include "base/crypto.h"
+
 #include <stdio.h>
 
 /* ---- what a version looks like ------------------------------------------------------------ */
@@ -92,21 +94,22 @@ static const struct pt_registry_version *find_version(struct registry_desk *desk
 static void list_subjects(struct registry_desk *desk, struct registry_call *call)
 {
     bool with_deleted = registry_has_flag(call->query, "deleted");
-    uint8_t *room = pt_buf_reserve(&call->text, call->query.size + 1);
-    struct pt_span prefix = {0};
+    struct pt_span sent = pt_http_query_value(call->query, "subjectPrefix");
+    uint8_t *prefix = pt_buf_reserve(&call->text, sent.size + 1);
+    size_t prefix_bytes = 0;
 
-    if (!room) {
+    if (!prefix) {
         registry_fail(desk, 50001, "no memory for the request");
         return;
     }
-    prefix = registry_flag_value(call->query, "subjectPrefix", room);
+    (void)pt_percent_decode(sent, false, prefix, sent.size, &prefix_bytes); /* broken: as it is */
     pt_jsonw_array(&desk->w);
     for (uint32_t i = 0; i < pt_registry_subject_count(desk->reader); i++) {
         bool is_deleted = false;
         uint32_t count = 0;
         struct pt_span name = pt_registry_subject_at(desk->reader, i, &is_deleted);
 
-        if (name.size < prefix.size || memcmp(name.data, prefix.data, prefix.size) != 0) {
+        if (name.size < prefix_bytes || memcmp(name.data, prefix, prefix_bytes) != 0) {
             continue;
         }
         if (is_deleted) {

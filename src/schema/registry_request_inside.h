@@ -6,6 +6,7 @@
 #ifndef PT_SCHEMA_REGISTRY_REQUEST_INSIDE_H
 #define PT_SCHEMA_REGISTRY_REQUEST_INSIDE_H
 
+#include "http/http.h"
 #include "schema/registry_request.h"
 
 #define REGISTRY_WORDS_MAX 8
@@ -24,8 +25,6 @@ struct registry_call {
 bool registry_is_word(const struct registry_call *call, uint32_t index, const char *word);
 /* "…&name=true&…" */
 bool registry_has_flag(struct pt_span query, const char *name);
-/* What stands behind "name=", percent signs resolved into `out` (room for all of the query). */
-struct pt_span registry_flag_value(struct pt_span query, const char *name, uint8_t *out);
 /* A number, "latest" or "-1". Fails the answer where it is neither. */
 bool registry_read_version(struct registry_desk *desk, struct pt_span text, uint32_t *version_out);
 

@@ -3,8 +3,6 @@
  */
 #include "schema/uri.h"
 
-#include "base/crypto.h"
-
 struct parts {
     struct pt_span scheme;    /* without its colon */
     struct pt_span authority; /* behind the slashes */
@@ -154,25 +152,4 @@ const char *pt_uri_resolve(struct pt_arena *arena, struct pt_span base, struct p
     at = put(at, r.query);
     *at = '\0';
     return text;
-}
-
-bool pt_uri_unescape(struct pt_span text, uint8_t *out, size_t *size_out)
-{
-    size_t size = 0;
-
-    for (size_t i = 0; i < text.size; i++) {
-        if (text.data[i] != '%') {
-            out[size++] = text.data[i];
-            continue;
-        }
-        if (text.size - i < 3 || pt_hex_digit(text.data[i + 1]) < 0 ||
-            pt_hex_digit(text.data[i + 2]) < 0) {
-            return false;
-        }
-        out[size++] =
-            (uint8_t)(pt_hex_digit(text.data[i + 1]) << 4 | pt_hex_digit(text.data[i + 2]));
-        i += 2;
-    }
-    *size_out = size;
-    return true;
 }

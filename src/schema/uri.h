@@ -14,8 +14,4 @@
 const char *pt_uri_resolve(struct pt_arena *arena, struct pt_span base, struct pt_span reference,
                            struct pt_span *fragment_out) PT_MUST_USE;
 
-/* "%25" becomes "%"; false where a percent sign is no escape. `out` has room for text.size bytes.
- */
-bool pt_uri_unescape(struct pt_span text, uint8_t *out, size_t *size_out);
-
 #endif

@@ -27,44 +27,18 @@ struct parameter {
     uint8_t text[VALUE_BYTES_MAX];
 };
 
-/* Percent signs resolved. What is too long for any value of ours is cut, and then is none. */
-static struct pt_span decode_value(struct pt_span raw, uint8_t text[VALUE_BYTES_MAX])
+/* Take the next name=value off a query string; false at its end. What is too long for any value of
+ * ours is cut, and then is none. */
+static bool next_parameter(struct pt_span *query, struct parameter *out)
 {
+    struct pt_span value;
     size_t size = 0;
 
-    for (size_t i = 0; i < raw.size && size < VALUE_BYTES_MAX; i++) {
-        int high = i + 2 < raw.size ? pt_hex_digit(raw.data[i + 1]) : -1;
-        int low = i + 2 < raw.size ? pt_hex_digit(raw.data[i + 2]) : -1;
-
-        if (raw.data[i] == '%' && high >= 0 && low >= 0) {
-            text[size++] = (uint8_t)(high << 4 | low);
-            i += 2;
-        } else {
-            text[size++] = raw.data[i];
-        }
-    }
-    return pt_span_of(text, size);
-}
-
-/* The next name=value of a query string; false at its end. */
-static bool next_parameter(struct pt_span query, size_t *at, struct parameter *out)
-{
-    const uint8_t *start = query.data + *at;
-    const uint8_t *and = NULL;
-    const uint8_t *equals = NULL;
-    size_t size = 0;
-
-    if (*at >= query.size) {
+    if (!pt_http_query_next(query, &out->name, &value)) {
         return false;
     }
-    and = memchr(start, '&', query.size - *at);
-    size = and? (size_t)(and-start) : query.size - *at;
-    equals = memchr(start, '=', size);
-    out->name = pt_span_of(start, equals ? (size_t)(equals - start) : size);
-    out->value = decode_value(equals ? pt_span_of(equals + 1, size - out->name.size - 1)
-                                     : pt_span_of(NULL, 0),
-                              out->text);
-    *at += size + 1;
+    (void)pt_percent_decode(value, false, out->text, VALUE_BYTES_MAX, &size);
+    out->value = pt_span_of(out->text, size);
     return true;
 }
 
@@ -130,17 +104,17 @@ static void handle_live(void *ctx, struct pt_http_request *request)
 {
     struct pt_account *account = ctx;
     struct pt_live_question question = {.minutes = LIVE_MINUTES, .limit = LIMIT};
+    struct pt_span query = pt_http_query(request);
     struct parameter parameter;
     struct pt_buf text;
     struct pt_jsonw w;
-    size_t at = 0;
 
     if (!pt_keys_admit(account->keys, request, PT_SCOPE_ADMIN)) {
         return;
     }
     question.minutes =
         account->windows.minutes < LIVE_MINUTES ? account->windows.minutes : LIVE_MINUTES;
-    while (next_parameter(pt_http_query(request), &at, &parameter)) {
+    while (next_parameter(&query, &parameter)) {
         if (pt_span_is(parameter.name, "minutes")) {
             if (!take_number(parameter.value, account->windows.minutes, &question.minutes)) {
                 pt_http_respond_error(request, 400, "invalid_parameter",
@@ -200,15 +174,15 @@ static void handle_quality(void *ctx, struct pt_http_request *request)
     struct pt_account *account = ctx;
     const struct pt_sequence *sequence = &account->sequence;
     struct pt_sequence_row total = {0};
+    struct pt_span query = pt_http_query(request);
     struct parameter parameter;
     struct pt_buf text;
     struct pt_jsonw w;
-    size_t at = 0;
 
     if (!pt_keys_admit(account->keys, request, PT_SCOPE_ADMIN)) {
         return;
     }
-    if (next_parameter(pt_http_query(request), &at, &parameter)) {
+    if (next_parameter(&query, &parameter)) {
         refuse(request, &parameter, "no such parameter; there are none");
         return;
     }
@@ -362,13 +336,13 @@ static void handle_ledger(void *ctx, struct pt_http_request *request)
     int64_t to_us = PT_NO_EVENT_TIME;
     int64_t first = 0;
     int64_t last = 0;
+    struct pt_span query = pt_http_query(request);
     struct parameter parameter;
-    size_t at = 0;
 
     if (!pt_keys_admit(account->keys, request, PT_SCOPE_ADMIN)) {
         return;
     }
-    while (next_parameter(pt_http_query(request), &at, &parameter)) {
+    while (next_parameter(&query, &parameter)) {
         bool is_from = pt_span_is(parameter.name, "from");
 
         if (!is_from && !pt_span_is(parameter.name, "to")) {
