@@ -158,4 +158,9 @@ enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event
                              struct pt_error *err) PT_MUST_USE;
 enum pt_code pt_decode_end(struct pt_decode_batch *batch, struct pt_error *err) PT_MUST_USE;
 
+/* Of an event that was refused: "index", "event_id", "code", "pointer", "detail", as members. */
+void pt_decode_write_receipt(struct pt_jsonw *w, uint32_t index,
+                             const struct pt_event_fields *fields,
+                             const struct pt_problem *problem);
+
 #endif

@@ -75,14 +75,17 @@ static void write_dead_event(struct pt_decode_batch *batch, struct pt_jsonw *w,
     pt_jsonw_object_end(w);
 }
 
-static void write_receipt(struct pt_decode_batch *batch, const struct pt_event_fields *fields,
-                          const struct pt_problem *problem)
+static void write_problem(struct pt_jsonw *w, const struct pt_problem *problem)
 {
-    struct pt_jsonw *w = &batch->answer;
+    pt_jsonw_member_str(w, "code", problem->code);
+    pt_jsonw_member_str(w, "pointer", problem->pointer);
+    pt_jsonw_member_str(w, "detail", problem->detail);
+}
 
-    pt_jsonw_object(w);
-    pt_jsonw_key(w, "index");
-    pt_jsonw_uint(w, batch->index);
+void pt_decode_write_receipt(struct pt_jsonw *w, uint32_t index,
+                             const struct pt_event_fields *fields, const struct pt_problem *problem)
+{
+    pt_jsonw_member_uint(w, "index", index);
     pt_jsonw_key(w, "event_id");
     if (fields->has_event_id) {
         char text[PT_UUID_TEXT_BYTES + 1];
@@ -92,13 +95,7 @@ static void write_receipt(struct pt_decode_batch *batch, const struct pt_event_f
     } else {
         pt_jsonw_null(w);
     }
-    pt_jsonw_key(w, "code");
-    pt_jsonw_str(w, problem->code);
-    pt_jsonw_key(w, "pointer");
-    pt_jsonw_str(w, problem->pointer);
-    pt_jsonw_key(w, "detail");
-    pt_jsonw_str(w, problem->detail);
-    pt_jsonw_object_end(w);
+    write_problem(w, problem);
 }
 
 /* What the record would have had of the request: a repaired event gets it back. */
@@ -139,14 +136,8 @@ static enum pt_code append_dead_letter(struct pt_decode_batch *batch, struct pt_
     pt_jsonw_init(&w, &d->dead);
     pt_jsonw_object(&w);
     write_circumstances(batch, &w);
-    pt_jsonw_key(&w, "index");
-    pt_jsonw_uint(&w, batch->index);
-    pt_jsonw_key(&w, "code");
-    pt_jsonw_str(&w, problem->code);
-    pt_jsonw_key(&w, "pointer");
-    pt_jsonw_str(&w, problem->pointer);
-    pt_jsonw_key(&w, "detail");
-    pt_jsonw_str(&w, problem->detail);
+    pt_jsonw_member_uint(&w, "index", batch->index);
+    write_problem(&w, problem);
     if (d->schema_version) {
         pt_jsonw_key(&w, "schema_version");
         pt_jsonw_uint(&w, d->schema_version);
@@ -169,6 +160,8 @@ enum pt_code pt_decode_refuse(struct pt_decode_batch *batch, struct pt_json even
                               const struct pt_event_fields *fields,
                               const struct pt_problem *problem, struct pt_error *err)
 {
-    write_receipt(batch, fields, problem);
+    pt_jsonw_object(&batch->answer);
+    pt_decode_write_receipt(&batch->answer, batch->index, fields, problem);
+    pt_jsonw_object_end(&batch->answer);
     return batch->is_replay ? PT_OK : append_dead_letter(batch, event, problem, err);
 }

@@ -104,27 +104,9 @@ static bool write_good(struct pt_jsonw *w, const struct pt_decoded *decoded)
 
 static void write_bad(struct pt_jsonw *w, const struct pt_decoded *decoded)
 {
-    const struct pt_problem *problem = decoded->problem;
-
     pt_jsonw_object(w);
     write_time(w, "received_at", decoded->received_at_us);
-    pt_jsonw_key(w, "index");
-    pt_jsonw_uint(w, decoded->index);
-    pt_jsonw_key(w, "event_id");
-    if (decoded->fields->has_event_id) {
-        char text[PT_UUID_TEXT_BYTES + 1];
-
-        pt_uuid_format(decoded->fields->event_id, text);
-        pt_jsonw_str(w, text);
-    } else {
-        pt_jsonw_null(w);
-    }
-    pt_jsonw_key(w, "code");
-    pt_jsonw_str(w, problem->code);
-    pt_jsonw_key(w, "pointer");
-    pt_jsonw_str(w, problem->pointer);
-    pt_jsonw_key(w, "detail");
-    pt_jsonw_str(w, problem->detail);
+    pt_decode_write_receipt(w, decoded->index, decoded->fields, decoded->problem);
     pt_jsonw_key(w, "event");
     pt_jsonw_value(w, decoded->event);
     pt_jsonw_object_end(w);
@@ -344,35 +326,6 @@ void pt_received_list(struct pt_received *received, const struct pt_received_fil
 
 /* ---- GET /api/v1/received?… ---- */
 
-/* A value of a query, percent signs and plus signs undone; false where that cannot be. */
-static bool unescape(struct pt_span value, char *text_out, size_t room, size_t *size_out)
-{
-    size_t size = 0;
-
-    for (size_t i = 0; i < value.size; i++) {
-        uint8_t c = value.data[i];
-
-        if (c == '%') {
-            int high = i + 2 < value.size ? pt_hex_digit(value.data[i + 1]) : -1;
-            int low = i + 2 < value.size ? pt_hex_digit(value.data[i + 2]) : -1;
-
-            if (high < 0 || low < 0) {
-                return false;
-            }
-            c = (uint8_t)(high * 16 + low);
-            i += 2;
-        } else if (c == '+') {
-            c = ' ';
-        }
-        if (size == room) {
-            return false;
-        }
-        text_out[size++] = (char)c;
-    }
-    *size_out = size;
-    return true;
-}
-
 /* One NAME=VALUE of GET /api/v1/received. */
 static bool take_parameter(struct pt_span name, struct pt_span value, char *event_name,
                            struct pt_received_filter *filter)
@@ -384,7 +337,8 @@ static bool take_parameter(struct pt_span name, struct pt_span value, char *even
         return filter->is_bad || pt_span_is(value, "good");
     }
     if (pt_span_is(name, "event_name")) {
-        if (!unescape(value, event_name, PT_EVENT_NAME_BYTES_MAX, &size)) {
+        if (!pt_percent_decode(value, true, (uint8_t *)event_name, PT_EVENT_NAME_BYTES_MAX,
+                               &size)) {
             return false;
         }
         filter->event_name = pt_span_of(event_name, size);
@@ -406,21 +360,14 @@ static bool take_parameter(struct pt_span name, struct pt_span value, char *even
 bool pt_received_filter_parse(struct pt_span query, char event_name[PT_EVENT_NAME_BYTES_MAX],
                               struct pt_received_filter *filter)
 {
-    size_t at = 0;
+    struct pt_span name;
+    struct pt_span value;
 
     *filter = (struct pt_received_filter){.limit = PT_RECEIVED_LIMIT};
-    while (at < query.size) {
-        const uint8_t *and = memchr(query.data + at, '&', query.size - at);
-        size_t end = and? (size_t)(and-query.data) : query.size;
-        const uint8_t *equals = memchr(query.data + at, '=', end - at);
-        size_t middle = equals ? (size_t)(equals - query.data) : end;
-
-        if (!equals || !take_parameter(pt_span_of(query.data + at, middle - at),
-                                       pt_span_of(query.data + middle + 1, end - middle - 1),
-                                       event_name, filter)) {
+    while (pt_http_query_next(&query, &name, &value)) {
+        if (!value.data || !take_parameter(name, value, event_name, filter)) {
             return false;
         }
-        at = end + 1;
     }
     return true;
 }
