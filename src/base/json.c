@@ -71,19 +71,23 @@ const char *pt_json_type_name(enum pt_json_type type)
     return "unknown";
 }
 
-struct pt_json pt_json_member(struct pt_json object, const char *key)
+struct pt_json pt_json_member_span(struct pt_json object, struct pt_span key)
 {
     struct pt_json_iter it = pt_json_iterate(object);
     struct pt_json found = {0};
-    struct pt_span wanted = pt_span_str(key);
 
     pt_assert(it.is_object);
     while (pt_json_next(&it)) {
-        if (pt_span_equal(it.key, wanted)) {
+        if (pt_span_equal(it.key, key)) {
             found = it.value;
         }
     }
     return found;
+}
+
+struct pt_json pt_json_member(struct pt_json object, const char *key)
+{
+    return pt_json_member_span(object, pt_span_str(key));
 }
 
 struct pt_json pt_json_element(struct pt_json array, uint32_t index)

@@ -202,6 +202,7 @@ static inline bool pt_json_next(struct pt_json_iter *it)
 
 /* Member by key (the last of equal keys, as JavaScript has it) or an absent value. */
 struct pt_json pt_json_member(struct pt_json object, const char *key);
+struct pt_json pt_json_member_span(struct pt_json object, struct pt_span key);
 /* Element by index or an absent value; walks, so O(index). */
 struct pt_json pt_json_element(struct pt_json array, uint32_t index);
 

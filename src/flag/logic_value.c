@@ -106,19 +106,13 @@ static bool read_index(struct pt_span digits, uint32_t *index_out)
 
 static struct pt_logic_value json_member(struct pt_json json, struct pt_span key)
 {
-    struct pt_json found = {0};
     uint32_t index = 0;
 
-    if (pt_json_type(json) == PT_JSON_ARRAY) {
-        return pt_logic_of_json(read_index(key, &index) ? pt_json_element(json, index) : found);
+    if (pt_json_type(json) != PT_JSON_ARRAY) {
+        return pt_logic_of_json(pt_json_member_span(json, key));
     }
-    /* Of equal names the last counts, as in JSON.parse. */
-    for (struct pt_json_iter it = pt_json_iterate(json); pt_json_next(&it);) {
-        if (pt_span_equal(it.key, key)) {
-            found = it.value;
-        }
-    }
-    return pt_logic_of_json(found);
+    return pt_logic_of_json(read_index(key, &index) ? pt_json_element(json, index)
+                                                    : (struct pt_json){0});
 }
 
 struct pt_logic_value pt_logic_member(const struct pt_logic_value *value, struct pt_span key)
