@@ -2,7 +2,6 @@
  * cmd_flags.c - playtrace flags: eval, lint, logic; set and history have files of their own
  */
 #include "cmd/cmd.h"
-#include "cmd/data_dir.h"
 #include "cmd/flags_verbs.h"
 #include "cmd/ndjson.h"
 #include "flag/flag.h"
@@ -71,13 +70,10 @@ static void write_evaluation(struct pt_jsonw *w, struct pt_span key, struct pt_j
     } else {
         pt_jsonw_null(w);
     }
-    pt_jsonw_key(w, "reason");
-    pt_jsonw_str(w, pt_flag_reason_name(evaluation->reason));
+    pt_jsonw_member_str(w, "reason", pt_flag_reason_name(evaluation->reason));
     if (evaluation->error) {
-        pt_jsonw_key(w, "errorCode");
-        pt_jsonw_str(w, pt_flag_error_name(evaluation->error));
-        pt_jsonw_key(w, "errorDetails");
-        pt_jsonw_str(w, evaluation->detail);
+        pt_jsonw_member_str(w, "errorCode", pt_flag_error_name(evaluation->error));
+        pt_jsonw_member_str(w, "errorDetails", evaluation->detail);
     }
     pt_jsonw_key(w, "metadata");
     pt_jsonw_raw(w, evaluation->metadata);
@@ -204,21 +200,17 @@ out:
 static int eval(const struct given *given, const char *key)
 {
     struct desk desk = {0};
-    struct pt_data_dir dir = {0};
     struct pt_error err = {0};
-    const char *path = given->flags;
+    char *path = NULL;
     int status = PT_EXIT_FAILED;
 
     if (!desk_open(&desk)) {
         pt_cmd_say("flags: no memory");
         goto out;
     }
+    path = pt_flags_path(given->flags, given->data);
     if (!path) {
-        if (pt_data_dir_init(&dir, pt_cmd_data_dir(given->data), &err)) {
-            status = pt_cmd_failed("flags", &err);
-            goto out;
-        }
-        path = dir.flags;
+        goto out;
     }
     if (pt_flags_load_file(desk.flags, path, &err)) {
         status = pt_cmd_failed("flags", &err);
@@ -228,7 +220,7 @@ static int eval(const struct given *given, const char *key)
                  : pt_cmd_each_line("flags eval", LINE_BYTES_MAX, evaluate_line, &desk);
 
 out:
-    pt_data_dir_release(&dir);
+    pt_free(path);
     desk_close(&desk);
     return status;
 }
@@ -247,8 +239,7 @@ static bool answer_rule(void *ctx, struct pt_span line)
     if (pt_json_parse(desk->context_parser, line, &root, NULL, &err) ||
         pt_flag_logic(root, &w, &err)) {
         pt_jsonw_object(&w);
-        pt_jsonw_key(&w, "error");
-        pt_jsonw_str(&w, err.text);
+        pt_jsonw_member_str(&w, "error", err.text);
         pt_jsonw_object_end(&w);
     }
     return print_answer(desk);

@@ -43,17 +43,9 @@ static void append_value(struct pt_buf *out, struct pt_json value)
 
 static struct pt_json member(struct pt_json object, struct pt_span key)
 {
-    struct pt_json found = {0};
-
-    if (!pt_json_exists(object) || pt_json_type(object) != PT_JSON_OBJECT) {
-        return found;
-    }
-    for (struct pt_json_iter it = pt_json_iterate(object); pt_json_next(&it);) {
-        if (pt_span_equal(it.key, key)) {
-            found = it.value;
-        }
-    }
-    return found;
+    return pt_json_exists(object) && pt_json_type(object) == PT_JSON_OBJECT
+               ? pt_json_member_span(object, key)
+               : (struct pt_json){0};
 }
 
 static bool are_equal(struct pt_json a, struct pt_json b)
@@ -133,10 +125,8 @@ static void append_change(struct pt_buf *out, struct pt_json change)
 
 static void append_changes(struct pt_buf *out, struct pt_json changes)
 {
-    const char *space = "    ";
-
     for (struct pt_json_iter it = pt_json_iterate(changes); pt_json_next(&it);) {
-        pt_buf_append_str(out, space);
+        pt_buf_append_str(out, "    ");
         append_change(out, it.value);
         pt_buf_append_byte(out, '\n');
     }
@@ -176,15 +166,13 @@ static bool print_table(struct pt_buf *json)
     struct pt_json root;
     struct pt_error err = {0};
     struct pt_buf out;
-    uint8_t *padding = pt_buf_reserve(json, PT_JSON_PADDING);
     bool is_done = false;
 
     pt_buf_init(&out, RESULT_BYTES_MAX);
-    if (!parser || !padding) {
+    if (!parser || !pt_buf_reserve(json, PT_JSON_PADDING)) {
         pt_cmd_say("flags history: no memory");
         goto out;
     }
-    memset(padding, 0, PT_JSON_PADDING);
     if (pt_json_parse(parser, pt_buf_span(json), &root, NULL, &err)) {
         pt_cmd_failed("flags history", &err);
         goto out;

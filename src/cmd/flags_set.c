@@ -40,7 +40,6 @@ struct given {
 /* What a change borrows. */
 struct held {
     struct pt_buf definition;
-    struct pt_buf weights;
     struct pt_buf values; /* of metadata; never grows, so that spans stay */
 };
 
@@ -146,21 +145,7 @@ static bool take_member(const char *word, struct held *held, struct pt_flag_chan
     return !held->values.has_failed;
 }
 
-static bool take_state(const char *state, struct pt_flag_change *change)
-{
-    if (strcmp(state, "on") == 0 || strcmp(state, "ENABLED") == 0) {
-        change->state = PT_FLAG_STATE_ON;
-    } else if (strcmp(state, "off") == 0 || strcmp(state, "DISABLED") == 0) {
-        change->state = PT_FLAG_STATE_OFF;
-    } else {
-        pt_cmd_say("flags set: --state: \"%s\" is not on or off", state);
-        return false;
-    }
-    return true;
-}
-
-static bool take_rollout(const struct given *given, struct held *held,
-                         struct pt_flag_change *change)
+static bool take_rollout(const struct given *given, struct pt_flag_change *change)
 {
     char *end = NULL;
 
@@ -170,10 +155,7 @@ static bool take_rollout(const struct given *given, struct held *held,
         pt_cmd_say("flags set: --rollout: \"%s\" is no percentage", given->rollout);
         return false;
     }
-    for (const char *at = given->weights ? given->weights : ""; *at; at++) {
-        pt_buf_append_byte(&held->weights, *at == ',' ? ' ' : (uint8_t)*at);
-    }
-    change->weights = pt_buf_span(&held->weights);
+    change->weights = pt_span_str(given->weights ? given->weights : "");
     return true;
 }
 
@@ -245,8 +227,11 @@ static bool read_change(const struct given *given, struct held *held, struct pt_
     if (given->default_variant) {
         change->default_variant = pt_span_str(given->default_variant);
     }
-    if ((given->state && !take_state(given->state, change)) ||
-        (given->rollout && !take_rollout(given, held, change)) ||
+    if (given->state && !pt_flag_state_parse(pt_span_str(given->state), &change->state)) {
+        pt_cmd_say("flags set: --state: \"%s\" is not on or off", given->state);
+        return false;
+    }
+    if ((given->rollout && !take_rollout(given, change)) ||
         (given->definition && !read_definition(given->definition, &held->definition))) {
         return false;
     }
@@ -296,7 +281,6 @@ static int set(const struct given *given)
     int status = PT_EXIT_USAGE;
 
     pt_buf_init(&held.definition, PT_FLAGS_FILE_BYTES_MAX);
-    pt_buf_init(&held.weights, VALUE_BYTES_MAX);
     pt_buf_init(&held.values, VALUE_BYTES_MAX);
     pt_buf_init(&result, RESULT_BYTES_MAX);
     if (!pt_buf_reserve(&held.values, VALUE_BYTES_MAX) || !read_change(given, &held, &change)) {
@@ -316,7 +300,6 @@ static int set(const struct given *given)
 out:
     pt_free(path);
     pt_buf_release(&held.definition);
-    pt_buf_release(&held.weights);
     pt_buf_release(&held.values);
     pt_buf_release(&result);
     return status;

@@ -25,18 +25,30 @@
 #include <stdio.h>
 
 #define ROOT "/api/v1/flags"
+#define ROUTE_COUNT 8
 #define QUEUE_MAX 64
 #define TEXT_BYTES_MAX ((size_t)64 << 10)
 #define ANSWER_BYTES_MAX (16 * (size_t)PT_FLAGS_FILE_BYTES_MAX)
 
+struct job;
+struct asked;
+typedef void answer_t(struct pt_flag_admin *admin, struct job *job, struct asked *asked);
+
+/* What a route's handler gets. */
+struct route {
+    struct pt_flag_admin *admin;
+    answer_t *answer;
+};
+
 struct job {
     struct job *next;
     struct pt_http_request *request;
-    void (*answer)(struct pt_flag_admin *admin, struct job *job);
+    answer_t *answer;
     char key_name[64]; /* of the admin key that was shown */
 };
 
 struct pt_flag_admin {
+    struct route routes[ROUTE_COUNT];
     struct pt_flags *flags; /* borrowed, as the three below */
     struct pt_io *io;
     struct pt_clock *clock;
@@ -84,7 +96,6 @@ struct asked {
     struct pt_buf who;
     struct pt_buf given_by;
     struct pt_buf why;
-    struct pt_buf weights;
     struct pt_flag_text body;
     struct pt_arena arena;
 };
@@ -96,7 +107,6 @@ static void asked_init(struct asked *asked)
     pt_buf_init(&asked->who, TEXT_BYTES_MAX);
     pt_buf_init(&asked->given_by, TEXT_BYTES_MAX);
     pt_buf_init(&asked->why, TEXT_BYTES_MAX);
-    pt_buf_init(&asked->weights, TEXT_BYTES_MAX);
     pt_arena_init(&asked->arena, PT_FLAGS_FILE_BYTES_MAX);
 }
 
@@ -107,7 +117,6 @@ static void asked_release(struct asked *asked)
     pt_buf_release(&asked->who);
     pt_buf_release(&asked->given_by);
     pt_buf_release(&asked->why);
-    pt_buf_release(&asked->weights);
     pt_arena_release(&asked->arena);
 }
 
@@ -221,21 +230,16 @@ static bool take_member(const struct job *job, struct asked *asked, struct pt_sp
     if (pt_span_is(name, "metadata")) {
         return read_metadata(job, asked, value);
     }
-    if (pt_span_is(name, "state") && (pt_span_is(text, "on") || pt_span_is(text, "ENABLED"))) {
-        change->state = PT_FLAG_STATE_ON;
-    } else if (pt_span_is(name, "state") &&
-               (pt_span_is(text, "off") || pt_span_is(text, "DISABLED"))) {
-        change->state = PT_FLAG_STATE_OFF;
-    } else if (pt_span_is(name, "defaultVariant") && text.size > 0) {
+    if (pt_span_is(name, "state") && pt_flag_state_parse(text, &change->state)) {
+        return true;
+    }
+    if (pt_span_is(name, "defaultVariant") && text.size > 0) {
         change->default_variant = text;
     } else if (pt_span_is(name, "rollout") && pt_json_is_number(value)) {
         change->has_rollout = true;
         change->rollout_percent = pt_json_double(value);
     } else if (pt_span_is(name, "weights") && is_text) {
-        for (size_t i = 0; i < text.size; i++) {
-            pt_buf_append_byte(&asked->weights, text.data[i] == ',' ? ' ' : text.data[i]);
-        }
-        change->weights = pt_buf_span(&asked->weights);
+        change->weights = text;
     } else if (pt_span_is(name, "reassign") && pt_json_type(value) == PT_JSON_BOOL) {
         change->may_reassign = pt_json_bool(value);
     } else if (pt_span_is(name, "why") && is_text) {
@@ -280,6 +284,34 @@ static bool read_patch(const struct job *job, struct asked *asked)
     if (!sets && change->metadata_count == 0) {
         return refuse(job->request, 400, "invalid", "the body changes nothing");
     }
+    name_who(job, asked);
+    return true;
+}
+
+/* The body of an undo. */
+static bool read_undo(const struct job *job, struct asked *asked)
+{
+    struct pt_span body = pt_http_body(job->request);
+    int64_t seq = 0;
+
+    asked->change.kind = PT_FLAG_CHANGE_UNDO;
+    if (pt_flag_text_open(&asked->body, body.size > 0 ? body : pt_span_str("{}"), NULL) ||
+        pt_json_type(asked->body.root) != PT_JSON_OBJECT) {
+        return refuse(job->request, 400, "invalid", "the body must be an object");
+    }
+    for (struct pt_json_iter it = pt_json_iterate(asked->body.root); pt_json_next(&it);) {
+        if (pt_span_is(it.key, "seq")) {
+            if (!pt_json_member_int(asked->body.root, "seq", &seq) || seq <= 0) {
+                return refuse(job->request, 400, "invalid", "\"seq\" is a change's number");
+            }
+        } else if (!pt_span_is(it.key, "why") && !pt_span_is(it.key, "by")) {
+            return refuse(job->request, 400, "invalid",
+                          "an undo has \"seq\", \"why\" and \"by\" alone");
+        } else if (!take_member(job, asked, it.key, it.value)) {
+            return false;
+        }
+    }
+    asked->change.undo = (uint64_t)seq;
     name_who(job, asked);
     return true;
 }
@@ -370,94 +402,48 @@ static void carry_out(struct pt_flag_admin *admin, struct pt_http_request *reque
     pt_buf_release(&answer);
 }
 
-static void answer_put(struct pt_flag_admin *admin, struct job *job)
+static void answer_put(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    struct asked asked;
-
-    asked_init(&asked);
-    asked.change.definition = pt_http_body(job->request);
-    if (!read_key(job, &asked) || !read_tag(job, &asked, true)) {
-        asked_release(&asked);
+    asked->change.definition = pt_http_body(job->request);
+    if (!read_key(job, asked) || !read_tag(job, asked, true)) {
         return;
     }
-    if (asked.change.definition.size == 0) {
-        pt_http_respond_error(job->request, 400, "invalid", "the body must be the whole flag");
-    } else {
-        read_query(job, &asked);
-        carry_out(admin, job->request, &asked.change);
+    if (asked->change.definition.size == 0) {
+        (void)refuse(job->request, 400, "invalid", "the body must be the whole flag");
+        return;
     }
-    asked_release(&asked);
+    read_query(job, asked);
+    carry_out(admin, job->request, &asked->change);
 }
 
-static void answer_delete(struct pt_flag_admin *admin, struct job *job)
+static void answer_delete(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    struct asked asked;
-
-    asked_init(&asked);
-    asked.change.kind = PT_FLAG_CHANGE_DELETE;
-    if (read_key(job, &asked) && read_tag(job, &asked, true)) {
-        read_query(job, &asked);
-        carry_out(admin, job->request, &asked.change);
+    asked->change.kind = PT_FLAG_CHANGE_DELETE;
+    if (read_key(job, asked) && read_tag(job, asked, true)) {
+        read_query(job, asked);
+        carry_out(admin, job->request, &asked->change);
     }
-    asked_release(&asked);
 }
 
-static void answer_patch(struct pt_flag_admin *admin, struct job *job)
+static void answer_patch_all(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    struct asked asked;
-
-    asked_init(&asked);
-    if (read_key(job, &asked) && read_tag(job, &asked, false) && read_patch(job, &asked)) {
-        carry_out(admin, job->request, &asked.change);
+    if (read_tag(job, asked, false) && read_patch(job, asked)) {
+        carry_out(admin, job->request, &asked->change);
     }
-    asked_release(&asked);
 }
 
-static void answer_patch_all(struct pt_flag_admin *admin, struct job *job)
+static void answer_patch(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    struct asked asked;
-
-    asked_init(&asked);
-    if (read_tag(job, &asked, false) && read_patch(job, &asked)) {
-        carry_out(admin, job->request, &asked.change);
+    if (read_key(job, asked)) {
+        answer_patch_all(admin, job, asked);
     }
-    asked_release(&asked);
 }
 
-static void answer_undo(struct pt_flag_admin *admin, struct job *job)
+static void answer_undo(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    struct asked asked;
-    struct pt_error err = {0};
-    struct pt_span body = pt_http_body(job->request);
-    int64_t seq = 0;
-    bool is_sound = true;
-
-    asked_init(&asked);
-    asked.change.kind = PT_FLAG_CHANGE_UNDO;
-    if (pt_flag_text_open(&asked.body, body.size > 0 ? body : pt_span_str("{}"), &err) ||
-        pt_json_type(asked.body.root) != PT_JSON_OBJECT) {
-        is_sound = refuse(job->request, 400, "invalid", "the body must be an object");
+    if (read_undo(job, asked)) {
+        carry_out(admin, job->request, &asked->change);
     }
-    if (is_sound) {
-        for (struct pt_json_iter it = pt_json_iterate(asked.body.root);
-             is_sound && pt_json_next(&it);) {
-            if (pt_span_is(it.key, "seq")) {
-                is_sound = (pt_json_member_int(asked.body.root, "seq", &seq) && seq > 0) ||
-                           refuse(job->request, 400, "invalid", "\"seq\" is a change's number");
-            } else if (pt_span_is(it.key, "why") || pt_span_is(it.key, "by")) {
-                is_sound = take_member(job, &asked, it.key, it.value);
-            } else {
-                is_sound = refuse(job->request, 400, "invalid",
-                                  "an undo has \"seq\", \"why\" and \"by\" alone");
-            }
-        }
-    }
-    if (is_sound) {
-        asked.change.undo = (uint64_t)seq;
-        name_who(job, &asked);
-        carry_out(admin, job->request, &asked.change);
-    }
-    asked_release(&asked);
 }
 
 /* Of one flag, or with an empty key of all. */
@@ -480,42 +466,36 @@ static void show(struct pt_flag_admin *admin, struct job *job, struct pt_span ke
     pt_buf_release(&answer);
 }
 
-static void answer_all(struct pt_flag_admin *admin, struct job *job)
+static void answer_all(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    show(admin, job, pt_span_of(NULL, 0));
+    show(admin, job, asked->change.key);
 }
 
-static void answer_one(struct pt_flag_admin *admin, struct job *job)
+static void answer_one(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
-    struct asked asked;
-
-    asked_init(&asked);
-    if (read_key(job, &asked)) {
-        show(admin, job, asked.change.key);
+    if (read_key(job, asked)) {
+        show(admin, job, asked->change.key);
     }
-    asked_release(&asked);
 }
 
-static void answer_history(struct pt_flag_admin *admin, struct job *job)
+static void answer_history(struct pt_flag_admin *admin, struct job *job, struct asked *asked)
 {
+    const struct pt_buf *key = &asked->key;
     struct pt_error err = {0};
-    struct pt_buf key;
     struct pt_buf answer;
     struct pt_jsonw w;
     enum pt_code code;
 
-    pt_buf_init(&key, TEXT_BYTES_MAX);
     pt_buf_init(&answer, ANSWER_BYTES_MAX);
     pt_jsonw_init(&w, &answer);
-    (void)query_value(job->request, "key", &key);
+    (void)query_value(job->request, "key", &asked->key);
     code = pt_flag_history_show(admin->io, pt_flags_file(admin->flags),
-                                pt_span_of(key.data, key.size > 0 ? key.size - 1 : 0), &w, &err);
+                                pt_span_of(key->data, key->size > 0 ? key->size - 1 : 0), &w, &err);
     if (code) {
         respond_failure(job->request, code, &err);
     } else {
         respond(job->request, &answer, NULL);
     }
-    pt_buf_release(&key);
     pt_buf_release(&answer);
 }
 
@@ -528,6 +508,7 @@ static void *run(void *ctx)
     pthread_mutex_lock(&admin->lock);
     while (!admin->is_stopping) {
         struct job *job = admin->first;
+        struct asked asked;
 
         if (!job) {
             pthread_cond_wait(&admin->wake, &admin->lock);
@@ -537,7 +518,9 @@ static void *run(void *ctx)
         admin->last = admin->first ? admin->last : NULL;
         admin->waiting--;
         pthread_mutex_unlock(&admin->lock);
-        job->answer(admin, job);
+        asked_init(&asked);
+        job->answer(admin, job, &asked);
+        asked_release(&asked);
         pt_free(job);
         pthread_mutex_lock(&admin->lock);
     }
@@ -546,9 +529,10 @@ static void *run(void *ctx)
 }
 
 /* The request's own storage stays until it is answered, so that nothing is copied. */
-static void enqueue(struct pt_flag_admin *admin, struct pt_http_request *request,
-                    void (*answer)(struct pt_flag_admin *admin, struct job *job))
+static void handle(void *ctx, struct pt_http_request *request)
 {
+    const struct route *route = ctx;
+    struct pt_flag_admin *admin = route->admin;
     struct job *job = NULL;
     bool is_taken = false;
 
@@ -562,7 +546,7 @@ static void enqueue(struct pt_flag_admin *admin, struct pt_http_request *request
     job = pt_alloc_zero(sizeof(*job));
     if (job) {
         job->request = request;
-        job->answer = answer;
+        job->answer = route->answer;
         pt_keys_name(admin->keys, request, job->key_name);
     }
     pthread_mutex_lock(&admin->lock);
@@ -585,46 +569,6 @@ static void enqueue(struct pt_flag_admin *admin, struct pt_http_request *request
     }
 }
 
-static void handle_all(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_all);
-}
-
-static void handle_patch_all(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_patch_all);
-}
-
-static void handle_one(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_one);
-}
-
-static void handle_put(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_put);
-}
-
-static void handle_patch(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_patch);
-}
-
-static void handle_delete(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_delete);
-}
-
-static void handle_history(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_history);
-}
-
-static void handle_undo(void *ctx, struct pt_http_request *request)
-{
-    enqueue(ctx, request, answer_undo);
-}
-
 /* ---- open and close ---- */
 
 enum pt_code pt_flag_admin_routes(struct pt_flag_admin **admin_out, struct pt_http_server *server,
@@ -635,16 +579,16 @@ enum pt_code pt_flag_admin_routes(struct pt_flag_admin **admin_out, struct pt_ht
         const char *method;
         const char *path;
         uint32_t body_bytes_max;
-        pt_http_handler *handler;
-    } routes[] = {
-        {"GET", ROOT, 0, handle_all},
-        {"PATCH", ROOT, 65536, handle_patch_all},
-        {"GET", ROOT "/*", 0, handle_one},
-        {"PUT", ROOT "/*", 1u << 20, handle_put},
-        {"PATCH", ROOT "/*", 65536, handle_patch},
-        {"DELETE", ROOT "/*", 1024, handle_delete},
-        {"GET", ROOT "/history", 0, handle_history},
-        {"POST", ROOT "/undo", 65536, handle_undo},
+        answer_t *answer;
+    } routes[ROUTE_COUNT] = {
+        {"GET", ROOT, 0, answer_all},
+        {"PATCH", ROOT, 65536, answer_patch_all},
+        {"GET", ROOT "/*", 0, answer_one},
+        {"PUT", ROOT "/*", 1u << 20, answer_put},
+        {"PATCH", ROOT "/*", 65536, answer_patch},
+        {"DELETE", ROOT "/*", 1024, answer_delete},
+        {"GET", ROOT "/history", 0, answer_history},
+        {"POST", ROOT "/undo", 65536, answer_undo},
     };
     struct pt_flag_admin *admin = pt_alloc_zero(sizeof(*admin));
     enum pt_code code = PT_OK;
@@ -660,9 +604,10 @@ enum pt_code pt_flag_admin_routes(struct pt_flag_admin **admin_out, struct pt_ht
     admin->keys = keys;
     pthread_mutex_init(&admin->lock, NULL);
     pthread_cond_init(&admin->wake, NULL);
-    for (size_t i = 0; !code && i < sizeof(routes) / sizeof(routes[0]); i++) {
+    for (size_t i = 0; !code && i < ROUTE_COUNT; i++) {
+        admin->routes[i] = (struct route){admin, routes[i].answer};
         code = pt_http_route_admin(server, routes[i].method, routes[i].path,
-                                   routes[i].body_bytes_max, routes[i].handler, admin, err);
+                                   routes[i].body_bytes_max, handle, &admin->routes[i], err);
     }
     if (code) {
         goto out;

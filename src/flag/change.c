@@ -8,7 +8,6 @@
  */
 #include "flag/change.h"
 
-#include "base/lock.h"
 #include "flag/edit.h"
 #include "flag/flag.h"
 #include "flag/govern.h"
@@ -17,8 +16,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define ARENA_BYTES_MAX ((size_t)1 << 30)
-#define LOCK_WAIT_MS 10000u
 #define REPORT_BYTES_MAX (4 * (size_t)PT_FLAGS_FILE_BYTES_MAX)
 
 struct work {
@@ -39,13 +36,26 @@ struct work {
     size_t change_count;
 };
 
-void pt_flag_tag(struct pt_span json, char tag_out[PT_FLAG_TAG_CHARS + 1])
+static void make_tag(struct pt_span json, char tag_out[PT_FLAG_TAG_CHARS + 1])
 {
     char hash[PT_CHAIN_HASH_CHARS + 1];
 
     pt_chain_hash(json, hash);
     memcpy(tag_out, hash, PT_FLAG_TAG_CHARS);
     tag_out[PT_FLAG_TAG_CHARS] = '\0';
+}
+
+bool pt_flag_state_parse(struct pt_span text, enum pt_flag_state *state_out)
+{
+    if (pt_span_is(text, "on") || pt_span_is(text, "ENABLED")) {
+        *state_out = PT_FLAG_STATE_ON;
+        return true;
+    }
+    if (pt_span_is(text, "off") || pt_span_is(text, "DISABLED")) {
+        *state_out = PT_FLAG_STATE_OFF;
+        return true;
+    }
+    return false;
 }
 
 static enum pt_code no_memory(const char *path, struct pt_error *err)
@@ -66,7 +76,6 @@ static enum pt_code read_file(struct work *work, struct pt_error *err)
     pt_flag_file_hash(file, work->hash);
     code = pt_flag_text_open(&work->text, file.data ? file : pt_span_str("{\"flags\":{}}"), err);
     code = code ? code : pt_flag_parts_read(&work->old, work->text.root, err);
-    code = code ? code : pt_flag_parts_read(&work->new, work->text.root, err);
     return code ? pt_error_prefix(err, code, "%s", work->path) : PT_OK;
 }
 
@@ -78,10 +87,11 @@ static enum pt_code work_open(struct work *work, struct pt_io *io, const char *p
     work->io = io;
     work->path = path;
     work->old.arena = work->new.arena = &work->arena;
-    pt_arena_init(&work->arena, ARENA_BYTES_MAX);
+    pt_arena_init(&work->arena, PT_FLAG_HISTORY_ARENA_BYTES_MAX);
     pt_buf_init(&work->file, PT_FLAGS_FILE_BYTES_MAX);
     code = pt_flag_history_read(&work->history, io, path, &work->arena, wanted, err);
     code = code ? code : read_file(work, err);
+    code = code ? code : pt_flag_parts_read(&work->new, work->text.root, err);
     if (!code && work->history.found_seq == work->history.chain.seq &&
         pt_flag_history_standing(&work->history, work->hash) == PT_FLAG_NOT_IN_EFFECT) {
         pt_flag_history_drop_newest(&work->history);
@@ -126,7 +136,7 @@ static enum pt_code check_tag(const struct work *work, struct pt_error *err)
     if (!is_there) {
         return pt_fail(err, PT_FENCED, "flag %.*s is not there", PT_SPAN_ARG(change->key));
     }
-    pt_flag_tag(part->json, tag);
+    make_tag(part->json, tag);
     return pt_span_is(change->if_tag, tag)
                ? PT_OK
                : pt_fail(
@@ -562,18 +572,15 @@ static void write_result(struct work *work, bool is_changed, struct pt_jsonw *w)
     }
     if (part && part->json.size > 0) {
         if (part->is_flag && !pt_flag_text_open(&text, part->json, NULL)) {
-            pt_jsonw_key(w, "version");
-            pt_jsonw_uint(w, pt_flag_version(text.root));
+            pt_jsonw_member_uint(w, "version", pt_flag_version(text.root));
         }
         pt_flag_text_close(&text);
-        pt_flag_tag(part->json, tag);
-        pt_jsonw_key(w, "etag");
-        pt_jsonw_str(w, tag);
+        make_tag(part->json, tag);
+        pt_jsonw_member_str(w, "etag", tag);
     }
     pt_jsonw_key(w, "changes");
     pt_flag_differences_write(w, work->changes, work->change_count);
-    pt_jsonw_key(w, "history_sha256");
-    pt_jsonw_str(w, work->history.chain.hash);
+    pt_jsonw_member_str(w, "history_sha256", work->history.chain.hash);
     pt_jsonw_object_end(w);
 }
 
@@ -583,12 +590,9 @@ enum pt_code pt_flag_change_apply(struct pt_io *io, struct pt_clock *clock, cons
 {
     struct work work = {.clock = clock, .change = change};
     struct pt_lock *lock = NULL;
-    char *lock_path = pt_strf("%s.lock", path);
-    enum pt_code code =
-        lock_path ? pt_lock_wait(&lock, lock_path, LOCK_WAIT_MS, err) : no_memory(path, err);
+    enum pt_code code = pt_flag_history_lock(&lock, path, err);
 
     if (code) {
-        pt_free(lock_path);
         return code;
     }
     code = work_open(&work, io, path, change->kind == PT_FLAG_CHANGE_UNDO ? change->undo : 0, err);
@@ -602,22 +606,19 @@ enum pt_code pt_flag_change_apply(struct pt_io *io, struct pt_clock *clock, cons
     }
     work_close(&work);
     pt_lock_release(lock);
-    pt_free(lock_path);
     return code;
 }
 
 /* ---- looking ---- */
 
-static void write_shown(struct pt_jsonw *w, const struct pt_flag_part *part)
+static void write_shown(struct pt_jsonw *w, const struct pt_flag_part *part,
+                        char tag_out[PT_FLAG_TAG_CHARS + 1])
 {
-    char tag[PT_FLAG_TAG_CHARS + 1];
-
-    pt_flag_tag(part->json, tag);
+    make_tag(part->json, tag_out);
     pt_jsonw_object(w);
     pt_jsonw_key(w, "key");
     pt_jsonw_string(w, part->name);
-    pt_jsonw_key(w, "etag");
-    pt_jsonw_str(w, tag);
+    pt_jsonw_member_str(w, "etag", tag_out);
     pt_jsonw_key(w, "definition");
     pt_jsonw_raw(w, part->json);
     pt_jsonw_object_end(w);
@@ -627,12 +628,12 @@ enum pt_code pt_flag_file_show(struct pt_io *io, const char *path, struct pt_spa
                                struct pt_jsonw *result, char tag_out[PT_FLAG_TAG_CHARS + 1],
                                struct pt_error *err)
 {
-    struct work work = {.io = io, .path = path};
+    struct work work = {.io = io, .path = path, .old = {.arena = &work.arena}};
     const struct pt_flag_part *part = NULL;
+    char tag[PT_FLAG_TAG_CHARS + 1];
     enum pt_code code;
 
-    work.old.arena = work.new.arena = &work.arena;
-    pt_arena_init(&work.arena, ARENA_BYTES_MAX);
+    pt_arena_init(&work.arena, PT_FLAG_HISTORY_ARENA_BYTES_MAX);
     code = read_file(&work, err);
     if (code) {
         goto out;
@@ -643,30 +644,26 @@ enum pt_code pt_flag_file_show(struct pt_io *io, const char *path, struct pt_spa
             code = pt_fail(err, PT_NOT_FOUND, "there is no flag \"%.*s\"", PT_SPAN_ARG(key));
             goto out;
         }
-        write_shown(result, part);
-        pt_flag_tag(part->json, tag_out);
+        write_shown(result, part, tag_out);
         goto out;
     }
-    pt_flag_tag(pt_span_str(work.hash), tag_out);
+    make_tag(pt_span_str(work.hash), tag_out);
     part = pt_flag_parts_find(&work.old, false, pt_span_str("metadata"));
     pt_jsonw_object(result);
-    pt_jsonw_key(result, "etag");
-    pt_jsonw_str(result, tag_out);
+    pt_jsonw_member_str(result, "etag", tag_out);
     pt_jsonw_key(result, "metadata");
     pt_jsonw_raw(result, part ? part->json : pt_span_str("{}"));
     pt_jsonw_key(result, "flags");
     pt_jsonw_array(result);
     for (size_t i = 0; i < work.old.count; i++) {
         if (work.old.items[i].is_flag) {
-            write_shown(result, &work.old.items[i]);
+            write_shown(result, &work.old.items[i], tag);
         }
     }
     pt_jsonw_array_end(result);
     pt_jsonw_object_end(result);
 
 out:
-    pt_flag_text_close(&work.text);
-    pt_arena_release(&work.arena);
-    pt_free(work.data);
+    work_close(&work);
     return code;
 }

@@ -20,7 +20,7 @@
 #include "http/http.h"
 #include "http/keys.h"
 
-#define PT_FLAG_TAG_CHARS 16
+#define PT_FLAG_TAG_CHARS 16 /* an etag: hexadecimal digits of the SHA-256 of the flag's JSON */
 #define PT_FLAG_CHANGE_METADATA_MAX 64
 
 struct pt_flag_set_metadata {
@@ -35,6 +35,8 @@ enum pt_flag_change_kind {
 };
 
 enum pt_flag_state { PT_FLAG_STATE_STAYS, PT_FLAG_STATE_ON, PT_FLAG_STATE_OFF };
+/* "on", "off", or the file's "ENABLED", "DISABLED"; false for anything else. */
+bool pt_flag_state_parse(struct pt_span text, enum pt_flag_state *state_out);
 
 /* What is to change; zeros and NULLs stay as they are. All of it borrowed. */
 struct pt_flag_change {
@@ -50,7 +52,7 @@ struct pt_flag_change {
     size_t metadata_count;
     bool has_rollout;
     double rollout_percent; /* of all traffic: what is not assigned yet goes to a new epoch */
-    struct pt_span weights; /* of the new epoch, "control=1 treatment=1"; size 0: as the newest's */
+    struct pt_span weights; /* of the new epoch, "control=1,treatment=1"; size 0: as the newest's */
     bool may_reassign;      /* units that were assigned may be moved */
     uint64_t undo;          /* UNDO: the change's number; 0: the newest that happened */
     struct pt_span if_tag;  /* the flag's tag, or "*": any flag; size 0: not asked */
@@ -105,8 +107,5 @@ enum pt_code pt_flag_admin_routes(struct pt_flag_admin **admin_out, struct pt_ht
                                   struct pt_keys *keys, struct pt_error *err) PT_MUST_USE;
 void pt_flag_admin_stop(struct pt_flag_admin *admin);  /* NULL is fine */
 void pt_flag_admin_close(struct pt_flag_admin *admin); /* NULL is fine */
-
-/* The bytes of /flags/KEY's or the set's tag: 16 hexadecimal digits of the SHA-256 of its JSON. */
-void pt_flag_tag(struct pt_span json, char tag_out[PT_FLAG_TAG_CHARS + 1]);
 
 #endif

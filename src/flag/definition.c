@@ -3,14 +3,15 @@
  */
 #include "flag/definition.h"
 
+#include "flag/document.h"
 #include "flag/flag.h"
 #include "flag/govern.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 
-#define FINDINGS_MAX 5000u /* listed by lint; rules that refer to themselves have no end of them   \
-                            */
+/* Listed by lint; rules that refer to themselves have no end of them. */
+#define FINDINGS_MAX 5000u
 #define ARENA_BYTES_MAX ((size_t)256 << 20)
 
 /* ---- where we are, and what is wrong there ---- */
@@ -68,10 +69,8 @@ static void write_finding(const struct pt_flag_compiler *c, struct pt_jsonw *w, 
     } else {
         pt_jsonw_null(w);
     }
-    pt_jsonw_key(w, "pointer");
-    pt_jsonw_str(w, c->pointer);
-    pt_jsonw_key(w, "detail");
-    pt_jsonw_str(w, detail);
+    pt_jsonw_member_str(w, "pointer", c->pointer);
+    pt_jsonw_member_str(w, "detail", detail);
     pt_jsonw_object_end(w);
 }
 
@@ -159,19 +158,9 @@ void pt_flag_note_broken(struct pt_flag_compiler *c, const char *detail)
 
 static struct pt_span copy_json(struct pt_flag_compiler *c, struct pt_json value)
 {
-    struct pt_buf buf;
-    struct pt_jsonw w;
-    struct pt_span copy = {0};
+    struct pt_span copy = pt_flag_minify(&c->set->arena, value);
 
-    pt_buf_init(&buf, PT_FLAGS_FILE_BYTES_MAX);
-    pt_jsonw_init(&w, &buf);
-    pt_jsonw_value(&w, value);
-    if (buf.has_failed) {
-        c->has_no_memory = true;
-    } else {
-        copy = pt_flag_copy(c, pt_buf_span(&buf));
-    }
-    pt_buf_release(&buf);
+    c->has_no_memory = c->has_no_memory || copy.size == 0;
     return copy;
 }
 
@@ -216,16 +205,10 @@ static void write_members(struct pt_jsonw *w, struct pt_json object, struct pt_j
     struct pt_json_iter it = pt_json_iterate(object);
 
     while (pt_json_next(&it)) {
-        bool is_overridden = is_left_out(it.key, is_governed);
+        bool is_overridden =
+            pt_json_exists(but_not_in) && pt_json_exists(pt_json_member_span(but_not_in, it.key));
 
-        if (pt_json_exists(but_not_in)) {
-            struct pt_json_iter other = pt_json_iterate(but_not_in);
-
-            while (pt_json_next(&other)) {
-                is_overridden = is_overridden || pt_span_equal(other.key, it.key);
-            }
-        }
-        if (!is_overridden) {
+        if (!is_overridden && !is_left_out(it.key, is_governed)) {
             pt_jsonw_key_span(w, it.key);
             pt_jsonw_value(w, it.value);
         }
@@ -238,7 +221,7 @@ static struct pt_span merge_metadata(struct pt_flag_compiler *c, struct pt_json 
 {
     struct pt_buf buf;
     struct pt_jsonw w;
-    struct pt_span merged = {0};
+    struct pt_span merged;
     bool has_flag = pt_json_exists(of_flag) && pt_json_type(of_flag) == PT_JSON_OBJECT;
 
     pt_buf_init(&buf, PT_FLAGS_FILE_BYTES_MAX);
@@ -251,12 +234,8 @@ static struct pt_span merge_metadata(struct pt_flag_compiler *c, struct pt_json 
         write_members(&w, of_flag, (struct pt_json){0}, is_governed);
     }
     pt_jsonw_object_end(&w);
-    if (buf.has_failed) {
-        c->has_no_memory = true;
-    } else {
-        merged = pt_flag_copy(c, pt_buf_span(&buf));
-    }
-    pt_buf_release(&buf);
+    merged = pt_flag_keep_buf(&c->set->arena, &buf);
+    c->has_no_memory = c->has_no_memory || merged.size == 0;
     return merged;
 }
 
@@ -341,7 +320,7 @@ static void compile_variants(struct pt_flag_compiler *c, struct pt_flag_definiti
     flag->variant_count = count;
 }
 
-static uint32_t find_variant(const struct pt_flag_definition *flag, struct pt_span name)
+uint32_t pt_flag_find_variant(const struct pt_flag_definition *flag, struct pt_span name)
 {
     /* From the end: of equal names the last counts, as in JSON.parse. */
     for (uint32_t i = flag->variant_count; i > 0; i--) {
@@ -359,7 +338,7 @@ static void compile_default(struct pt_flag_compiler *c, struct pt_flag_definitio
 
     flag->default_variant = PT_FLAG_NO_VARIANT;
     if (pt_json_exists(name) && pt_json_type(name) == PT_JSON_STRING) {
-        flag->default_variant = find_variant(flag, pt_json_string(name));
+        flag->default_variant = pt_flag_find_variant(flag, pt_json_string(name));
         if (flag->default_variant == PT_FLAG_NO_VARIANT && flag->variant_count > 0) {
             pt_flag_report(c, "there is no variant \"%.*s\"", PT_SPAN_ARG(pt_json_string(name)));
         }
@@ -415,7 +394,7 @@ static void lint_result(struct pt_flag_compiler *c, const struct pt_flag_definit
                               : pt_json_bool(rule)                 ? pt_span_str("true")
                                                                    : pt_span_str("false");
 
-        if (find_variant(flag, name) == PT_FLAG_NO_VARIANT) {
+        if (pt_flag_find_variant(flag, name) == PT_FLAG_NO_VARIANT) {
             pt_flag_report_strict(c, "there is no variant \"%.*s\"", PT_SPAN_ARG(name));
         }
         return;
@@ -702,10 +681,8 @@ enum pt_code pt_flag_set_compile(struct pt_span json, struct pt_flag_set **set_o
         pt_jsonw_array_end(&errors);
         pt_jsonw_array_end(&warnings);
         pt_jsonw_object(report);
-        pt_jsonw_key(report, "valid");
-        pt_jsonw_bool(report, c.error_count == 0);
-        pt_jsonw_key(report, "flags");
-        pt_jsonw_uint(report, c.set->count);
+        pt_jsonw_member_bool(report, "valid", c.error_count == 0);
+        pt_jsonw_member_uint(report, "flags", c.set->count);
         pt_jsonw_key(report, "errors");
         pt_jsonw_raw(report, pt_buf_span(&error_buf));
         pt_jsonw_key(report, "warnings");

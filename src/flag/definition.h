@@ -68,7 +68,10 @@ void pt_flag_set_destroy(struct pt_flag_set *set); /* NULL is fine */
 const struct pt_flag_definition *pt_flag_set_find(const struct pt_flag_set *set,
                                                   struct pt_span key);
 
-/* ---- between definition.c and logic_compile.c ---- */
+/* The variant's index, of equal names the last one's; PT_FLAG_NO_VARIANT where there is none. */
+uint32_t pt_flag_find_variant(const struct pt_flag_definition *flag, struct pt_span name);
+
+/* ---- between definition.c, logic_compile.c and govern.c ---- */
 
 struct pt_flag_compiler {
     struct pt_flag_set *set;

@@ -14,13 +14,9 @@ enum pt_code pt_flag_text_open(struct pt_flag_text *text, struct pt_span json, s
     *text = (struct pt_flag_text){.parser = pt_json_parser_create(TEXT_BYTES_MAX)};
     pt_buf_init(&text->bytes, TEXT_BYTES_MAX + PT_JSON_PADDING);
     pt_buf_append(&text->bytes, json.data, json.size);
-
-    uint8_t *padding = pt_buf_reserve(&text->bytes, PT_JSON_PADDING);
-
-    if (!text->parser || !padding) {
+    if (!text->parser || !pt_buf_reserve(&text->bytes, PT_JSON_PADDING)) {
         return pt_fail(err, PT_NO_MEMORY, "no memory for the flags");
     }
-    memset(padding, 0, PT_JSON_PADDING);
     return pt_json_parse(text->parser, pt_buf_span(&text->bytes), &text->root, NULL, err);
 }
 
@@ -103,20 +99,24 @@ struct pt_span pt_flag_keep(struct pt_arena *arena, struct pt_span text)
     return pt_span_of(copy, copy ? text.size : 0);
 }
 
+struct pt_span pt_flag_keep_buf(struct pt_arena *arena, struct pt_buf *buf)
+{
+    struct pt_span kept =
+        buf->has_failed ? pt_span_of(NULL, 0) : pt_flag_keep(arena, pt_buf_span(buf));
+
+    pt_buf_release(buf);
+    return kept;
+}
+
 struct pt_span pt_flag_minify(struct pt_arena *arena, struct pt_json value)
 {
     struct pt_buf buf;
     struct pt_jsonw w;
-    struct pt_span kept = {0};
 
     pt_buf_init(&buf, TEXT_BYTES_MAX);
     pt_jsonw_init(&w, &buf);
     pt_jsonw_value(&w, value);
-    if (!buf.has_failed) {
-        kept = pt_flag_keep(arena, pt_buf_span(&buf));
-    }
-    pt_buf_release(&buf);
-    return kept;
+    return pt_flag_keep_buf(arena, &buf);
 }
 
 /* ---- reading ---- */
@@ -164,20 +164,27 @@ enum pt_code pt_flag_parts_read(struct pt_flag_parts *parts, struct pt_json root
     return code;
 }
 
+struct pt_json pt_flag_metadata(struct pt_json flag)
+{
+    struct pt_json metadata = {0};
+
+    if (pt_json_type(flag) == PT_JSON_OBJECT) {
+        metadata = pt_json_member(flag, "metadata");
+    }
+    return pt_json_exists(metadata) && pt_json_type(metadata) == PT_JSON_OBJECT
+               ? metadata
+               : (struct pt_json){0};
+}
+
 uint64_t pt_flag_version(struct pt_json flag)
 {
-    struct pt_json metadata;
+    struct pt_json metadata = pt_flag_metadata(flag);
     int64_t version = 0;
 
-    if (pt_json_type(flag) != PT_JSON_OBJECT) {
+    if (!pt_json_exists(metadata) || !pt_json_member_int(metadata, "version", &version)) {
         return 0;
     }
-    metadata = pt_json_member(flag, "metadata");
-    if (!pt_json_exists(metadata) || pt_json_type(metadata) != PT_JSON_OBJECT ||
-        !pt_json_member_int(metadata, "version", &version) || version < 0) {
-        return 0;
-    }
-    return (uint64_t)version;
+    return version > 0 ? (uint64_t)version : 0;
 }
 
 /* ---- writing ---- */
@@ -256,46 +263,48 @@ static enum pt_code write_part(struct pt_buf *file, const struct pt_flag_part *p
     return code;
 }
 
+/* The flags, or the other members, from `from` on and before `to`. */
+static enum pt_code write_parts(struct pt_buf *file, const struct pt_flag_parts *parts, size_t from,
+                                size_t to, bool is_flag, const char **comma, struct pt_error *err)
+{
+    enum pt_code code = PT_OK;
+
+    for (size_t i = from; i < to && !code; i++) {
+        const struct pt_flag_part *part = &parts->items[i];
+
+        if (part->json.size > 0 && part->is_flag == is_flag) {
+            pt_buf_append_str(file, *comma);
+            *comma = ",";
+            code = write_part(file, part, is_flag ? 2 : 1, err);
+        }
+    }
+    return code;
+}
+
 enum pt_code pt_flag_parts_write(const struct pt_flag_parts *parts, struct pt_buf *file,
                                  struct pt_error *err)
 {
+    const char *comma = "";
+    const char *flag_comma = "";
     size_t first_flag = 0;
-    bool is_first = true;
     enum pt_code code = PT_OK;
 
     while (first_flag < parts->count && !parts->items[first_flag].is_flag) {
         first_flag++;
     }
-    pt_buf_append_byte(file, '{');
     /* The members that stood before the flags, the flags, the members behind them. */
-    for (unsigned round = 0; round < 3; round++) {
-        bool is_any = false;
-
-        if (round == 1) {
-            pt_buf_append_str(file, is_first ? "" : ",");
-            indent(file, 1);
-            pt_buf_append_str(file, "\"flags\": {");
-        }
-        for (size_t i = round == 2 ? first_flag : 0; i < parts->count && !code; i++) {
-            const struct pt_flag_part *part = &parts->items[i];
-
-            if (part->json.size == 0 || part->is_flag != (round == 1) ||
-                (round == 0 && i > first_flag)) {
-                continue;
-            }
-            pt_buf_append_str(file, (round == 1 ? !is_any : is_first) ? "" : ",");
-            code = write_part(file, part, round == 1 ? 2 : 1, err);
-            is_any = true;
-            is_first = false;
-        }
-        if (round == 1) {
-            if (is_any) {
-                indent(file, 1);
-            }
-            pt_buf_append_byte(file, '}');
-            is_first = false;
-        }
+    pt_buf_append_byte(file, '{');
+    code = write_parts(file, parts, 0, first_flag, false, &comma, err);
+    pt_buf_append_str(file, comma);
+    indent(file, 1);
+    pt_buf_append_str(file, "\"flags\": {");
+    code = code ? code : write_parts(file, parts, first_flag, parts->count, true, &flag_comma, err);
+    if (*flag_comma) {
+        indent(file, 1);
     }
+    pt_buf_append_byte(file, '}');
+    comma = ",";
+    code = code ? code : write_parts(file, parts, first_flag, parts->count, false, &comma, err);
     pt_buf_append_str(file, "\n}\n");
     if (!code && file->has_failed) {
         code = pt_fail(err, PT_TOO_BIG, "the flags would be larger than a flag file may be");

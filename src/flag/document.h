@@ -50,6 +50,8 @@ struct pt_flag_part *pt_flag_parts_put(struct pt_flag_parts *parts, bool is_flag
 /* Minified, in the arena; size 0 without memory. */
 struct pt_span pt_flag_minify(struct pt_arena *arena, struct pt_json value);
 struct pt_span pt_flag_keep(struct pt_arena *arena, struct pt_span text);
+/* What the buffer holds, which is released; size 0 also where it has failed. */
+struct pt_span pt_flag_keep_buf(struct pt_arena *arena, struct pt_buf *buf);
 
 /* The parts of a file; PT_INVALID where it is no flag file at all. */
 enum pt_code pt_flag_parts_read(struct pt_flag_parts *parts, struct pt_json root,
@@ -63,6 +65,8 @@ void pt_flag_pointer_write(struct pt_jsonw *w, const struct pt_flag_part *part);
 bool pt_flag_pointer_read(struct pt_arena *arena, struct pt_span pointer, bool *is_flag_out,
                           struct pt_span *name_out);
 
+/* A flag's metadata where that is an object, else an absent value. */
+struct pt_json pt_flag_metadata(struct pt_json flag);
 /* A flag's metadata.version; 0 where it is no whole number. */
 uint64_t pt_flag_version(struct pt_json flag);
 

@@ -10,15 +10,6 @@
 #include <math.h>
 #include <stdio.h>
 
-static struct pt_span keep(struct pt_arena *arena, struct pt_buf *buf)
-{
-    struct pt_span kept =
-        buf->has_failed ? pt_span_of(NULL, 0) : pt_flag_keep(arena, pt_buf_span(buf));
-
-    pt_buf_release(buf);
-    return kept;
-}
-
 static const struct pt_flag_set_metadata *find(const struct pt_flag_set_metadata *members,
                                                size_t count, struct pt_span name)
 {
@@ -54,13 +45,8 @@ struct pt_span pt_flag_edit_members(struct pt_arena *arena, struct pt_json objec
         }
     }
     for (size_t i = 0; i < count; i++) {
-        bool is_there = false;
+        bool is_there = has_object && pt_json_exists(pt_json_member_span(object, members[i].name));
 
-        if (has_object) {
-            for (struct pt_json_iter it = pt_json_iterate(object); pt_json_next(&it);) {
-                is_there = is_there || pt_span_equal(it.key, members[i].name);
-            }
-        }
         if (!is_there && members[i].json.size > 0 &&
             find(members, count, members[i].name) == &members[i]) {
             pt_jsonw_key_span(&w, members[i].name);
@@ -68,7 +54,7 @@ struct pt_span pt_flag_edit_members(struct pt_arena *arena, struct pt_json objec
         }
     }
     pt_jsonw_object_end(&w);
-    return keep(arena, &buf);
+    return pt_flag_keep_buf(arena, &buf);
 }
 
 static void write_metadata(struct pt_jsonw *w, struct pt_span metadata)
@@ -81,8 +67,7 @@ static void write_metadata(struct pt_jsonw *w, struct pt_span metadata)
 
 static void write_state(struct pt_jsonw *w, const struct pt_flag_change *change)
 {
-    pt_jsonw_key(w, "state");
-    pt_jsonw_str(w, change->state == PT_FLAG_STATE_ON ? "ENABLED" : "DISABLED");
+    pt_jsonw_member_str(w, "state", change->state == PT_FLAG_STATE_ON ? "ENABLED" : "DISABLED");
 }
 
 static void write_default(struct pt_jsonw *w, const struct pt_flag_change *change)
@@ -132,7 +117,7 @@ struct pt_span pt_flag_edit(struct pt_arena *arena, struct pt_json flag,
     }
     pt_jsonw_object_end(&w);
     buf.has_failed = buf.has_failed || metadata.size == 0;
-    return keep(arena, &buf);
+    return pt_flag_keep_buf(arena, &buf);
 }
 
 struct pt_span pt_flag_edit_version(struct pt_arena *arena, struct pt_span flag, uint64_t version,
@@ -255,7 +240,7 @@ static bool add_member(struct pt_arena *arena, struct pt_flag_set_metadata *out,
     pt_jsonw_init(&w, &json);
     pt_jsonw_string(&w, pt_buf_span(text));
     json.has_failed = json.has_failed || text->has_failed;
-    member->json = keep(arena, &json);
+    member->json = pt_flag_keep_buf(arena, &json);
     return member->name.size > 0 && member->json.size > 0;
 }
 
@@ -313,7 +298,11 @@ enum pt_code pt_flag_edit_rollout(struct pt_arena *arena, const struct pt_flag_d
     append_buckets(&text, owners, wanted - owned);
     if (change->weights.size > 0) {
         pt_buf_append_byte(&text, ' ');
-        pt_buf_append(&text, change->weights.data, change->weights.size);
+        for (size_t i = 0; i < change->weights.size; i++) {
+            uint8_t byte = change->weights.data[i];
+
+            pt_buf_append_byte(&text, byte == ',' ? ' ' : byte);
+        }
     } else if (!append_weights(&text, flag)) {
         code = pt_fail(err, PT_INVALID,
                        "which variants the new epoch gives is not clear: say --weights, such as "

@@ -298,10 +298,8 @@ static bool variant_of(const struct pt_flag_definition *flag, const struct pt_lo
     }
     pt_buf_init(&name, 4096);
     pt_logic_append_text(&name, result, true);
-    for (uint32_t i = flag->variant_count; i > 0 && *index_out == PT_FLAG_NO_VARIANT; i--) {
-        if (!name.has_failed && pt_span_equal(flag->variants[i - 1].name, pt_buf_span(&name))) {
-            *index_out = i - 1;
-        }
+    if (!name.has_failed) {
+        *index_out = pt_flag_find_variant(flag, pt_buf_span(&name));
     }
     pt_buf_release(&name);
     return *index_out != PT_FLAG_NO_VARIANT;
@@ -332,7 +330,7 @@ static bool target(struct pt_flags *flags, const struct pt_flag_definition *flag
     } else {
         is_ok = true;
     }
-    out->is_targeting_key_missing = is_ok && run.is_key_missing;
+    out->is_targeting_key_missing = out->is_targeting_key_missing || (is_ok && run.is_key_missing);
     pt_arena_release(&arena);
     return is_ok;
 }
@@ -420,12 +418,29 @@ static uint32_t roll(const struct pt_flag_definition *flag, struct pt_json conte
     return index;
 }
 
+/* What targeting and epochs say of a unit that no gate holds back. False: an error was set. */
+static bool decide(struct pt_flags *flags, const struct pt_flag_definition *flag,
+                   struct pt_json context, uint32_t *index, struct pt_flag_evaluation *out)
+{
+    if (flag->targeting) {
+        if (!target(flags, flag, context, index, out)) {
+            return false;
+        }
+        out->reason =
+            *index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT : PT_FLAG_REASON_TARGETING_MATCH;
+    }
+    if (flag->govern && flag->govern->epoch_count > 0) {
+        out->is_override = *index != PT_FLAG_NO_VARIANT;
+        *index = out->is_override ? *index : roll(flag, context, out);
+    }
+    return true;
+}
+
 /* Which variant, and why. False: an error was set. Spans of `out` still point into the set. */
 static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag,
                    struct pt_json context, enum pt_flag_type type, struct pt_flag_evaluation *out)
 {
     uint32_t index = PT_FLAG_NO_VARIANT;
-    bool is_admitted = true;
 
     out->reason = PT_FLAG_REASON_STATIC;
     if (!flag->is_enabled) {
@@ -434,21 +449,8 @@ static bool choose(struct pt_flags *flags, const struct pt_flag_definition *flag
     }
     if (flag->govern && !admit(flags, flag, context, out)) {
         out->reason = PT_FLAG_REASON_DEFAULT;
-        is_admitted = false;
-    }
-    if (flag->targeting && is_admitted) {
-        bool was_missing = out->is_targeting_key_missing;
-
-        if (!target(flags, flag, context, &index, out)) {
-            return false;
-        }
-        out->is_targeting_key_missing = out->is_targeting_key_missing || was_missing;
-        out->reason =
-            index == PT_FLAG_NO_VARIANT ? PT_FLAG_REASON_DEFAULT : PT_FLAG_REASON_TARGETING_MATCH;
-    }
-    if (is_admitted && flag->govern && flag->govern->epoch_count > 0) {
-        out->is_override = index != PT_FLAG_NO_VARIANT;
-        index = out->is_override ? index : roll(flag, context, out);
+    } else if (!decide(flags, flag, context, &index, out)) {
+        return false;
     }
     if (index == PT_FLAG_NO_VARIANT) {
         index = flag->default_variant;
@@ -602,8 +604,7 @@ enum pt_code pt_flag_logic(struct pt_json line, struct pt_jsonw *w, struct pt_er
         pt_jsonw_key(w, "result");
         pt_logic_write(w, &result);
     } else {
-        pt_jsonw_key(w, "error");
-        pt_jsonw_str(w, run.err.text);
+        pt_jsonw_member_str(w, "error", run.err.text);
     }
     pt_jsonw_object_end(w);
 

@@ -90,8 +90,8 @@ static int compare_ranges(const void *a, const void *b)
     return (one->from > two->from) - (one->from < two->from);
 }
 
-bool pt_flag_slices_read(struct pt_flag_compiler *c, struct pt_span text,
-                         struct pt_flag_slices *out)
+/* "0-999,2000" in order and disjoint, into the arena. False after reporting. */
+static bool read_slices(struct pt_flag_compiler *c, struct pt_span text, struct pt_flag_slices *out)
 {
     uint32_t room = count_byte(text, ',') + 1;
 
@@ -174,17 +174,6 @@ uint32_t pt_flag_epoch_number(struct pt_span key)
     return number;
 }
 
-/* Of equal names the last counts, as everywhere in a flag. */
-static uint32_t variant_index(const struct pt_flag_definition *flag, struct pt_span name)
-{
-    for (uint32_t i = flag->variant_count; i > 0; i--) {
-        if (pt_span_equal(flag->variants[i - 1].name, name)) {
-            return i - 1;
-        }
-    }
-    return PT_FLAG_NO_VARIANT;
-}
-
 static bool read_weight(struct pt_flag_compiler *c, const struct pt_flag_definition *flag,
                         struct pt_span part, struct pt_flag_epoch *out)
 {
@@ -201,7 +190,7 @@ static bool read_weight(struct pt_flag_compiler *c, const struct pt_flag_definit
     if (!read_name(c, name, &name)) {
         return false;
     }
-    out->variants[i] = variant_index(flag, name);
+    out->variants[i] = pt_flag_find_variant(flag, name);
     if (out->variants[i] == PT_FLAG_NO_VARIANT) {
         pt_flag_report(c, "there is no variant \"%.*s\"", PT_SPAN_ARG(name));
         return false;
@@ -211,15 +200,16 @@ static bool read_weight(struct pt_flag_compiler *c, const struct pt_flag_definit
     return true;
 }
 
-bool pt_flag_epoch_read(struct pt_flag_compiler *c, const struct pt_flag_definition *flag,
-                        struct pt_span text, struct pt_flag_epoch *out)
+/* "0-999,2000 a=1 b=1" of a flag whose variants are compiled. False after reporting. */
+static bool read_epoch(struct pt_flag_compiler *c, const struct pt_flag_definition *flag,
+                       struct pt_span text, struct pt_flag_epoch *out)
 {
     uint32_t room = count_byte(text, ' ') + 1;
     struct pt_span slices = take_part(&text, ' ');
 
     out->variants = pt_flag_room(c, room * sizeof(*out->variants));
     out->weights = pt_flag_room(c, room * sizeof(*out->weights));
-    if (!out->variants || !out->weights || !pt_flag_slices_read(c, slices, &out->slices)) {
+    if (!out->variants || !out->weights || !read_slices(c, slices, &out->slices)) {
         return false;
     }
     while (text.size > 0) {
@@ -304,7 +294,7 @@ static void read_layer(struct pt_flag_compiler *c, struct pt_flag_govern *govern
         pt_flag_report(c, "\"layerBuckets\" needs \"layer\", the layer's name");
     } else if (pt_json_type(buckets) != PT_JSON_STRING) {
         pt_flag_report(c, "buckets are a text such as \"0-999\"");
-    } else if (pt_flag_slices_read(c, pt_json_string(buckets), &govern->layer_slices)) {
+    } else if (read_slices(c, pt_json_string(buckets), &govern->layer_slices)) {
         govern->layer = pt_flag_copy(c, pt_json_string(layer));
     }
     pt_flag_up(c, mark);
@@ -375,7 +365,7 @@ static void read_member(struct pt_flag_compiler *c, struct pt_flag_definition *f
         } else if (pt_json_type(value) != PT_JSON_STRING) {
             pt_flag_report(c, "an epoch is a text such as \"0-999 control=1 treatment=1\"");
         } else {
-            govern->epoch_count += pt_flag_epoch_read(c, flag, pt_json_string(value), epoch);
+            govern->epoch_count += read_epoch(c, flag, pt_json_string(value), epoch);
         }
     }
 }

@@ -8,9 +8,8 @@
  * BUCKETS. A unit is its targetingKey. Its bucket for a purpose ("holdout", "layer", "rollout",
  * "variant") and a salt is (hash * total) >> 32; hash(text, seed) is MurmurHash3 x86 32-bit, and
  * hash = hash(targetingKey, hash(salt, hash(purpose, 0))); total is PT_FLAG_BUCKETS, for "variant"
- * the sum of the
- * weights. The salt of a holdout and of a layer is its name, of a rollout the flag's key or
- * "rolloutSalt".
+ * the sum of the weights. The salt of a holdout and of a layer is its name, of a rollout the flag's
+ * key or "rolloutSalt".
  */
 #ifndef PT_FLAG_GOVERN_H
 #define PT_FLAG_GOVERN_H
@@ -57,7 +56,7 @@ struct pt_flag_govern {
     struct pt_span layer; /* size 0: none */
     struct pt_flag_slices layer_slices;
     bool is_in_no_holdout;
-    bool *is_out_of; /* one a holdout of the set; NULL: takes part in all */
+    bool *is_out_of; /* one a holdout of the set */
     struct pt_flag_requirement *requirements;
     uint32_t requirement_count;
     struct pt_flag_epoch *epochs; /* by number */
@@ -77,14 +76,8 @@ void pt_flag_check_govern(struct pt_flag_compiler *c);
 /* Whether the key only configures, and so is left out of an evaluation's metadata. */
 bool pt_flag_is_config_key(struct pt_span key);
 
-/* "0-999,2000" in order and disjoint, into the arena. False after reporting. */
-bool pt_flag_slices_read(struct pt_flag_compiler *c, struct pt_span text,
-                         struct pt_flag_slices *out);
 bool pt_flag_slices_own(const struct pt_flag_slices *slices, uint32_t bucket);
 
-/* "0-999,2000 a=1 b=1" of a flag whose variants are compiled. False after reporting. */
-bool pt_flag_epoch_read(struct pt_flag_compiler *c, const struct pt_flag_definition *flag,
-                        struct pt_span text, struct pt_flag_epoch *out);
 /* The number in "epoch.7"; 0 for any other key. */
 uint32_t pt_flag_epoch_number(struct pt_span key);
 

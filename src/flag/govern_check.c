@@ -96,16 +96,6 @@ static void check_layers(struct pt_flag_compiler *c)
 
 /* ---- prerequisites ---- */
 
-static bool has_variant(const struct pt_flag_definition *flag, struct pt_span name)
-{
-    for (uint32_t i = 0; i < flag->variant_count; i++) {
-        if (pt_span_equal(flag->variants[i].name, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Find the flag and its variants; a requirement that names none of either is reported. */
 static void resolve(struct pt_flag_compiler *c, const struct pt_flag_definition *flag,
                     struct pt_flag_requirement *requirement)
@@ -117,7 +107,8 @@ static void resolve(struct pt_flag_compiler *c, const struct pt_flag_definition 
         pt_flag_report(c, "there is no flag \"%.*s\"", PT_SPAN_ARG(requirement->key));
     } else {
         for (uint32_t i = 0; i < requirement->variant_count; i++) {
-            if (!has_variant(requirement->flag, requirement->variants[i])) {
+            if (pt_flag_find_variant(requirement->flag, requirement->variants[i]) ==
+                PT_FLAG_NO_VARIANT) {
                 pt_flag_report(c, "flag \"%.*s\" has no variant \"%.*s\"",
                                PT_SPAN_ARG(requirement->key),
                                PT_SPAN_ARG(requirement->variants[i]));

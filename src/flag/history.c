@@ -11,6 +11,7 @@
 #include "flag/govern.h"
 
 #define HEX PT_CHAIN_HASH_CHARS
+#define LOCK_WAIT_MS 10000u
 
 void pt_flag_file_hash(struct pt_span file, char hash_out[HEX + 1])
 {
@@ -35,18 +36,26 @@ enum pt_flag_standing pt_flag_history_standing(const struct pt_flag_history *his
                : PT_FLAG_OUTSIDE;
 }
 
+enum pt_code pt_flag_history_lock(struct pt_lock **lock_out, const char *path, struct pt_error *err)
+{
+    char *name = pt_strf("%s.lock", path);
+    enum pt_code code = name ? pt_lock_wait(lock_out, name, LOCK_WAIT_MS, err)
+                             : pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
+
+    pt_free(name);
+    return code;
+}
+
 /* ---- reading ---- */
 
 /* Numbers that a flag had once are never given again. */
 static void note_highest(struct pt_flag_part *part, struct pt_json flag)
 {
     uint64_t version = pt_flag_version(flag);
-    struct pt_json metadata = pt_json_type(flag) == PT_JSON_OBJECT
-                                  ? pt_json_member(flag, "metadata")
-                                  : (struct pt_json){0};
+    struct pt_json metadata = pt_flag_metadata(flag);
 
     part->version_max = version > part->version_max ? version : part->version_max;
-    if (!pt_json_exists(metadata) || pt_json_type(metadata) != PT_JSON_OBJECT) {
+    if (!pt_json_exists(metadata)) {
         return;
     }
     for (struct pt_json_iter it = pt_json_iterate(metadata); pt_json_next(&it);) {
@@ -198,10 +207,10 @@ struct pt_flag_difference *pt_flag_parts_compare(const struct pt_flag_parts *was
 
 static void key_text(struct pt_jsonw *w, const char *key, const char *text)
 {
-    pt_jsonw_key(w, key);
     if (text && *text) {
-        pt_jsonw_str(w, text);
+        pt_jsonw_member_str(w, key, text);
     } else {
+        pt_jsonw_key(w, key);
         pt_jsonw_null(w);
     }
 }
@@ -227,21 +236,12 @@ void pt_flag_differences_write(struct pt_jsonw *w, const struct pt_flag_differen
     pt_jsonw_array_end(w);
 }
 
-static char *directory_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return !slash          ? pt_strdup(".")
-           : slash == path ? pt_strdup("/")
-                           : pt_strf("%.*s", (int)(slash - path), path);
-}
-
 enum pt_code pt_flag_history_append(struct pt_flag_history *history, struct pt_io *io,
                                     struct pt_clock *clock, const struct pt_flag_note *note,
                                     const struct pt_flag_difference *changes, size_t count,
                                     struct pt_error *err)
 {
-    char *dir = directory_of(history->chain.path);
+    char *dir = pt_io_parent(history->chain.path);
     struct pt_buf line;
     struct pt_jsonw w;
     enum pt_code code = PT_OK;
@@ -252,8 +252,7 @@ enum pt_code pt_flag_history_append(struct pt_flag_history *history, struct pt_i
     key_text(&w, "by", note->by);
     key_text(&w, "why", note->why);
     if (note->of > 0) {
-        pt_jsonw_key(&w, "of");
-        pt_jsonw_uint(&w, note->of);
+        pt_jsonw_member_uint(&w, "of", note->of);
     }
     key_text(&w, "before_sha256", note->hash_before);
     key_text(&w, "after_sha256", note->hash_after);

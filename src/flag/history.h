@@ -10,11 +10,13 @@
 #define PT_FLAG_HISTORY_H
 
 #include "base/chain.h"
+#include "base/lock.h"
 #include "flag/change.h"
 #include "flag/document.h"
 
 #define PT_FLAG_HISTORY_BYTES_MAX ((size_t)512 << 20)
 #define PT_FLAG_HISTORY_LINE_BYTES_MAX (4 * (size_t)PT_FLAGS_FILE_BYTES_MAX)
+#define PT_FLAG_HISTORY_ARENA_BYTES_MAX ((size_t)1 << 30) /* of file and history, played */
 
 enum pt_flag_standing {
     PT_FLAG_RECORDED,      /* the newest line is the file */
@@ -43,6 +45,10 @@ struct pt_flag_difference {
     struct pt_span before;           /* size 0: was not there */
     struct pt_span after;            /* size 0: is not there */
 };
+
+/* FILE.lock, waited for: file and history are seen, or changed, together. PT_AGAIN: too long. */
+enum pt_code pt_flag_history_lock(struct pt_lock **lock_out, const char *path,
+                                  struct pt_error *err) PT_MUST_USE;
 
 /* `wanted` as above. `arena` is borrowed. Release in any case. */
 enum pt_code pt_flag_history_read(struct pt_flag_history *history, struct pt_io *io,

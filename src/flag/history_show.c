@@ -1,14 +1,9 @@
 /*
  * history_show.c - the history as people and scripts see it
  */
-#include "base/lock.h"
 #include "flag/flag.h"
 #include "flag/history.h"
 
-#include <inttypes.h>
-
-#define ARENA_BYTES_MAX ((size_t)1 << 30)
-#define LOCK_WAIT_MS 10000u
 #define ASIDE_MAX 1000
 
 struct showing {
@@ -53,8 +48,7 @@ static enum pt_code show_line(void *ctx, struct pt_json line, const char *hash,
             pt_jsonw_value(showing->w, value);
         }
     }
-    pt_jsonw_key(showing->w, "sha256");
-    pt_jsonw_str(showing->w, hash);
+    pt_jsonw_member_str(showing->w, "sha256", hash);
     pt_jsonw_object_end(showing->w);
     return PT_OK;
 }
@@ -67,17 +61,22 @@ static enum pt_code show_outside(const struct pt_flag_history *history, struct p
     struct pt_flag_difference *found = NULL;
     struct pt_flag_text text = {0};
     size_t count = 0;
+    enum pt_code code = file.data ? pt_flag_text_open(&text, file, err) : PT_OK;
 
+    if (!code && file.data) {
+        code = pt_flag_parts_read(&now, text.root, err);
+    }
     pt_jsonw_key(w, "outside");
-    if (file.data &&
-        (pt_flag_text_open(&text, file, err) || pt_flag_parts_read(&now, text.root, err))) {
+    if (code == PT_INVALID) {
+        code = PT_OK;
         pt_jsonw_null(w); /* it is no flag file any more */
-    } else {
+    } else if (!code) {
         found = pt_flag_parts_compare(&history->parts, &now, &count);
-        pt_flag_differences_write(w, found, found ? count : 0);
+        code = found ? PT_OK : pt_fail(err, PT_NO_MEMORY, "no memory for what was edited outside");
+        pt_flag_differences_write(w, found, count);
     }
     pt_flag_text_close(&text);
-    return PT_OK;
+    return code;
 }
 
 static enum pt_code show(struct pt_io *io, const char *path, struct pt_arena *arena,
@@ -99,16 +98,12 @@ static enum pt_code show(struct pt_io *io, const char *path, struct pt_arena *ar
     pt_flag_file_hash(file, hash);
     standing = pt_flag_history_standing(history, hash);
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "file");
-    pt_jsonw_str(w, path);
-    pt_jsonw_key(w, "standing");
-    pt_jsonw_str(w, names[standing]);
+    pt_jsonw_member_str(w, "file", path);
+    pt_jsonw_member_str(w, "standing", names[standing]);
     pt_jsonw_key(w, "head");
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "seq");
-    pt_jsonw_uint(w, history->chain.seq);
-    pt_jsonw_key(w, "sha256");
-    pt_jsonw_str(w, history->chain.hash);
+    pt_jsonw_member_uint(w, "seq", history->chain.seq);
+    pt_jsonw_member_str(w, "sha256", history->chain.hash);
     pt_jsonw_object_end(w);
     pt_jsonw_key(w, "changes");
     pt_jsonw_array(w);
@@ -129,21 +124,15 @@ enum pt_code pt_flag_history_show(struct pt_io *io, const char *path, struct pt_
     struct pt_flag_history history = {0};
     struct pt_arena arena;
     struct pt_lock *lock = NULL;
-    char *lock_path = pt_strf("%s.lock", path);
     uint8_t *data = NULL;
     size_t bytes = 0;
-    enum pt_code code = PT_OK;
+    enum pt_code code = pt_flag_history_lock(&lock, path, err);
 
-    pt_arena_init(&arena, ARENA_BYTES_MAX);
-    if (!lock_path) {
-        code = pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
+    pt_arena_init(&arena, PT_FLAG_HISTORY_ARENA_BYTES_MAX);
+    if (code == PT_AGAIN || code == PT_NO_MEMORY) {
         goto out;
     }
-    /* So that line and file are seen together; who may only read does without. */
-    if (pt_lock_wait(&lock, lock_path, LOCK_WAIT_MS, err) == PT_AGAIN) {
-        code = PT_AGAIN;
-        goto out;
-    }
+    /* Who may only read does without the lock. */
     code = pt_flag_history_read(&history, io, path, &arena, 0, err);
     if (code) {
         goto out;
@@ -157,7 +146,6 @@ out:
     pt_flag_history_release(&history);
     pt_arena_release(&arena);
     pt_lock_release(lock);
-    pt_free(lock_path);
     pt_free(data);
     return code;
 }
@@ -166,10 +154,9 @@ enum pt_code pt_flag_history_set_aside(struct pt_io *io, const char *path, struc
                                        struct pt_error *err)
 {
     struct pt_lock *lock = NULL;
-    char *lock_path = pt_strf("%s.lock", path);
     char *from = pt_strf("%s.history", path);
-    enum pt_code code = lock_path && from ? pt_lock_wait(&lock, lock_path, LOCK_WAIT_MS, err)
-                                          : pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
+    enum pt_code code = from ? pt_flag_history_lock(&lock, path, err)
+                             : pt_fail(err, PT_NO_MEMORY, "%s: no memory", path);
 
     for (int i = 1; !code; i++) {
         pt_buf_reset(name_out);
@@ -183,7 +170,6 @@ enum pt_code pt_flag_history_set_aside(struct pt_io *io, const char *path, struc
         code = PT_OK; /* there is one of that number already */
     }
     pt_lock_release(lock);
-    pt_free(lock_path);
     pt_free(from);
     return code;
 }

@@ -64,10 +64,8 @@ static void write_failure(struct pt_jsonw *w, const struct pt_span *key, enum pt
         pt_jsonw_key(w, "key");
         pt_jsonw_string(w, *key);
     }
-    pt_jsonw_key(w, "errorCode");
-    pt_jsonw_str(w, pt_flag_error_name(error));
-    pt_jsonw_key(w, "errorDetails");
-    pt_jsonw_str(w, detail);
+    pt_jsonw_member_str(w, "errorCode", pt_flag_error_name(error));
+    pt_jsonw_member_str(w, "errorDetails", detail);
     pt_jsonw_object_end(w);
 }
 
@@ -77,8 +75,7 @@ static void write_success(struct pt_jsonw *w, struct pt_span key,
     pt_jsonw_object(w);
     pt_jsonw_key(w, "key");
     pt_jsonw_string(w, key);
-    pt_jsonw_key(w, "reason");
-    pt_jsonw_str(w, wire_reason(evaluation->reason));
+    pt_jsonw_member_str(w, "reason", wire_reason(evaluation->reason));
     if (evaluation->has_value) {
         pt_jsonw_key(w, "variant");
         pt_jsonw_string(w, evaluation->variant);

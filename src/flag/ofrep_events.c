@@ -17,7 +17,7 @@
  * put into the address) is told at once, after a restart of the server too. Who brings none is
  * told as well. An event says that there is news, never what: the client asks again.
  *
- * One lock over the list of listeners; a feed's own is taken inside of it.
+ * One lock over the list of feeds; a feed's own is taken inside of it.
  */
 #include "flag/ofrep_events.h"
 
@@ -35,11 +35,6 @@
 #define RETRY_MS 1000u
 #define RETRY_SPREAD_MS 1500u
 
-/* Somebody who listens. */
-struct listener {
-    struct pt_http_feed *feed; /* owned */
-};
-
 struct pt_flag_events {
     struct pt_clock *clock; /* borrowed, as are the next three */
     struct pt_flags *flags;
@@ -51,7 +46,7 @@ struct pt_flag_events {
     struct pt_flags_version known; /* what was told last */
     int64_t heartbeat_us;          /* when the last one was sent */
     unsigned retry_count;
-    struct listener *listeners;
+    struct pt_http_feed **feeds; /* owned: those who listen */
     size_t count;
     size_t capacity;
 };
@@ -80,9 +75,9 @@ static size_t write_event(const struct pt_flags_version *version, char *out, siz
 static void forget_ended(struct pt_flag_events *events)
 {
     for (size_t i = events->count; i > 0; i--) {
-        if (!pt_http_feed_is_open(events->listeners[i - 1].feed)) {
-            pt_http_feed_close(events->listeners[i - 1].feed);
-            events->listeners[i - 1] = events->listeners[--events->count];
+        if (!pt_http_feed_is_open(events->feeds[i - 1])) {
+            pt_http_feed_close(events->feeds[i - 1]);
+            events->feeds[i - 1] = events->feeds[--events->count];
         }
     }
 }
@@ -90,7 +85,7 @@ static void forget_ended(struct pt_flag_events *events)
 static void tell_all(struct pt_flag_events *events, const char *text, size_t bytes)
 {
     for (size_t i = 0; i < events->count; i++) {
-        (void)pt_http_feed_append(events->listeners[i].feed, pt_span_of(text, bytes));
+        (void)pt_http_feed_append(events->feeds[i], pt_span_of(text, bytes));
     }
 }
 
@@ -131,7 +126,7 @@ void pt_flag_events_tick(struct pt_flag_events *events)
 /* With the lock held: room for one more; the dead go before the list grows. */
 static bool make_room(struct pt_flag_events *events)
 {
-    struct listener *listeners = NULL;
+    struct pt_http_feed **feeds = NULL;
     size_t capacity = events->capacity ? events->capacity * 2 : 16;
 
     if (events->count == events->capacity) {
@@ -140,12 +135,12 @@ static bool make_room(struct pt_flag_events *events)
     if (events->count < events->capacity) {
         return true;
     }
-    listeners = pt_realloc(events->listeners, capacity * sizeof(*listeners));
-    if (listeners) {
-        events->listeners = listeners;
+    feeds = pt_realloc(events->feeds, capacity * sizeof(*feeds));
+    if (feeds) {
+        events->feeds = feeds;
         events->capacity = capacity;
     }
-    return listeners != NULL;
+    return feeds != NULL;
 }
 
 /* The first words on a stream: the event where it has missed one, else only its id. */
@@ -202,7 +197,7 @@ static void handle(void *ctx, struct pt_http_request *request)
         bytes = write_greeting(events, is_told, message, sizeof(message));
         (void)pt_http_feed_append(feed, pt_span_of(message, bytes));
         pt_metric_add(events->told, is_told ? 1 : 0);
-        events->listeners[events->count++].feed = feed;
+        events->feeds[events->count++] = feed;
     }
     pthread_mutex_unlock(&events->lock);
 }
@@ -226,23 +221,19 @@ void pt_flag_events_offer(struct pt_flag_events *events, struct pt_http_request 
     pt_jsonw_key(w, "eventStreams");
     pt_jsonw_array(w);
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "type");
-    pt_jsonw_str(w, "sse");
+    pt_jsonw_member_str(w, "type", "sse");
     if (events->address) {
         char *url = pt_strf("%s%s", events->address, target);
 
-        pt_jsonw_key(w, "url");
-        pt_jsonw_str(w, url ? url : ""); /* without memory none: the client polls */
+        pt_jsonw_member_str(w, "url", url ? url : ""); /* without memory none: the client polls */
         pt_free(url);
     } else {
         pt_jsonw_key(w, "endpoint");
         pt_jsonw_object(w);
-        pt_jsonw_key(w, "requestUri");
-        pt_jsonw_str(w, target);
+        pt_jsonw_member_str(w, "requestUri", target);
         pt_jsonw_object_end(w);
     }
-    pt_jsonw_key(w, "inactivityDelaySec");
-    pt_jsonw_uint(w, INACTIVITY_S);
+    pt_jsonw_member_uint(w, "inactivityDelaySec", INACTIVITY_S);
     pt_jsonw_object_end(w);
     pt_jsonw_array_end(w);
 }
@@ -323,10 +314,10 @@ void pt_flag_events_close(struct pt_flag_events *events)
         return;
     }
     for (size_t i = 0; i < events->count; i++) {
-        pt_http_feed_close(events->listeners[i].feed);
+        pt_http_feed_close(events->feeds[i]);
     }
     pthread_mutex_destroy(&events->lock);
-    pt_free(events->listeners);
+    pt_free(events->feeds);
     pt_free(events->address);
     pt_free(events);
 }
