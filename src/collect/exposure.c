@@ -95,7 +95,7 @@ static void forget(struct pt_exposures *e, uint64_t hash)
 
 /* ---- an exposure as an event ---- */
 
-void pt_exposure_id(const struct pt_pseudonyms *pseudonyms, const struct pt_exposure *exposure,
+bool pt_exposure_id(const struct pt_pseudonyms *pseudonyms, const struct pt_exposure *exposure,
                     uint8_t id_out[PT_UUID_BYTES])
 {
     static const char domain[] = "playtrace exposure";
@@ -105,6 +105,7 @@ void pt_exposure_id(const struct pt_pseudonyms *pseudonyms, const struct pt_expo
     const struct pt_span parts[] = {exposure->experiment, pt_span_of(pseudonym, sizeof(pseudonym)),
                                     exposure->variant, exposure->epoch};
     struct pt_buf text;
+    bool is_whole = false;
 
     pt_pseudonym_user(pseudonyms, exposure->unit, pseudonym);
     pt_buf_init(&text, LINE_BYTES_MAX);
@@ -114,11 +115,13 @@ void pt_exposure_id(const struct pt_pseudonyms *pseudonyms, const struct pt_expo
         pt_buf_append(&text, lengths[i], sizeof(lengths[i]));
         pt_buf_append(&text, parts[i].data, parts[i].size);
     }
+    is_whole = !text.has_failed;
     pt_sha256(pt_buf_span(&text), digest);
     pt_buf_release(&text);
     memcpy(id_out, digest, PT_UUID_BYTES);
     id_out[6] = (uint8_t)(0x80 | (id_out[6] & 0x0f));
     id_out[8] = (uint8_t)(0x80 | (id_out[8] & 0x3f));
+    return is_whole;
 }
 
 static void write_text(struct pt_jsonw *w, const char *key, struct pt_span text)
@@ -208,6 +211,7 @@ void pt_exposures_add(struct pt_exposures *e, const struct pt_exposure *exposure
     uint8_t id[PT_UUID_BYTES];
     struct pt_buf line;
     bool is_known = false;
+    bool is_whole = false;
 
     pthread_mutex_lock(&e->lock);
     is_known = remember(e, hash);
@@ -216,11 +220,11 @@ void pt_exposures_add(struct pt_exposures *e, const struct pt_exposure *exposure
         pt_metric_add(e->repeated_total, 1);
         return;
     }
-    pt_exposure_id(e->pseudonyms, exposure, id);
+    is_whole = pt_exposure_id(e->pseudonyms, exposure, id);
     pt_buf_init(&line, LINE_BYTES_MAX);
     write_event(e, exposure, id, &line);
     pthread_mutex_lock(&e->lock);
-    if (line.has_failed || !queue(e, pt_buf_span(&line))) {
+    if (!is_whole || line.has_failed || !queue(e, pt_buf_span(&line))) {
         forget(e, hash);
         note_dropped(e, 1);
     }

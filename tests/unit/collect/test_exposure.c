@@ -283,26 +283,46 @@ static void an_id_is_the_same_after_a_restart_and_tells_no_unit(void **state)
 
     (void)state;
     rig_open(&rig);
-    pt_exposure_id(rig.pseudonyms, &exposure, id);
+    PT_CHECK(pt_exposure_id(rig.pseudonyms, &exposure, id));
     PT_CHECK((id[6] >> 4) == 8 && (id[8] >> 6) == 2);
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         struct pt_exposure other = exposure_of(others[i][0], others[i][1], others[i][2]);
 
-        pt_exposure_id(rig.pseudonyms, &other, again);
+        PT_CHECK(pt_exposure_id(rig.pseudonyms, &other, again));
         PT_CHECK(memcmp(id, again, sizeof(id)) != 0);
     }
-    pt_exposure_id(rig.pseudonyms, &shifted, again);
+    PT_CHECK(pt_exposure_id(rig.pseudonyms, &shifted, again));
     PT_CHECK(memcmp(id, again, sizeof(id)) != 0);
     /* Under another key it is another: nobody can try user ids against the table. */
     PT_CHECK_OK(pt_pseudonyms_open_ephemeral(&elsewhere, &err), err);
-    pt_exposure_id(elsewhere, &exposure, again);
+    PT_CHECK(pt_exposure_id(elsewhere, &exposure, again));
     PT_CHECK(memcmp(id, again, sizeof(id)) != 0);
     pt_pseudonyms_close(elsewhere);
     rig_close(&rig, 0, 0);
 
     rig_open(&rig);
-    pt_exposure_id(rig.pseudonyms, &exposure, again);
+    PT_CHECK(pt_exposure_id(rig.pseudonyms, &exposure, again));
     PT_CHECK(memcmp(id, again, sizeof(id)) == 0);
+    rig_close(&rig, 0, 0);
+    rig_remove(&rig);
+}
+
+static void an_id_is_whole_or_none(void **state)
+{
+    static char long_name[32 << 10];
+    struct rig rig = {0};
+    struct pt_exposure exposure = exposure_of("alice", "a", "1");
+    uint8_t id[PT_UUID_BYTES];
+
+    (void)state;
+    rig_open(&rig);
+    pt_mem_fail_after(1);
+    PT_CHECK(!pt_exposure_id(rig.pseudonyms, &exposure, id));
+    pt_mem_fail_after(0);
+    PT_CHECK(pt_exposure_id(rig.pseudonyms, &exposure, id));
+    memset(long_name, 'a', sizeof(long_name));
+    exposure.experiment = pt_span_of(long_name, sizeof(long_name));
+    PT_CHECK(!pt_exposure_id(rig.pseudonyms, &exposure, id));
     rig_close(&rig, 0, 0);
     rig_remove(&rig);
 }
@@ -351,6 +371,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_drops_and_the_next_evaluation_logs),
         cmocka_unit_test(closing_beside_a_full_disk_ends_and_counts),
         cmocka_unit_test(threads_together_log_each_once),
+        cmocka_unit_test(an_id_is_whole_or_none),
         cmocka_unit_test(no_failed_allocation_loses_count),
         cmocka_unit_test(an_id_is_the_same_after_a_restart_and_tells_no_unit),
     };
