@@ -16,7 +16,6 @@
 #define YEAR_FIRST 2025 /* no server of this program ran before */
 #define YEAR_LAST 2099
 #define EXPIRES_SOON_US (14 * PT_DAY_US)
-#define FLAGS_REPORT_BYTES_MAX ((size_t)1 << 30)
 #define OTHER_DESCRIPTORS 128u /* files, listeners, epoll, the database's */
 
 /* ---- settings that contradict each other: serve would refuse to start ---- */
@@ -69,31 +68,25 @@ void pt_doctor_check_settings(struct pt_doctor *doctor)
 static void check_flags_history(struct pt_doctor *doctor, const char *path)
 {
     struct pt_error err = {0};
-    struct pt_buf report;
-    struct pt_jsonw w;
-    enum pt_code code = PT_OK;
+    enum pt_flag_standing standing = PT_FLAG_RECORDED;
+    enum pt_code code = pt_flag_history_look(doctor->io, path, &standing, &err);
 
-    pt_buf_init(&report, FLAGS_REPORT_BYTES_MAX);
-    pt_jsonw_init(&w, &report);
-    code = pt_flag_history_show(doctor->io, path, (struct pt_span){0}, &w, &err);
-    pt_buf_append_byte(&report, 0);
     if (code) {
         pt_doctor_say(doctor, code == PT_CORRUPT ? PT_VERDICT_FAIL : PT_VERDICT_WARN,
                       "flags history",
                       "find out who changed it; `playtrace flags set --new-history` puts it aside",
                       "%s", err.text);
-    } else if (!report.has_failed && strstr((const char *)report.data, "\"standing\":\"edited_")) {
+    } else if (standing == PT_FLAG_OUTSIDE) {
         pt_doctor_say(doctor, PT_VERDICT_WARN, "flags history",
                       "`playtrace flags history` shows what differs; the next change records it",
                       "%s was edited by other means than `playtrace flags set`", path);
-    } else if (!report.has_failed && strstr((const char *)report.data, "\"standing\":\"not_in_")) {
+    } else if (standing == PT_FLAG_NOT_IN_EFFECT) {
         pt_doctor_say(doctor, PT_VERDICT_WARN, "flags history", "say the change again",
                       "the newest change of %s was interrupted and is not in force", path);
     } else {
         pt_doctor_say(doctor, PT_VERDICT_OK, "flags history", NULL,
                       "every change is accounted for");
     }
-    pt_buf_release(&report);
 }
 
 static bool has_history(struct pt_doctor *doctor, const char *path)

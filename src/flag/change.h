@@ -87,6 +87,18 @@ enum pt_code pt_flag_file_show(struct pt_io *io, const char *path, struct pt_spa
 enum pt_code pt_flag_history_show(struct pt_io *io, const char *path, struct pt_span key,
                                   struct pt_jsonw *result, struct pt_error *err) PT_MUST_USE;
 
+enum pt_flag_standing {
+    PT_FLAG_RECORDED,      /* the newest line is the file */
+    PT_FLAG_NOT_IN_EFFECT, /* a crash between line and file: the newest line did not happen */
+    PT_FLAG_OUTSIDE,       /* the file was edited by other means since */
+    PT_FLAG_UNRECORDED,    /* there is no history yet */
+};
+
+/* How the file stands to its history; fails as pt_flag_history_show(). */
+enum pt_code pt_flag_history_look(struct pt_io *io, const char *path,
+                                  enum pt_flag_standing *standing_out,
+                                  struct pt_error *err) PT_MUST_USE;
+
 /* After tampering: put the broken history aside as FILE.history.broken-N and begin anew. */
 enum pt_code pt_flag_history_set_aside(struct pt_io *io, const char *path, struct pt_buf *name_out,
                                        struct pt_error *err) PT_MUST_USE;

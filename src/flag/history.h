@@ -18,13 +18,6 @@
 #define PT_FLAG_HISTORY_LINE_BYTES_MAX (4 * (size_t)PT_FLAGS_FILE_BYTES_MAX)
 #define PT_FLAG_HISTORY_ARENA_BYTES_MAX ((size_t)1 << 30) /* of file and history, played */
 
-enum pt_flag_standing {
-    PT_FLAG_RECORDED,      /* the newest line is the file */
-    PT_FLAG_NOT_IN_EFFECT, /* a crash between line and file: the newest line did not happen */
-    PT_FLAG_OUTSIDE,       /* the file was edited by other means since */
-    PT_FLAG_UNRECORDED,    /* there is no history yet */
-};
-
 struct pt_flag_history {
     struct pt_chain chain;
     struct pt_flag_parts parts;                /* after the newest line */

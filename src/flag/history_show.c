@@ -6,6 +6,63 @@
 
 #define ASIDE_MAX 1000
 
+/* The history and the file, seen together. */
+struct view {
+    struct pt_flag_history history;
+    struct pt_arena arena;
+    struct pt_lock *lock;
+    uint8_t *file; /* NULL: absent */
+    size_t file_bytes;
+    enum pt_flag_standing standing;
+};
+
+static enum pt_code view_open(struct view *view, struct pt_io *io, const char *path,
+                              struct pt_error *err)
+{
+    char hash[PT_CHAIN_HASH_CHARS + 1];
+    enum pt_code code = PT_OK;
+
+    *view = (struct view){0};
+    pt_arena_init(&view->arena, PT_FLAG_HISTORY_ARENA_BYTES_MAX);
+    code = pt_flag_history_lock(&view->lock, path, err);
+    if (code == PT_AGAIN || code == PT_NO_MEMORY) {
+        return code;
+    }
+    /* Who may only read does without the lock. */
+    code = pt_flag_history_read(&view->history, io, path, &view->arena, 0, err);
+    if (code) {
+        return code;
+    }
+    code =
+        pt_io_read_all(io, path, PT_FLAGS_FILE_BYTES_MAX, 1, &view->file, &view->file_bytes, err);
+    code = code == PT_NOT_FOUND ? PT_OK : code;
+    pt_flag_file_hash(pt_span_of(view->file, view->file_bytes), hash);
+    view->standing = pt_flag_history_standing(&view->history, hash);
+    return code;
+}
+
+/* In any case. */
+static void view_close(struct view *view)
+{
+    pt_flag_history_release(&view->history);
+    pt_arena_release(&view->arena);
+    pt_lock_release(view->lock);
+    pt_free(view->file);
+}
+
+enum pt_code pt_flag_history_look(struct pt_io *io, const char *path,
+                                  enum pt_flag_standing *standing_out, struct pt_error *err)
+{
+    struct view view;
+    enum pt_code code = view_open(&view, io, path, err);
+
+    *standing_out = view.standing;
+    view_close(&view);
+    return code;
+}
+
+/* ---- as JSON ---- */
+
 struct showing {
     struct pt_jsonw *w;
     struct pt_arena *arena;
@@ -79,8 +136,7 @@ static enum pt_code show_outside(const struct pt_flag_history *history, struct p
     return code;
 }
 
-static enum pt_code show(struct pt_io *io, const char *path, struct pt_arena *arena,
-                         struct pt_flag_history *history, struct pt_span file, struct pt_span key,
+static enum pt_code show(struct pt_io *io, const char *path, struct view *view, struct pt_span key,
                          struct pt_jsonw *w, struct pt_error *err)
 {
     static const char *const names[] = {
@@ -89,30 +145,27 @@ static enum pt_code show(struct pt_io *io, const char *path, struct pt_arena *ar
         [PT_FLAG_OUTSIDE] = "edited_outside",
         [PT_FLAG_UNRECORDED] = "unrecorded",
     };
-    struct showing showing = {.w = w, .arena = arena, .key = key};
+    const struct pt_chain *chain = &view->history.chain;
+    struct showing showing = {.w = w, .arena = &view->arena, .key = key};
     struct pt_chain again = {0};
-    char hash[PT_CHAIN_HASH_CHARS + 1];
-    enum pt_flag_standing standing;
     enum pt_code code;
 
-    pt_flag_file_hash(file, hash);
-    standing = pt_flag_history_standing(history, hash);
     pt_jsonw_object(w);
     pt_jsonw_member_str(w, "file", path);
-    pt_jsonw_member_str(w, "standing", names[standing]);
+    pt_jsonw_member_str(w, "standing", names[view->standing]);
     pt_jsonw_key(w, "head");
     pt_jsonw_object(w);
-    pt_jsonw_member_uint(w, "seq", history->chain.seq);
-    pt_jsonw_member_str(w, "sha256", history->chain.hash);
+    pt_jsonw_member_uint(w, "seq", chain->seq);
+    pt_jsonw_member_str(w, "sha256", chain->hash);
     pt_jsonw_object_end(w);
     pt_jsonw_key(w, "changes");
     pt_jsonw_array(w);
-    code = pt_chain_read(&again, io, history->chain.path, PT_FLAG_HISTORY_BYTES_MAX,
+    code = pt_chain_read(&again, io, chain->path, PT_FLAG_HISTORY_BYTES_MAX,
                          PT_FLAG_HISTORY_LINE_BYTES_MAX, show_line, &showing, err);
     pt_chain_release(&again);
     pt_jsonw_array_end(w);
-    if (!code && standing == PT_FLAG_OUTSIDE) {
-        code = show_outside(history, file, w, err);
+    if (!code && view->standing == PT_FLAG_OUTSIDE) {
+        code = show_outside(&view->history, pt_span_of(view->file, view->file_bytes), w, err);
     }
     pt_jsonw_object_end(w);
     return code;
@@ -121,34 +174,15 @@ static enum pt_code show(struct pt_io *io, const char *path, struct pt_arena *ar
 enum pt_code pt_flag_history_show(struct pt_io *io, const char *path, struct pt_span key,
                                   struct pt_jsonw *result, struct pt_error *err)
 {
-    struct pt_flag_history history = {0};
-    struct pt_arena arena;
-    struct pt_lock *lock = NULL;
-    uint8_t *data = NULL;
-    size_t bytes = 0;
-    enum pt_code code = pt_flag_history_lock(&lock, path, err);
+    struct view view;
+    enum pt_code code = view_open(&view, io, path, err);
 
-    pt_arena_init(&arena, PT_FLAG_HISTORY_ARENA_BYTES_MAX);
-    if (code == PT_AGAIN || code == PT_NO_MEMORY) {
-        goto out;
-    }
-    /* Who may only read does without the lock. */
-    code = pt_flag_history_read(&history, io, path, &arena, 0, err);
-    if (code) {
-        goto out;
-    }
-    code = pt_io_read_all(io, path, PT_FLAGS_FILE_BYTES_MAX, 1, &data, &bytes, err);
-    code = code == PT_NOT_FOUND ? PT_OK : code;
-    code =
-        code ? code : show(io, path, &arena, &history, pt_span_of(data, bytes), key, result, err);
-
-out:
-    pt_flag_history_release(&history);
-    pt_arena_release(&arena);
-    pt_lock_release(lock);
-    pt_free(data);
+    code = code ? code : show(io, path, &view, key, result, err);
+    view_close(&view);
     return code;
 }
+
+/* ---- aside ---- */
 
 enum pt_code pt_flag_history_set_aside(struct pt_io *io, const char *path, struct pt_buf *name_out,
                                        struct pt_error *err)

@@ -175,6 +175,17 @@ test('history tells who, what and why, edits by hand and tampering; undo goes ba
     assert.equal((await history(dir)).standing, 'recorded');
 });
 
+test('the doctor tells an edit by hand from a flag that speaks of one', async (t) => {
+    const dir = freshDir(t);
+    const doctor = async () => (await cli(['doctor', '--data', dir])).stdout.match(/.*flags history.*/)?.[0] ?? '';
+    write(dir, { shop: { ...shop, metadata: { standing: 'edited_by_ann' } } });
+    assert.equal(await doctor(), ''); // there is none
+    await set(dir, 'shop', '--state', 'off');
+    assert.match(await doctor(), /every change is accounted for/);
+    write(dir, { shop });
+    assert.match(await doctor(), /was edited by other means/);
+});
+
 test('two people over the API do not overwrite each other', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);
