@@ -15,9 +15,8 @@
 #define TAIL 1e-80     /* what is left out beyond the ends: a hopeless arm keeps its digits */
 #define NORMAL_SDS 19  /* the same for a normal */
 #define INTEGRAL_ERROR 1e-12
-#define QUANTILE_ERROR                                                                             \
-    1e-10 /* of a probability whose place is looked for: rounding is at 1e-12                      \
-           */
+/* Of a probability whose place is looked for: rounding is at 1e-12. */
+#define QUANTILE_ERROR 1e-10
 #define MARKS_EACH 7
 
 static double logit(double x, double rest)

@@ -25,6 +25,7 @@
 #include <math.h>
 
 #define NEWTON_STEPS_MAX 100
+#define ONE_OVER_ROOT_TWO_PI 0.398942280401432677939946059934382L
 #define CENTER 1e-9L /* below it c_0 is its limit */
 
 /* ln(1 + t) - t. */
@@ -78,8 +79,7 @@ double pt_beta_large_pdf(double u, double a, double b)
     struct place p = place_of(u, a, b);
     long double rest = stirling_rest(p.r) - stirling_rest(a) - stirling_rest(b);
 
-    return (double)(0.398942280401432677939946059934382L * p.root * expl(rest - p.r * p.half) *
-                    sqrtl(p.r));
+    return (double)(ONE_OVER_ROOT_TWO_PI * p.root * expl(rest - p.r * p.half) * sqrtl(p.r));
 }
 
 double pt_beta_large_tail(double u, double a, double b, bool is_upper)
@@ -89,8 +89,7 @@ double pt_beta_large_tail(double u, double a, double b, bool is_upper)
         fabsl(p.eta) > CENTER ? 1 / p.eta - p.root / p.off : (1 - 2 * p.x0) / (3 * p.root);
     long double sign = is_upper ? 1 : -1;
     long double main_part = erfcl(sign * p.eta * sqrtl(p.r / 2)) / 2;
-    long double correction =
-        expl(-p.r * p.half) * 0.398942280401432677939946059934382L / sqrtl(p.r) * c0;
+    long double correction = expl(-p.r * p.half) * ONE_OVER_ROOT_TWO_PI / sqrtl(p.r) * c0;
 
     return (double)fmaxl(0, main_part - sign * correction);
 }
@@ -121,8 +120,7 @@ double pt_gamma_large_pdf(double x, double a)
 {
     struct gamma_place p = gamma_place_of(x, a);
 
-    return (double)(0.398942280401432677939946059934382L * sqrtl(a) *
-                    expl(-a * p.half - stirling_rest(a)) / x);
+    return (double)(ONE_OVER_ROOT_TWO_PI * sqrtl(a) * expl(-a * p.half - stirling_rest(a)) / x);
 }
 
 double pt_gamma_large_tail(double x, double a, bool is_upper)
@@ -131,8 +129,7 @@ double pt_gamma_large_tail(double x, double a, bool is_upper)
     long double c0 = fabsl(p.eta) > CENTER ? 1 / p.eta - 1 / p.off : 1 / 3.0L;
     long double sign = is_upper ? 1 : -1;
     long double main_part = erfcl(sign * p.eta * sqrtl(a / 2.0L)) / 2;
-    long double correction =
-        expl(-a * p.half) * 0.398942280401432677939946059934382L / sqrtl(a) * c0;
+    long double correction = expl(-a * p.half) * ONE_OVER_ROOT_TWO_PI / sqrtl(a) * c0;
 
     return (double)fmaxl(0, main_part - sign * correction);
 }

@@ -299,7 +299,7 @@ double pt_gamma_q(double a, double x)
 
 double pt_gamma_p_inverse(double a, double p)
 {
-    if (!(a > 0) || !(std::isfinite(a)) || !(p >= 0 && p <= 1)) {
+    if (!(a > 0) || !std::isfinite(a) || !(p >= 0 && p <= 1)) {
         return nan_value;
     }
     if (a > PT_LARGE_SHAPE) {
@@ -310,7 +310,7 @@ double pt_gamma_p_inverse(double a, double p)
 
 double pt_gamma_q_inverse(double a, double p)
 {
-    if (!(a > 0) || !(std::isfinite(a)) || !(p >= 0 && p <= 1)) {
+    if (!(a > 0) || !std::isfinite(a) || !(p >= 0 && p <= 1)) {
         return nan_value;
     }
     if (a > PT_LARGE_SHAPE) {
