@@ -54,8 +54,18 @@ enum pt_code pt_experiment_open(struct pt_experiment_open *open, const char *dat
     return pt_query_open(&open->query, pt_io_posix(), open->dir.lake, open->temporary, err);
 }
 
+enum pt_code pt_experiment_open_started(struct pt_experiment_open *open, const char *name,
+                                        struct pt_error *err)
+{
+    open->started = pt_alloc(sizeof(*open->started));
+    return open->started
+               ? pt_started_open(pt_io_posix(), open->experiments, name, open->started, err)
+               : pt_fail(err, PT_NO_MEMORY, "no memory for the plan");
+}
+
 void pt_experiment_open_release(struct pt_experiment_open *open)
 {
+    pt_free(open->started);
     pt_query_close(open->query);
     pt_free(open->experiments);
     pt_free(open->temporary);
@@ -91,16 +101,18 @@ int pt_experiment_planned_open(struct pt_experiment_planned *planned, const char
 {
     struct pt_plan *plan = &planned->plan;
     struct pt_error err = {0};
+    uint8_t *text = NULL;
     size_t bytes = 0;
     int status = PT_EXIT_OK;
     enum pt_code code = PT_OK;
 
-    *planned = (struct pt_experiment_planned){.text = NULL};
+    planned->open = (struct pt_experiment_open){0};
     if (!path) {
         pt_cmd_say("experiment: which plan? usage: %s", usage);
         return PT_EXIT_USAGE;
     }
-    status = pt_experiment_read_plan(path, plan, &planned->text, &bytes);
+    status = pt_experiment_read_plan(path, plan, &text, &bytes);
+    pt_free(text);
     if (status) {
         return status;
     }
@@ -116,7 +128,6 @@ int pt_experiment_planned_open(struct pt_experiment_planned *planned, const char
 void pt_experiment_planned_release(struct pt_experiment_planned *planned)
 {
     pt_experiment_open_release(&planned->open);
-    pt_free(planned->text);
 }
 
 bool pt_experiment_parse_as_of(const char *text, int64_t *as_of_us_out)

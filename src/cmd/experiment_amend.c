@@ -42,12 +42,12 @@ static enum pt_code read_ratio(const char *text, const struct pt_plan *plan, dou
                               text, plan->arm_count);
 }
 
-static enum pt_code amend(struct pt_experiment_open *open, struct pt_started *started,
-                          const struct given *given, struct pt_error *err)
+static enum pt_code amend(struct pt_experiment_open *open, const struct given *given,
+                          struct pt_error *err)
 {
+    struct pt_started *started = open->started;
     const struct pt_plan *plan = &started->plan;
-    const struct pt_look *last =
-        started->look_count > 0 ? &started->looks[started->look_count - 1] : NULL;
+    const struct pt_look *last = pt_started_last_look(started);
     struct pt_plan_epoch epoch = {.weight = {0}};
     uint64_t exposures = 0;
     enum pt_code code = read_ratio(given->ratio, plan, epoch.weight, err);
@@ -105,7 +105,6 @@ int pt_experiment_verb_amend(int argc, char **argv)
         .positional_max = 1,
     };
     struct pt_experiment_open open = {0};
-    struct pt_started *started = NULL;
     struct pt_error err = {0};
     enum pt_code code = PT_OK;
     int status = pt_command_line_parse(&line, argc, argv);
@@ -118,16 +117,9 @@ int pt_experiment_verb_amend(int argc, char **argv)
                    given.name ? "say --epoch and --ratio" : "amend which experiment?", line.usage);
         return PT_EXIT_USAGE;
     }
-    started = pt_alloc(sizeof(*started));
-    if (!started) {
-        (void)pt_fail(&err, PT_NO_MEMORY, "no memory for the plan");
-        return pt_cmd_failed("experiment", &err);
-    }
     code = pt_experiment_open(&open, data, &err);
-    code =
-        code ? code : pt_started_open(pt_io_posix(), open.experiments, given.name, started, &err);
-    code = code ? code : amend(&open, started, &given, &err);
+    code = code ? code : pt_experiment_open_started(&open, given.name, &err);
+    code = code ? code : amend(&open, &given, &err);
     pt_experiment_open_release(&open);
-    pt_free(started);
     return code ? pt_cmd_failed("experiment", &err) : PT_EXIT_OK;
 }

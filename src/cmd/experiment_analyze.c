@@ -25,7 +25,7 @@ struct given {
     const char *exposures;
     const char *as_of;
     const char *format;
-    bool has_ad_hoc; /* --metric, --ratio, --alpha or --exposures was given */
+    bool has_ad_hoc; /* any of what a plan says: all above but data, as_of and format */
 };
 
 /* A number that is all of `text` up to `end_char`; false otherwise. */
@@ -142,10 +142,10 @@ static enum pt_code analyze_ad_hoc(struct pt_query *query,
 }
 
 /* Record first, then show: a look whose result was seen is in the journal. */
-static enum pt_code analyze_planned(struct pt_experiment_open *open, struct pt_started *started,
-                                    int64_t as_of_us, bool spends, bool is_json,
-                                    struct pt_error *err)
+static enum pt_code analyze_planned(struct pt_experiment_open *open, int64_t as_of_us, bool spends,
+                                    bool is_json, struct pt_error *err)
 {
+    struct pt_started *started = open->started;
     struct pt_readout *readout = pt_alloc_zero(sizeof(*readout));
     struct pt_buf out;
     struct pt_jsonw w;
@@ -182,32 +182,28 @@ static enum pt_code analyze(const struct given *given, const struct pt_experimen
                             bool spends, bool is_json, struct pt_error *err)
 {
     struct pt_experiment_open open = {0};
-    struct pt_started *started = pt_alloc(sizeof(*started));
-    bool is_ad_hoc = given->control || given->treatment || given->has_ad_hoc;
-    enum pt_code code = started ? pt_experiment_open(&open, given->data, err)
-                                : pt_fail(err, PT_NO_MEMORY, "no memory for the plan");
+    enum pt_code code = pt_experiment_open(&open, given->data, err);
 
     if (code) {
         goto out;
     }
-    code = pt_started_open(pt_io_posix(), open.experiments, request->name, started, err);
+    code = pt_experiment_open_started(&open, request->name, err);
     if (code == PT_NOT_FOUND && spends) {
         code = pt_fail(err, PT_INVALID, "--spend-unplanned belongs to a plan; %s was not started",
                        request->name);
     } else if (code == PT_NOT_FOUND) {
         code = analyze_ad_hoc(open.query, request, is_json, err);
-    } else if (!code && is_ad_hoc) {
+    } else if (!code && given->has_ad_hoc) {
         code = pt_fail(err, PT_INVALID,
                        "%s has a plan, which says what is measured and how: leave --control, "
                        "--treatment, --metric, --ratio, --alpha and --exposures away",
                        request->name);
     } else if (!code) {
-        code = analyze_planned(&open, started, request->as_of_us, spends, is_json, err);
+        code = analyze_planned(&open, request->as_of_us, spends, is_json, err);
     }
 
 out:
     pt_experiment_open_release(&open);
-    pt_free(started);
     return code;
 }
 
@@ -269,7 +265,8 @@ int pt_experiment_verb_analyze(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     request.name = name;
-    given.has_ad_hoc = given.metric || given.ratio || given.alpha || given.exposures;
+    given.has_ad_hoc = given.control || given.treatment || given.metric || given.ratio ||
+                       given.alpha || given.exposures;
     given.metric = given.metric ? given.metric : "retention:1";
     given.ratio = given.ratio ? given.ratio : "1:1";
     given.alpha = given.alpha ? given.alpha : "0.05";

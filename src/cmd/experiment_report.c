@@ -20,19 +20,16 @@ static enum pt_code write_file(const char *path, const struct pt_buf *out, struc
 static enum pt_code report(struct pt_experiment_open *open, const char *name, const char *html,
                            const char *json, struct pt_error *err)
 {
-    struct pt_started *started = pt_alloc(sizeof(*started));
     struct pt_readout *readout = pt_alloc_zero(sizeof(*readout));
     struct pt_buf out;
     struct pt_jsonw w;
     enum pt_code code = PT_OK;
 
-    pt_buf_init(&out, OUT_BYTES_MAX);
-    if (!started || !readout) {
-        code = pt_fail(err, PT_NO_MEMORY, "no memory for the report");
-        goto out;
+    if (!readout) {
+        return pt_fail(err, PT_NO_MEMORY, "no memory for the report");
     }
-    code = pt_started_open(pt_io_posix(), open->experiments, name, started, err);
-    code = code ? code : pt_readout_run(open->query, started, 0, PT_READOUT_REPEAT, readout, err);
+    pt_buf_init(&out, OUT_BYTES_MAX);
+    code = pt_readout_run(open->query, open->started, 0, PT_READOUT_REPEAT, readout, err);
     if (!code && html) {
         pt_readout_html(readout, &out);
         code = write_file(html, &out, err);
@@ -49,14 +46,9 @@ static enum pt_code report(struct pt_experiment_open *open, const char *name, co
                pt_verdict_name(readout->look.verdict), html ? ", in " : "", html ? html : "",
                json ? ", in " : "", json ? json : "");
     }
-
-out:
     pt_buf_release(&out);
-    if (readout) {
-        pt_readout_release(readout);
-    }
+    pt_readout_release(readout);
     pt_free(readout);
-    pt_free(started);
     return code;
 }
 
@@ -97,6 +89,7 @@ int pt_experiment_verb_report(int argc, char **argv)
         return PT_EXIT_USAGE;
     }
     code = pt_experiment_open(&open, data, &err);
+    code = code ? code : pt_experiment_open_started(&open, name, &err);
     code = code ? code : report(&open, name, html, json, &err);
     pt_experiment_open_release(&open);
     return code ? pt_cmd_failed("experiment", &err) : PT_EXIT_OK;

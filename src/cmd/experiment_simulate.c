@@ -51,12 +51,6 @@ static void write_table(const struct pt_plan *plan, const struct pt_forecast *f,
     }
 }
 
-static void key_double(struct pt_jsonw *w, const char *key, double value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_double(w, value);
-}
-
 static void write_json(const struct pt_plan *plan, const struct pt_forecast *f,
                        const struct pt_plan_simulated *s, double effect, uint64_t seed,
                        struct pt_buf *out)
@@ -66,34 +60,30 @@ static void write_json(const struct pt_plan *plan, const struct pt_forecast *f,
 
     pt_jsonw_init(&w, out);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "experiment");
-    pt_jsonw_str(&w, plan->name);
-    pt_jsonw_key(&w, "runs");
-    pt_jsonw_uint(&w, s->runs);
-    pt_jsonw_key(&w, "seed");
-    pt_jsonw_uint(&w, seed);
-    pt_jsonw_key(&w, "looks");
-    pt_jsonw_uint(&w, s->looks);
-    key_double(&w, "alpha", plan->alpha);
-    key_double(&w, "power", plan->power);
-    key_double(&w, "difference", pt_plan_sign(plan) * effect);
-    key_double(&w, "units_max", f->design.units_total);
+    pt_jsonw_member_str(&w, "experiment", plan->name);
+    pt_jsonw_member_uint(&w, "runs", s->runs);
+    pt_jsonw_member_uint(&w, "seed", seed);
+    pt_jsonw_member_uint(&w, "looks", s->looks);
+    pt_jsonw_member_double(&w, "alpha", plan->alpha);
+    pt_jsonw_member_double(&w, "power", plan->power);
+    pt_jsonw_member_double(&w, "difference", pt_plan_sign(plan) * effect);
+    pt_jsonw_member_double(&w, "units_max", f->design.units_total);
     for (size_t i = 0; i < 2; i++) {
         pt_jsonw_key(&w, names[i]);
         pt_jsonw_object(&w);
-        key_double(&w, "stop_for_effect", s->stop_effect[i]);
-        key_double(&w, "stop_for_effect_error", s->error[i]);
-        key_double(&w, "stop_for_futility", s->stop_futility[i]);
-        key_double(&w, "units", s->units[i]);
-        key_double(&w, "units_error", s->units_error[i]);
+        pt_jsonw_member_double(&w, "stop_for_effect", s->stop_effect[i]);
+        pt_jsonw_member_double(&w, "stop_for_effect_error", s->error[i]);
+        pt_jsonw_member_double(&w, "stop_for_futility", s->stop_futility[i]);
+        pt_jsonw_member_double(&w, "units", s->units[i]);
+        pt_jsonw_member_double(&w, "units_error", s->units_error[i]);
         pt_jsonw_object_end(&w);
     }
-    key_double(&w, "first_treatment_shown", s->first_shown);
-    key_double(&w, "first_treatment_shown_error", s->first_shown_error);
-    key_double(&w, "first_treatment_shipped", s->first_shipped);
-    key_double(&w, "other_treatment_shown", s->wrong);
-    key_double(&w, "naive_error_rate", s->naive);
-    key_double(&w, "naive_error_rate_error", s->naive_error);
+    pt_jsonw_member_double(&w, "first_treatment_shown", s->first_shown);
+    pt_jsonw_member_double(&w, "first_treatment_shown_error", s->first_shown_error);
+    pt_jsonw_member_double(&w, "first_treatment_shipped", s->first_shipped);
+    pt_jsonw_member_double(&w, "other_treatment_shown", s->wrong);
+    pt_jsonw_member_double(&w, "naive_error_rate", s->naive);
+    pt_jsonw_member_double(&w, "naive_error_rate_error", s->naive_error);
     pt_jsonw_object_end(&w);
     pt_buf_append_byte(out, '\n');
 }

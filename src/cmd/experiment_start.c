@@ -48,17 +48,11 @@ static enum pt_code send_event(const struct given *given, const struct pt_plan *
 }
 
 /* A start whose event was not taken is sent again: true where that is so. */
-static bool is_waiting(const struct pt_experiment_open *open, const struct given *given,
+static bool is_waiting(struct pt_experiment_open *open, const struct given *given,
                        const struct pt_plan *plan, const char *event_id)
 {
-    struct pt_started *started = given->url ? pt_alloc(sizeof(*started)) : NULL;
-    bool is_same =
-        started &&
-        pt_started_open(pt_io_posix(), open->experiments, plan->name, started, NULL) == PT_OK &&
-        strcmp(started->event_id, event_id) == 0;
-
-    pt_free(started);
-    return is_same;
+    return given->url && pt_experiment_open_started(open, plan->name, NULL) == PT_OK &&
+           strcmp(open->started->event_id, event_id) == 0;
 }
 
 static enum pt_code start(struct pt_experiment_open *open, const struct pt_plan *plan,

@@ -25,12 +25,16 @@ struct pt_experiment_open {
     char *experiments; /* DATA/experiments */
     char *temporary;
     struct pt_query *query;
+    struct pt_started *started; /* NULL before pt_experiment_open_started() */
 };
 
 /* PT_NOT_FOUND where the directory is not there; a table that is not there is empty. Release in
  * any case. */
 enum pt_code pt_experiment_open(struct pt_experiment_open *open, const char *data,
                                 struct pt_error *err) PT_MUST_USE;
+/* The started experiment of that name; codes as of pt_started_open(). */
+enum pt_code pt_experiment_open_started(struct pt_experiment_open *open, const char *name,
+                                        struct pt_error *err) PT_MUST_USE;
 void pt_experiment_open_release(struct pt_experiment_open *open);
 
 /* Read the plan at `path` into `plan`; every mistake in it is said. The file's text is the
@@ -43,7 +47,6 @@ struct pt_experiment_planned {
     struct pt_plan plan;
     struct pt_forecast forecast;
     struct pt_experiment_open open;
-    uint8_t *text; /* of the file; owned */
 };
 
 /*

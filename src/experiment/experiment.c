@@ -274,7 +274,6 @@ enum pt_code pt_experiment_analyze(struct pt_query *query,
                 : pt_exposure_count(query, request->name, &request->exposures, 0,
                                     &report->exposures, err);
     code = code ? code : read_exposures(query, report, err);
-    report->unnamed_exposures = report->exposures.unnamed;
     code = code ? code : choose_arms(report, err);
     if (code) {
         return code;

@@ -87,8 +87,7 @@ struct pt_experiment_report {
     size_t variant_count;
     size_t control; /* indices into variants */
     size_t treatment;
-    uint64_t mixed_units;       /* seen in several variants, excluded */
-    uint64_t unnamed_exposures; /* that name no variant, ignored */
+    uint64_t mixed_units; /* seen in several variants, excluded */
     struct pt_exposure_counts exposures;
     int64_t first_us; /* first exposures: the earliest, the latest */
     int64_t last_us;

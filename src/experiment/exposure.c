@@ -10,198 +10,17 @@
  */
 #include "experiment/exposure.h"
 
-#include "base/yaml.h"
+#include "experiment/measure.h"
+#include "experiment/plan_words.h"
 #include "query/query.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #define SQL_BYTES_MAX (1u << 20)
 #define TABLE "memory.main.events"
-#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
-
-static const char *const sources[] = {"playtrace", "opentelemetry", "launchdarkly", "unleash"};
-
-const char *pt_exposure_source_name(enum pt_exposure_source source)
-{
-    return sources[source];
-}
 
 /* ---- the mapping ---- */
-
-struct reader {
-    struct pt_exposure_map *map;
-    void (*wrong)(void *ctx, unsigned line, const char *what);
-    void *ctx;
-};
-
-static PT_PRINTF(3, 4) void wrong(const struct reader *r, unsigned line, const char *format, ...)
-{
-    char text[768];
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
-    r->wrong(r->ctx, line, text);
-}
-
-static void read_text(const struct reader *r, const struct pt_yaml *node, const char *key,
-                      char out[PT_EXPOSURE_NAME_BYTES])
-{
-    const struct pt_yaml *field = pt_yaml_member(node, key);
-
-    if (!field) {
-        return;
-    }
-    if (field->kind != PT_YAML_SCALAR || pt_yaml_is_null(field) || !field->text[0]) {
-        wrong(r, field->line, "\"%s\" must be a text", key);
-    } else if (strlen(field->text) >= PT_EXPOSURE_NAME_BYTES) {
-        wrong(r, field->line, "\"%s\" has %zu bytes; at most %d fit", key, strlen(field->text),
-              PT_EXPOSURE_NAME_BYTES - 1);
-    } else {
-        snprintf(out, PT_EXPOSURE_NAME_BYTES, "%s", field->text);
-    }
-}
-
-static bool read_source(const struct reader *r, const struct pt_yaml *node)
-{
-    const struct pt_yaml *field = pt_yaml_member(node, "source");
-    const char *near = NULL;
-
-    if (!field || field->kind != PT_YAML_SCALAR) {
-        wrong(r, field ? field->line : node->line,
-              "\"source\" must be one of playtrace, opentelemetry, launchdarkly, unleash");
-        return false;
-    }
-    for (size_t i = 0; i < COUNT(sources); i++) {
-        if (strcmp(field->text, sources[i]) == 0) {
-            r->map->source = (enum pt_exposure_source)i;
-            return true;
-        }
-    }
-    near = pt_nearest_name(field->text, sources, COUNT(sources));
-    wrong(r, field->line,
-          "\"source\" is \"%s\"; it must be one of playtrace, opentelemetry, launchdarkly, "
-          "unleash%s%s%s",
-          field->text, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-    return false;
-}
-
-static void list_names(const struct pt_exposure_map *map, char *text, size_t bytes)
-{
-    size_t used = 0;
-
-    text[0] = 0;
-    for (size_t i = 0; i < map->variant_count && used < bytes; i++) {
-        int wrote =
-            snprintf(text + used, bytes - used, "%s%s", i > 0 ? ", " : "", map->variants[i].ours);
-
-        used += wrote > 0 ? (size_t)wrote : 0;
-    }
-}
-
-static void read_variants(const struct reader *r, const struct pt_yaml *node)
-{
-    const struct pt_yaml *field = pt_yaml_member(node, "variants");
-    struct pt_exposure_map *map = r->map;
-    char known[256];
-
-    if (!field) {
-        return;
-    }
-    if (field->kind != PT_YAML_MAP) {
-        wrong(r, field->line,
-              "\"variants\" must be a map from the plan's names to theirs, such as {control: off}");
-        return;
-    }
-    for (const struct pt_yaml *one = field->child; one; one = one->next) {
-        size_t at = 0;
-
-        while (at < map->variant_count && strcmp(map->variants[at].ours, one->key) != 0) {
-            at++;
-        }
-        if (at == map->variant_count) {
-            list_names(map, known, sizeof(known));
-            wrong(r, one->line, "the plan has no variant \"%s\"; it has %s", one->key, known);
-        } else {
-            read_text(r, field, one->key, map->variants[at].theirs);
-        }
-    }
-    for (size_t i = 0; i < map->variant_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(map->variants[i].theirs, map->variants[j].theirs) == 0) {
-                wrong(r, field->line, "\"%s\" is both %s and %s", map->variants[i].theirs,
-                      map->variants[j].ours, map->variants[i].ours);
-            }
-        }
-    }
-}
-
-static void check_fields(const struct reader *r, const struct pt_yaml *node)
-{
-    static const char *const names[] = {"source", "flag", "set", "event", "variants"};
-
-    for (const struct pt_yaml *field = node->child; field; field = field->next) {
-        const char *near = pt_nearest_name(field->key, names, COUNT(names));
-        bool is_known = false;
-
-        for (size_t i = 0; i < COUNT(names) && !is_known; i++) {
-            is_known = strcmp(field->key, names[i]) == 0;
-        }
-        if (!is_known) {
-            wrong(r, field->line, "\"exposures\" has no field \"%s\"%s%s%s", field->key,
-                  near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-        }
-    }
-}
-
-void pt_exposure_map_read(struct pt_exposure_map *map_out, const struct pt_yaml *node,
-                          const char *const *variants, size_t variant_count,
-                          void (*wrong_fn)(void *ctx, unsigned line, const char *what), void *ctx)
-{
-    const struct reader r = {map_out, wrong_fn, ctx};
-    const struct pt_yaml *flag = pt_yaml_member(node, "flag");
-    const struct pt_yaml *set = pt_yaml_member(node, "set");
-
-    memset(map_out, 0, sizeof(*map_out));
-    pt_assert(variant_count <= PT_EXPOSURE_VARIANTS_MAX);
-    for (size_t i = 0; i < variant_count; i++) {
-        struct pt_exposure_variant *one = &map_out->variants[map_out->variant_count++];
-
-        snprintf(one->ours, sizeof(one->ours), "%s", variants[i]);
-        snprintf(one->theirs, sizeof(one->theirs), "%s", variants[i]);
-    }
-    if (!node || pt_yaml_is_null(node)) {
-        return;
-    }
-    if (node->kind != PT_YAML_MAP) {
-        wrong(&r, node->line,
-              "\"exposures\" is %s; it must be a map such as {source: unleash, flag: KEY}",
-              pt_yaml_kind_name(node->kind));
-        return;
-    }
-    check_fields(&r, node);
-    if (!read_source(&r, node)) {
-        return;
-    }
-    read_text(&r, node, "flag", map_out->flag);
-    read_text(&r, node, "set", map_out->set);
-    read_text(&r, node, "event", map_out->event);
-    if (map_out->source == PT_EXPOSURE_PLAYTRACE && flag) {
-        wrong(&r, flag->line,
-              "\"flag\" belongs to other sources; our own exposures name the "
-              "experiment");
-    } else if (map_out->source != PT_EXPOSURE_PLAYTRACE && !flag) {
-        wrong(&r, node->line, "\"flag\" is missing; it must be the flag's key in %s",
-              sources[map_out->source]);
-    }
-    if (set && map_out->source != PT_EXPOSURE_OPENTELEMETRY) {
-        wrong(&r, set->line, "\"set\" belongs to opentelemetry alone");
-    }
-    read_variants(&r, node);
-}
 
 enum pt_code pt_exposure_map_parse(struct pt_exposure_map *map_out, const char *text,
                                    struct pt_error *err)
@@ -210,9 +29,9 @@ enum pt_code pt_exposure_map_parse(struct pt_exposure_map *map_out, const char *
     size_t bytes = colon ? (size_t)(colon - text) : 0;
 
     memset(map_out, 0, sizeof(*map_out));
-    for (size_t i = 1; i < COUNT(sources); i++) {
-        if (colon && strlen(sources[i]) == bytes && memcmp(sources[i], text, bytes) == 0 &&
-            colon[1] && strlen(colon + 1) < sizeof(map_out->flag)) {
+    for (size_t i = 1; i < PT_PLAN_WORD_COUNT(pt_plan_word_sources); i++) {
+        if (colon && pt_span_is(pt_span_of(text, bytes), pt_plan_word_sources[i]) && colon[1] &&
+            strlen(colon + 1) < sizeof(map_out->flag)) {
             map_out->source = (enum pt_exposure_source)i;
             snprintf(map_out->flag, sizeof(map_out->flag), "%s", colon + 1);
             return PT_OK;
@@ -240,15 +59,14 @@ bool pt_exposure_map_is_plain(const struct pt_exposure_map *map)
 static void key_text(struct pt_jsonw *w, const char *key, const char *text)
 {
     if (text[0]) {
-        pt_jsonw_key(w, key);
-        pt_jsonw_str(w, text);
+        pt_jsonw_member_str(w, key, text);
     }
 }
 
 void pt_exposure_map_write(const struct pt_exposure_map *map, struct pt_jsonw *w)
 {
     pt_jsonw_object(w);
-    key_text(w, "source", sources[map->source]);
+    key_text(w, "source", pt_plan_word_sources[map->source]);
     key_text(w, "flag", map->flag);
     key_text(w, "set", map->set);
     key_text(w, "event", map->event);
@@ -299,7 +117,7 @@ static void sql_names(struct pt_buf *sql, const struct pt_exposure_map *map)
 {
     static const char *const defaults[] = {
         [PT_EXPOSURE_PLAYTRACE] = "'experiment_exposure'",
-        /* the name now, and that of span events before */
+        /* an event of its own, or of a span */
         [PT_EXPOSURE_OPENTELEMETRY] = "'feature_flag.evaluation', 'feature_flag'",
         [PT_EXPOSURE_LAUNCHDARKLY] = "'feature'",
         [PT_EXPOSURE_UNLEASH] = "'impression'",
@@ -351,7 +169,7 @@ static void sql_variation(struct pt_buf *sql, const struct pt_exposure_map *map)
     static const char *const *const ways[] = {names, values, indexes};
 
     pt_buf_append_str(sql, "coalesce(");
-    for (size_t i = 0; i < COUNT(ways) && map->variant_count > 0; i++) {
+    for (size_t i = 0; i < PT_PLAN_WORD_COUNT(ways) && map->variant_count > 0; i++) {
         pt_buf_append_str(sql, "CASE WHEN ");
         sql_first(sql, ways[i]);
         pt_buf_append_str(sql, " IN (");
@@ -360,7 +178,7 @@ static void sql_variation(struct pt_buf *sql, const struct pt_exposure_map *map)
         sql_first(sql, ways[i]);
         pt_buf_append_str(sql, " END, ");
     }
-    for (size_t i = 0; i < COUNT(ways); i++) {
+    for (size_t i = 0; i < PT_PLAN_WORD_COUNT(ways); i++) {
         pt_buf_append_str(sql, i > 0 ? ", " : "");
         sql_first(sql, ways[i]);
     }
@@ -495,15 +313,6 @@ static void sql_ours(struct pt_buf *sql, const struct pt_exposure_map *map)
     pt_buf_append_str(sql, " ELSE chr(1) || theirs END");
 }
 
-static enum pt_code ask(struct pt_query *query, struct pt_buf *sql,
-                        struct pt_duck_result **rows_out, struct pt_error *err)
-{
-    *rows_out = NULL;
-    pt_buf_append_byte(sql, 0);
-    return sql->has_failed ? pt_fail(err, PT_NO_MEMORY, "no memory for the exposures' SQL")
-                           : pt_query_sql(query, (const char *)sql->data, rows_out, err);
-}
-
 enum pt_code pt_exposure_map_use(struct pt_query *query, const char *experiment,
                                  const struct pt_exposure_map *map, struct pt_error *err)
 {
@@ -530,7 +339,7 @@ enum pt_code pt_exposure_map_use(struct pt_query *query, const char *experiment,
     sql_seen(&sql, experiment, map);
     /* Other variants stay: who saw one of them too was seen in several. */
     pt_buf_append_str(&sql, " WHERE why IS NULL OR why LIKE 'the plan has no variant%'");
-    code = ask(query, &sql, &rows, err);
+    code = pt_measure_ask(query, &sql, &rows, err);
     pt_duck_result_close(rows);
     pt_buf_release(&sql);
     return code;
@@ -588,7 +397,7 @@ enum pt_code pt_exposure_count(struct pt_query *query, const char *experiment,
         pt_buf_appendf(&sql, " WHERE epoch_us(event_time) <= %" PRId64, as_of_us);
     }
     pt_buf_append_str(&sql, " GROUP BY why ORDER BY events DESC, why");
-    code = ask(query, &sql, &rows, err);
+    code = pt_measure_ask(query, &sql, &rows, err);
     while (!code && pt_duck_next(rows)) {
         take_count(out, rows);
     }
@@ -602,7 +411,7 @@ void pt_exposure_counts_table(const struct pt_exposure_counts *counts,
 {
     pt_buf_appendf(out, "  exposures: %" PRIu64 " events", counts->matched);
     if (map->source != PT_EXPOSURE_PLAYTRACE) {
-        pt_buf_appendf(out, " of %s's flag %s", sources[map->source], map->flag);
+        pt_buf_appendf(out, " of %s's flag %s", pt_plan_word_sources[map->source], map->flag);
     }
     if (counts->matched == 0) {
         pt_buf_append_str(out, " (looked for in events named ");
@@ -621,17 +430,15 @@ void pt_exposure_counts_json(const struct pt_exposure_counts *counts,
 {
     pt_jsonw_key(w, "exposures");
     pt_jsonw_object(w);
-    key_text(w, "source", sources[map->source]);
+    key_text(w, "source", pt_plan_word_sources[map->source]);
     key_text(w, "flag", map->flag);
-    pt_jsonw_key(w, "matched");
-    pt_jsonw_uint(w, counts->matched);
+    pt_jsonw_member_uint(w, "matched", counts->matched);
     pt_jsonw_key(w, "not_understood");
     pt_jsonw_array(w);
     for (size_t i = 0; i < counts->why_count; i++) {
         pt_jsonw_object(w);
         key_text(w, "why", counts->whys[i].why);
-        pt_jsonw_key(w, "events");
-        pt_jsonw_uint(w, counts->whys[i].events);
+        pt_jsonw_member_uint(w, "events", counts->whys[i].events);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);

@@ -13,7 +13,6 @@
 #include "base/mem.h"
 
 struct pt_query;
-struct pt_yaml;
 
 #define PT_EXPOSURE_NAME_BYTES 128
 #define PT_EXPOSURE_VARIANTS_MAX 32
@@ -51,15 +50,6 @@ struct pt_exposure_counts {
     uint64_t unnamed; /* of those the ones that name no variant */
 };
 
-const char *pt_exposure_source_name(enum pt_exposure_source source); /* as in a plan; static */
-
-/*
- * A plan's "exposures:", NULL for none, of an experiment with these variants. Every mistake is told
- * to `wrong` with its line.
- */
-void pt_exposure_map_read(struct pt_exposure_map *map_out, const struct pt_yaml *node,
-                          const char *const *variants, size_t variant_count,
-                          void (*wrong)(void *ctx, unsigned line, const char *what), void *ctx);
 /* "unleash:shop-layout": source and flag, of any variants. PT_INVALID. */
 enum pt_code pt_exposure_map_parse(struct pt_exposure_map *map_out, const char *text,
                                    struct pt_error *err) PT_MUST_USE;

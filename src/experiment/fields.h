@@ -54,5 +54,7 @@ size_t pt_fields_word(struct pt_fields *r, const struct pt_yaml *map, const char
 
 /* plan_read_metric.c: the member "metrics". */
 void pt_fields_metrics(struct pt_fields *r, const struct pt_yaml *root);
+/* plan_read_exposures.c: the member "exposures", once the variants are read. */
+void pt_fields_exposures(struct pt_fields *r, const struct pt_yaml *root);
 
 #endif

@@ -3,6 +3,7 @@
  */
 #include "experiment/readout.h"
 
+#include "experiment/members.h"
 #include "stats/special.h"
 
 #include <inttypes.h>
@@ -186,12 +187,6 @@ void pt_forecast_table(const struct pt_plan *plan, const struct pt_forecast *f, 
 
 /* ---- for machines ---- */
 
-static void key_double(struct pt_jsonw *w, const char *key, double value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_double(w, value);
-}
-
 void pt_forecast_json(const struct pt_plan *plan, const struct pt_forecast *f, struct pt_jsonw *w)
 {
     const struct pt_plan_design *d = &f->design;
@@ -201,50 +196,37 @@ void pt_forecast_json(const struct pt_plan *plan, const struct pt_forecast *f, s
     pt_jsonw_key(w, "plan");
     pt_plan_write(plan, w);
     if (pt_plan_hash(plan, hash, NULL) == PT_OK) {
-        pt_jsonw_key(w, "plan_sha256");
-        pt_jsonw_str(w, hash);
+        pt_jsonw_member_str(w, "plan_sha256", hash);
     }
-    key_double(w, "baseline", f->basis.baseline);
-    key_double(w, "sd", f->basis.sd);
-    pt_jsonw_key(w, "baseline_from_table");
-    pt_jsonw_bool(w, f->is_from_table);
-    key_double(w, "effect", d->effect);
-    pt_jsonw_key(w, "units");
-    pt_jsonw_array(w);
-    for (size_t i = 0; i < plan->arm_count; i++) {
-        pt_jsonw_double(w, d->units[i]);
-    }
-    pt_jsonw_array_end(w);
-    pt_jsonw_key(w, "units_of_one_look");
-    pt_jsonw_array(w);
-    for (size_t i = 0; i < plan->arm_count; i++) {
-        pt_jsonw_double(w, d->fixed[i]);
-    }
-    pt_jsonw_array_end(w);
-    key_double(w, "alpha_each", d->alpha);
-    key_double(w, "inflation", d->inflation);
-    key_double(w, "expected_units_null", d->units_null);
-    key_double(w, "expected_units_effect", d->units_effect);
-    pt_jsonw_key(w, "traffic");
-    pt_jsonw_str(w, plan->counts_active ? "active_users" : "new_users");
-    key_double(w, "new_users_a_day", f->traffic.new_users);
-    key_double(w, "active_users_a_day", f->traffic.active_users);
-    key_double(w, "days", f->days);
-    key_double(w, "window_days", (double)f->days_then);
+    pt_jsonw_member_double(w, "baseline", f->basis.baseline);
+    pt_jsonw_member_double(w, "sd", f->basis.sd);
+    pt_jsonw_member_bool(w, "baseline_from_table", f->is_from_table);
+    pt_jsonw_member_double(w, "effect", d->effect);
+    pt_member_list(w, "units", d->units, plan->arm_count);
+    pt_member_list(w, "units_of_one_look", d->fixed, plan->arm_count);
+    pt_jsonw_member_double(w, "alpha_each", d->alpha);
+    pt_jsonw_member_double(w, "inflation", d->inflation);
+    pt_jsonw_member_double(w, "expected_units_null", d->units_null);
+    pt_jsonw_member_double(w, "expected_units_effect", d->units_effect);
+    pt_jsonw_member_str(w, "traffic", plan->counts_active ? "active_users" : "new_users");
+    pt_jsonw_member_double(w, "new_users_a_day", f->traffic.new_users);
+    pt_jsonw_member_double(w, "active_users_a_day", f->traffic.active_users);
+    pt_jsonw_member_double(w, "days", f->days);
+    pt_jsonw_member_double(w, "window_days", (double)f->days_then);
     pt_jsonw_key(w, "looks");
     pt_jsonw_array(w);
     for (size_t i = 0; i < plan->look_count && plan->analysis != PT_PLAN_BAYESIAN; i++) {
         double t = plan->looks[i];
 
         pt_jsonw_object(w);
-        key_double(w, "information", t);
-        key_double(w, "units", ceil(t * d->units_total));
-        key_double(w, "z", d->z_upper[i]);
-        key_double(w, "p", pt_plan_sided(plan) * pt_norm_sf(d->z_upper[i]));
-        key_double(w, "effect", pt_plan_sign(plan) * d->z_upper[i] * d->se / sqrt(t));
-        key_double(w, "z_futility", d->z_lower[i]);
-        key_double(w, "stop_null", d->exit_null[i]);
-        key_double(w, "stop_effect", d->exit_effect[i]);
+        pt_jsonw_member_double(w, "information", t);
+        pt_jsonw_member_double(w, "units", ceil(t * d->units_total));
+        pt_jsonw_member_double(w, "z", d->z_upper[i]);
+        pt_jsonw_member_double(w, "p", pt_plan_sided(plan) * pt_norm_sf(d->z_upper[i]));
+        pt_jsonw_member_double(w, "effect", pt_plan_sign(plan) * d->z_upper[i] * d->se / sqrt(t));
+        pt_jsonw_member_double(w, "z_futility", d->z_lower[i]);
+        pt_jsonw_member_double(w, "stop_null", d->exit_null[i]);
+        pt_jsonw_member_double(w, "stop_effect", d->exit_effect[i]);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);

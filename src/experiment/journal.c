@@ -2,12 +2,13 @@
  * journal.c - plans as they were started, and every look
  *
  * FORMAT (docs/formats/experiments.md). The journal is a chain (base/chain.c) of lines with "kind"
- * "start" or "look", "experiment" and "record".
+ * "start", "look" or "amend", "experiment" and "record".
  */
 #include "experiment/journal.h"
 
 #include "base/chain.h"
 #include "base/lock.h"
+#include "experiment/members.h"
 #include "wire/rfc3339.h"
 
 #include <inttypes.h>
@@ -62,8 +63,7 @@ static void line_begin(struct pt_jsonw *w, const struct pt_chain *journal, struc
                        const char *kind, const char *name)
 {
     pt_chain_begin(journal, clock, kind, w);
-    pt_jsonw_key(w, "experiment");
-    pt_jsonw_str(w, name);
+    pt_jsonw_member_str(w, "experiment", name);
     pt_jsonw_key(w, "record");
 }
 
@@ -80,14 +80,10 @@ static enum pt_code write_lock(struct pt_io *io, const char *dir, const char *na
     pt_buf_init(&text, LINE_BYTES_MAX);
     pt_jsonw_init(&w, &text);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "experiment");
-    pt_jsonw_str(&w, name);
-    pt_jsonw_key(&w, "plan_sha256");
-    pt_jsonw_str(&w, plan_hash);
-    pt_jsonw_key(&w, "journal_seq");
-    pt_jsonw_uint(&w, journal->seq);
-    pt_jsonw_key(&w, "journal_sha256");
-    pt_jsonw_str(&w, journal->hash);
+    pt_jsonw_member_str(&w, "experiment", name);
+    pt_jsonw_member_str(&w, "plan_sha256", plan_hash);
+    pt_jsonw_member_uint(&w, "journal_seq", journal->seq);
+    pt_jsonw_member_str(&w, "journal_sha256", journal->hash);
     pt_jsonw_object_end(&w);
     pt_buf_append_byte(&text, '\n');
     if (!path || text.has_failed) {
@@ -132,12 +128,6 @@ static enum pt_code take_lock(struct pt_io *io, const char *dir, struct pt_lock 
     return code;
 }
 
-static void key_double(struct pt_jsonw *w, const char *key, double value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_double(w, value);
-}
-
 enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const char *dir,
                                const struct pt_plan *plan, struct pt_span yaml,
                                struct pt_plan_basis basis, uint64_t late_exposures,
@@ -169,16 +159,13 @@ enum pt_code pt_started_create(struct pt_io *io, struct pt_clock *clock, const c
     pt_jsonw_init(&w, &text);
     line_begin(&w, &journal, clock, "start", plan->name);
     pt_jsonw_object(&w);
-    pt_jsonw_key(&w, "plan_sha256");
-    pt_jsonw_str(&w, hash);
-    pt_jsonw_key(&w, "late_exposures");
-    pt_jsonw_uint(&w, late_exposures);
+    pt_jsonw_member_str(&w, "plan_sha256", hash);
+    pt_jsonw_member_uint(&w, "late_exposures", late_exposures);
     if (event_id) {
-        pt_jsonw_key(&w, "event_id");
-        pt_jsonw_str(&w, event_id);
+        pt_jsonw_member_str(&w, "event_id", event_id);
     }
-    key_double(&w, "baseline", basis.baseline);
-    key_double(&w, "sd", basis.sd);
+    pt_jsonw_member_double(&w, "baseline", basis.baseline);
+    pt_jsonw_member_double(&w, "sd", basis.sd);
     pt_jsonw_key(&w, "plan");
     pt_plan_write(plan, &w);
     pt_jsonw_object_end(&w);
@@ -272,16 +259,9 @@ static void write_amendment(const void *ctx, const struct pt_started *started, s
     const struct pt_amendment *amendment = ctx;
 
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "epoch");
-    pt_jsonw_str(w, amendment->epoch.name);
-    pt_jsonw_key(w, "weights");
-    pt_jsonw_array(w);
-    for (size_t i = 0; i < started->plan.arm_count; i++) {
-        pt_jsonw_double(w, amendment->epoch.weight[i]);
-    }
-    pt_jsonw_array_end(w);
-    pt_jsonw_key(w, "late_exposures");
-    pt_jsonw_uint(w, amendment->late_exposures);
+    pt_jsonw_member_str(w, "epoch", amendment->epoch.name);
+    pt_member_list(w, "weights", amendment->epoch.weight, started->plan.arm_count);
+    pt_jsonw_member_uint(w, "late_exposures", amendment->late_exposures);
     pt_jsonw_object_end(w);
 }
 
@@ -329,22 +309,16 @@ struct opening {
     bool has_start;
 };
 
-static double number(struct pt_json record, const char *key, double missing)
-{
-    double value = missing;
-
-    return pt_json_member_double(record, key, &value) ? value : missing;
-}
-
 static void take_amendment(struct pt_started *out, struct pt_json line, struct pt_json record)
 {
     struct pt_amendment *amendment = &out->amendments[out->amendment_count];
     struct pt_json weights = pt_json_member(record, "weights");
+    struct pt_json_iter iter;
     struct pt_span span = {0};
     int64_t late = 0;
 
     if (out->amendment_count == PT_PLAN_EPOCHS_MAX ||
-        !pt_json_member_string(record, "epoch", &span) || !weights.tape ||
+        !pt_json_member_string(record, "epoch", &span) || !pt_json_exists(weights) ||
         pt_json_type(weights) != PT_JSON_ARRAY) {
         return;
     }
@@ -355,15 +329,9 @@ static void take_amendment(struct pt_started *out, struct pt_json line, struct p
     }
     (void)pt_json_member_int(record, "late_exposures", &late);
     amendment->late_exposures = (uint64_t)late;
-    struct pt_json_iter iter = pt_json_iterate(weights);
-
+    iter = pt_json_iterate(weights);
     for (size_t i = 0; i < PT_PLAN_ARMS_MAX && pt_json_next(&iter); i++) {
-        enum pt_json_type type = pt_json_type(iter.value);
-
-        amendment->epoch.weight[i] =
-            type == PT_JSON_INT || type == PT_JSON_UINT || type == PT_JSON_DOUBLE
-                ? pt_json_double(iter.value)
-                : 0;
+        amendment->epoch.weight[i] = pt_json_is_number(iter.value) ? pt_json_double(iter.value) : 0;
     }
     out->amendment_count++;
 }
@@ -403,9 +371,10 @@ static enum pt_code take_line(void *ctx, struct pt_json line, const char *hash,
     }
     (void)pt_json_member_int(record, "late_exposures", &late);
     o->out->late_exposures = (uint64_t)late;
-    o->out->basis.baseline = number(record, "baseline", NAN);
-    o->out->basis.sd = number(record, "sd", NAN);
-    if (pt_json_member(record, "plan").tape) {
+    o->out->basis = (struct pt_plan_basis){NAN, NAN};
+    (void)pt_json_member_double(record, "baseline", &o->out->basis.baseline);
+    (void)pt_json_member_double(record, "sd", &o->out->basis.sd);
+    if (pt_json_exists(pt_json_member(record, "plan"))) {
         struct pt_jsonw w;
 
         pt_jsonw_init(&w, &o->plan);

@@ -5,7 +5,7 @@
  * (docs/formats/experiments.md). DATA/experiments/NAME holds plan.yaml, the file that was started,
  * and lock.json, which repeats the start and the newest line of the journal. Opening a started
  * experiment holds all three against each other; PT_CORRUPT names what differs. One process
- * writes at a time (the file `lock`). A line is there once pt_journal_append() returned PT_OK; a
+ * writes at a time (the file `lock`). A line is there once pt_chain_append() returned PT_OK; a
  * crash leaves at most a torn last line, which the next append cuts off.
  */
 #ifndef PT_EXPERIMENT_JOURNAL_H
@@ -82,6 +82,12 @@ struct pt_started {
     uint64_t journal_seq; /* of the newest line */
     char journal_hash[2 * PT_SHA256_BYTES + 1];
 };
+
+/* NULL where there is none. */
+static inline const struct pt_look *pt_started_last_look(const struct pt_started *started)
+{
+    return started->look_count > 0 ? &started->looks[started->look_count - 1] : NULL;
+}
 
 /*
  * Fix a plan: `yaml` is the file's text. PT_INVALID where an experiment of that name was started

@@ -6,6 +6,7 @@
  */
 #include "experiment/journal.h"
 
+#include "experiment/members.h"
 #include "wire/rfc3339.h"
 
 #include <math.h>
@@ -32,51 +33,38 @@ static enum pt_verdict read_verdict(struct pt_json object)
     return PT_VERDICT_CONTINUE;
 }
 
-static void key_double(struct pt_jsonw *w, const char *key, double value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_double(w, value);
-}
-
 static void write_arm(const struct pt_look_arm *arm, struct pt_jsonw *w)
 {
-    key_double(w, "units_treatment", arm->units);
-    key_double(w, "information", arm->t);
-    key_double(w, "estimate", arm->estimate);
-    key_double(w, "se", arm->se);
-    key_double(w, "z", arm->z);
-    key_double(w, "z_upper", arm->z_upper);
-    key_double(w, "z_lower", arm->z_lower);
-    key_double(w, "alpha_spent", arm->alpha_spent);
-    key_double(w, "beta_spent", arm->beta_spent);
-    key_double(w, "p_value", arm->p_value);
-    key_double(w, "low", arm->interval.low);
-    key_double(w, "high", arm->interval.high);
+    pt_jsonw_member_double(w, "units_treatment", arm->units);
+    pt_jsonw_member_double(w, "information", arm->t);
+    pt_jsonw_member_double(w, "estimate", arm->estimate);
+    pt_jsonw_member_double(w, "se", arm->se);
+    pt_jsonw_member_double(w, "z", arm->z);
+    pt_jsonw_member_double(w, "z_upper", arm->z_upper);
+    pt_jsonw_member_double(w, "z_lower", arm->z_lower);
+    pt_jsonw_member_double(w, "alpha_spent", arm->alpha_spent);
+    pt_jsonw_member_double(w, "beta_spent", arm->beta_spent);
+    pt_jsonw_member_double(w, "p_value", arm->p_value);
+    pt_jsonw_member_double(w, "low", arm->interval.low);
+    pt_jsonw_member_double(w, "high", arm->interval.high);
 }
 
 void pt_look_write(const struct pt_look *look, size_t treatments, struct pt_jsonw *w)
 {
-    char as_of[PT_RFC3339_TEXT_BYTES + 1];
-
-    pt_rfc3339_format(look->as_of_us, as_of);
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "as_of");
-    pt_jsonw_str(w, as_of);
-    pt_jsonw_key(w, "planned");
-    pt_jsonw_bool(w, look->is_planned);
-    pt_jsonw_key(w, "verdict");
-    pt_jsonw_str(w, pt_verdict_name(look->verdict));
-    key_double(w, "units_control", look->units);
+    pt_member_time(w, "as_of", look->as_of_us);
+    pt_jsonw_member_bool(w, "planned", look->is_planned);
+    pt_jsonw_member_str(w, "verdict", pt_verdict_name(look->verdict));
+    pt_jsonw_member_double(w, "units_control", look->units);
     if (treatments == 1) {
         write_arm(&look->arms[0], w);
     } else {
-        key_double(w, "information", look->t);
+        pt_jsonw_member_double(w, "information", look->t);
         pt_jsonw_key(w, "treatments");
         pt_jsonw_array(w);
         for (size_t i = 0; i < treatments; i++) {
             pt_jsonw_object(w);
-            pt_jsonw_key(w, "verdict");
-            pt_jsonw_str(w, pt_verdict_name(look->arms[i].verdict));
+            pt_jsonw_member_str(w, "verdict", pt_verdict_name(look->arms[i].verdict));
             write_arm(&look->arms[i], w);
             pt_jsonw_object_end(w);
         }
@@ -89,7 +77,8 @@ static double number(struct pt_json object, const char *key, double missing)
 {
     double value = missing;
 
-    return pt_json_member_double(object, key, &value) ? value : missing;
+    (void)pt_json_member_double(object, key, &value);
+    return value;
 }
 
 static void read_arm(struct pt_json object, struct pt_look_arm *arm)

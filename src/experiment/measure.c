@@ -11,8 +11,8 @@
 #include <math.h>
 
 #define SQL_BYTES_MAX (1u << 20)
-/* Group, epoch, day, units, first_us of the row, 0; then those of the metrics. */
-#define COLUMNS_BEFORE 6
+/* Group, epoch, day, units, first_us of the row; then those of the metrics. */
+#define COLUMNS_BEFORE 5
 #define COLUMNS_EACH 7
 #define DAYS_MAX 100000
 #define FIELD_LIMIT "1e100" /* a value from here on counts as nothing */
@@ -42,6 +42,11 @@ static void sql_in_window(struct pt_buf *sql, const char *event, int64_t days)
     sql_age(sql, days);
 }
 
+static const struct pt_plan_sum *sum_of(const struct pt_plan_metric *m, size_t k)
+{
+    return k == 0 ? &m->sum : k == 1 ? &m->denominator : &m->cuped.sum;
+}
+
 /*
  * The place of a field among those of the metrics' sums, the same one for sums of the same field:
  * a number is taken out of an event's attributes once, which is most of what a measurement costs.
@@ -49,12 +54,10 @@ static void sql_in_window(struct pt_buf *sql, const char *event, int64_t days)
 static size_t field_place(const struct pt_plan *plan, const struct pt_plan_sum *sum)
 {
     for (size_t i = 0; i < plan->metric_count; i++) {
-        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator,
-                                            &plan->metrics[i].cuped.sum};
-
         for (size_t k = 0; k < SUMS_EACH; k++) {
-            if (strcmp(sums[k]->event, sum->event) == 0 &&
-                strcmp(sums[k]->field, sum->field) == 0) {
+            const struct pt_plan_sum *one = sum_of(&plan->metrics[i], k);
+
+            if (strcmp(one->event, sum->event) == 0 && strcmp(one->field, sum->field) == 0) {
                 return SUMS_EACH * i + k;
             }
         }
@@ -66,17 +69,16 @@ static size_t field_place(const struct pt_plan *plan, const struct pt_plan_sum *
 static void sql_fields(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        const struct pt_plan_sum *sums[] = {&plan->metrics[i].sum, &plan->metrics[i].denominator,
-                                            &plan->metrics[i].cuped.sum};
-
         for (size_t k = 0; k < SUMS_EACH; k++) {
-            if (!sums[k]->field[0] || field_place(plan, sums[k]) != SUMS_EACH * i + k) {
+            const struct pt_plan_sum *sum = sum_of(&plan->metrics[i], k);
+
+            if (!sum->field[0] || field_place(plan, sum) != SUMS_EACH * i + k) {
                 continue;
             }
             pt_buf_append_str(sql, ", CASE WHEN e.event_name = ");
-            pt_sql_append_text(sql, sums[k]->event);
+            pt_sql_append_text(sql, sum->event);
             pt_buf_append_str(sql, " THEN TRY_CAST(e.attributes ->> ");
-            pt_sql_append_text(sql, sums[k]->field);
+            pt_sql_append_text(sql, sum->field);
             pt_buf_appendf(sql, " AS DOUBLE) END AS f%zu", SUMS_EACH * i + k);
         }
     }
@@ -132,6 +134,12 @@ static void sql_metric_sums(struct pt_buf *sql, const struct pt_plan *plan, size
     }
 }
 
+/* A second value is taken from the table: a denominator or a covariate. */
+static bool has_pair(const struct pt_plan_metric *m)
+{
+    return m->kind == PT_PLAN_RATIO || m->cuped.days > 0;
+}
+
 /* Which events the sums need at all: by name, or every one where retention is among the metrics. */
 static void sql_wanted_events(struct pt_buf *sql, const struct pt_plan *plan, size_t count)
 {
@@ -144,7 +152,7 @@ static void sql_wanted_events(struct pt_buf *sql, const struct pt_plan *plan, si
     for (size_t i = 0; i < count; i++) {
         pt_buf_append_str(sql, i > 0 ? ", " : "");
         pt_sql_append_text(sql, plan->metrics[i].sum.event);
-        if (plan->metrics[i].kind == PT_PLAN_RATIO || plan->metrics[i].cuped.days > 0) {
+        if (has_pair(&plan->metrics[i])) {
             pt_buf_append_str(sql, ", ");
             pt_sql_append_text(sql, plan->metrics[i].kind == PT_PLAN_RATIO
                                         ? plan->metrics[i].denominator.event
@@ -152,12 +160,6 @@ static void sql_wanted_events(struct pt_buf *sql, const struct pt_plan *plan, si
         }
     }
     pt_buf_append_str(sql, ")");
-}
-
-/* A second value is taken from the table: a denominator or a covariate. */
-static bool has_pair(const struct pt_plan_metric *m)
-{
-    return m->kind == PT_PLAN_RATIO || m->cuped.days > 0;
 }
 
 /* Values of units whose window has passed, NULL for others. */
@@ -222,12 +224,11 @@ static void sql_moments(struct pt_buf *sql, const struct pt_plan *plan, size_t c
     }
 }
 
-static void sql_exposures(struct pt_buf *sql, const struct pt_plan *plan, int64_t as_of_us)
+static void sql_exposures(struct pt_buf *sql, const char *experiment)
 {
     pt_buf_append_str(sql, "FROM events WHERE event_name = 'experiment_exposure' AND "
                            "json_extract_string(attributes, '$.experiment') = ");
-    pt_sql_append_text(sql, plan->name);
-    pt_buf_appendf(sql, " AND epoch_us(event_time) <= %" PRId64, as_of_us);
+    pt_sql_append_text(sql, experiment);
 }
 
 static void sql_units(struct pt_buf *sql, const struct pt_plan *plan, int64_t as_of_us)
@@ -236,7 +237,8 @@ static void sql_units(struct pt_buf *sql, const struct pt_plan *plan, int64_t as
                            "nullif(json_extract_string(attributes, '$.variant'), '') AS variant, "
                            "json_extract_string(attributes, '$.epoch') AS epoch, platform, "
                            "build_id, country ");
-    sql_exposures(sql, plan, as_of_us);
+    sql_exposures(sql, plan->name);
+    pt_buf_appendf(sql, " AND epoch_us(event_time) <= %" PRId64, as_of_us);
     pt_buf_append_str(sql, "), units AS MATERIALIZED (SELECT user_id, CASE WHEN "
                            "min(variant) <> max(variant) THEN ");
     pt_buf_appendf(sql, "%d", GROUP_SEVERAL);
@@ -292,7 +294,7 @@ static void sql_measure(struct pt_buf *sql, const struct pt_plan *plan, size_t c
         pt_buf_appendf(sql, " FROM vals WHERE arm < %d", GROUP_SEVERAL);
     }
     pt_buf_append_str(sql, ") SELECT arm, epoch, first_us // 86400000000 AS day, count(*), "
-                           "min(first_us), 0");
+                           "min(first_us)");
     sql_moments(sql, plan, count);
     pt_buf_append_str(sql, " FROM vals CROSS JOIN caps GROUP BY arm, epoch, day ORDER BY day, "
                            "epoch, arm");
@@ -433,8 +435,8 @@ static enum pt_code take_row(struct pt_duck_result *rows, const struct pt_plan *
 
 /* ---- questions ---- */
 
-static enum pt_code ask(struct pt_query *query, struct pt_buf *sql,
-                        struct pt_duck_result **rows_out, struct pt_error *err)
+enum pt_code pt_measure_ask(struct pt_query *query, struct pt_buf *sql,
+                            struct pt_duck_result **rows_out, struct pt_error *err)
 {
     pt_buf_append_byte(sql, 0);
     if (sql->has_failed) {
@@ -448,7 +450,7 @@ static enum pt_code ask_number(struct pt_query *query, struct pt_buf *sql, doubl
                                struct pt_error *err)
 {
     struct pt_duck_result *rows = NULL;
-    enum pt_code code = ask(query, sql, &rows, err);
+    enum pt_code code = pt_measure_ask(query, sql, &rows, err);
 
     *out = 0;
     if (!code && pt_duck_next(rows)) {
@@ -459,12 +461,24 @@ static enum pt_code ask_number(struct pt_query *query, struct pt_buf *sql, doubl
     return code;
 }
 
+/* The newest receipt of an event. */
+static enum pt_code ask_newest(struct pt_query *query, struct pt_buf *sql, int64_t *us_out,
+                               struct pt_error *err)
+{
+    double number = 0;
+    enum pt_code code = PT_OK;
+
+    pt_buf_append_str(sql, "SELECT max(epoch_us(received_at)) FROM events");
+    code = ask_number(query, sql, &number, err);
+    *us_out = (int64_t)number;
+    return code;
+}
+
 enum pt_code pt_measure_plan(struct pt_query *query, const struct pt_plan *plan, int64_t as_of_us,
                              struct pt_measure *out, struct pt_error *err)
 {
     struct pt_buf sql;
     struct pt_duck_result *rows = NULL;
-    double number = 0;
     enum pt_code code = PT_OK;
 
     memset(out, 0, sizeof(*out));
@@ -475,19 +489,16 @@ enum pt_code pt_measure_plan(struct pt_query *query, const struct pt_plan *plan,
     out->as_of_us = as_of_us;
     code = pt_exposure_map_use(query, plan->name, &plan->exposures, err);
     if (!code && as_of_us == 0) {
-        pt_buf_append_str(&sql, "SELECT max(epoch_us(received_at)) FROM events");
-        code = ask_number(query, &sql, &number, err);
-        out->as_of_us = (int64_t)number;
+        code = ask_newest(query, &sql, &out->as_of_us, err);
     }
     if (!code) {
         code = pt_exposure_count(query, plan->name, &plan->exposures, out->as_of_us,
                                  &out->exposures, err);
-        out->unnamed_exposures = out->exposures.unnamed;
     }
     if (!code) {
         sql_units(&sql, plan, out->as_of_us);
         sql_measure(&sql, plan, plan->metric_count, out->as_of_us);
-        code = ask(query, &sql, &rows, err);
+        code = pt_measure_ask(query, &sql, &rows, err);
     }
     while (!code && pt_duck_next(rows)) {
         code = take_row(rows, plan, out, err);
@@ -565,7 +576,7 @@ enum pt_code pt_measure_segments(struct pt_query *query, const struct pt_plan *p
     pt_buf_init(&sql, SQL_BYTES_MAX);
     sql_units(&sql, plan, as_of_us);
     sql_segments(&sql, plan);
-    code = ask(query, &sql, &rows, err);
+    code = pt_measure_ask(query, &sql, &rows, err);
     for (bool has_row = true; has_row && !code;) {
         struct pt_measure_segment next = {.kind = ""};
         char epoch[64] = "";
@@ -608,19 +619,18 @@ enum pt_code pt_measure_baseline(struct pt_query *query, const struct pt_plan *p
 {
     struct pt_buf sql;
     struct pt_duck_result *rows = NULL;
-    double as_of = 0;
+    int64_t as_of_us = 0;
     enum pt_code code = PT_OK;
 
     *out = (struct pt_moments){0};
     pt_buf_init(&sql, SQL_BYTES_MAX);
-    pt_buf_append_str(&sql, "SELECT max(epoch_us(received_at)) FROM events");
-    code = ask_number(query, &sql, &as_of, err);
+    code = ask_newest(query, &sql, &as_of_us, err);
     if (!code) {
         pt_buf_append_str(&sql, "WITH units AS MATERIALIZED (SELECT user_id, 0 AS arm, "
                                 "min(epoch_us(event_time)) AS first_us, '' AS epoch FROM events "
                                 "GROUP BY user_id)");
-        sql_measure(&sql, plan, 1, (int64_t)as_of);
-        code = ask(query, &sql, &rows, err);
+        sql_measure(&sql, plan, 1, as_of_us);
+        code = pt_measure_ask(query, &sql, &rows, err);
     }
     while (!code && pt_duck_next(rows)) {
         struct pt_moments more = moments_at(rows, 0);
@@ -663,7 +673,7 @@ enum pt_code pt_measure_start(struct pt_query *query, const char *experiment,
                             "'$.experiment') = ");
     pt_sql_append_text(&sql, experiment);
     pt_buf_append_str(&sql, " ORDER BY received_at LIMIT 1");
-    code = ask(query, &sql, &rows, err);
+    code = pt_measure_ask(query, &sql, &rows, err);
     if (!code && pt_duck_next(rows)) {
         struct pt_span hash = pt_duck_value_at(rows, 0).text;
 
@@ -683,9 +693,8 @@ enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment
     enum pt_code code = PT_OK;
 
     pt_buf_init(&sql, SQL_BYTES_MAX);
-    pt_buf_append_str(&sql, "SELECT count(*) FROM events WHERE event_name = 'experiment_exposure' "
-                            "AND json_extract_string(attributes, '$.experiment') = ");
-    pt_sql_append_text(&sql, experiment);
+    pt_buf_append_str(&sql, "SELECT count(*) ");
+    sql_exposures(&sql, experiment);
     if (epoch) {
         pt_buf_append_str(&sql, " AND json_extract_string(attributes, '$.epoch') = ");
         pt_sql_append_text(&sql, epoch);

@@ -11,6 +11,7 @@
 
 #include "experiment/plan.h"
 
+struct pt_duck_result;
 struct pt_query;
 
 /* n units, means of x and y, sums of centred squares and products. x is the unit's value; y a
@@ -66,7 +67,6 @@ struct pt_measure {
     uint64_t units[PT_PLAN_ARMS_MAX];
     uint64_t several_units; /* seen in several variants, excluded */
     uint64_t other_units;   /* of variants that the plan does not know, left out */
-    uint64_t unnamed_exposures;
     struct pt_exposure_counts exposures;
     struct pt_moments metrics[PT_PLAN_METRICS_MAX][PT_PLAN_ARMS_MAX]; /* all epochs together */
     double caps[PT_PLAN_METRICS_MAX]; /* of winsorised metrics, else NaN */
@@ -129,5 +129,9 @@ enum pt_code pt_measure_start(struct pt_query *query, const char *experiment,
 /* Exposures (events) of an experiment in the table; `epoch` NULL: of all of them. */
 enum pt_code pt_measure_exposures(struct pt_query *query, const char *experiment, const char *epoch,
                                   uint64_t *count_out, struct pt_error *err) PT_MUST_USE;
+
+/* Ask what is in `sql`, which gets a 0 behind it. */
+enum pt_code pt_measure_ask(struct pt_query *query, struct pt_buf *sql,
+                            struct pt_duck_result **rows_out, struct pt_error *err) PT_MUST_USE;
 
 #endif

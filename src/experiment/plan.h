@@ -15,6 +15,8 @@
 #include "experiment/exposure.h"
 #include "stats/stats.h"
 
+#include <math.h>
+
 #define PT_PLAN_METRICS_MAX 32
 #define PT_PLAN_LOOKS_MAX 100
 #define PT_PLAN_ARMS_MAX 9 /* control and up to 8 treatments */
@@ -152,7 +154,6 @@ const char *pt_plan_analysis_name(enum pt_plan_analysis analysis);
 const char *pt_plan_alternative_name(enum pt_alternative alternative);
 const char *pt_plan_correction_name(enum pt_plan_correction correction);
 const char *pt_plan_spending_name(enum pt_spending_kind kind);
-
 const char *pt_plan_model_name(enum pt_plan_model model);
 
 static inline size_t pt_plan_treatments(const struct pt_plan *plan)
@@ -166,6 +167,8 @@ static inline double pt_plan_alpha_each(const struct pt_plan *plan)
                ? plan->alpha
                : plan->alpha / (double)pt_plan_treatments(plan);
 }
+/* The information of the first planned look after `t`, or of the last one. */
+double pt_plan_next_look(const struct pt_plan *plan, double t);
 /* The weights of an epoch, planned or amended. */
 const double *pt_plan_weights(const struct pt_plan *plan, const char *epoch);
 static inline bool pt_plan_is_share(enum pt_plan_kind kind)
@@ -180,6 +183,12 @@ static inline int pt_plan_sided(const struct pt_plan *plan)
 static inline double pt_plan_sign(const struct pt_plan *plan)
 {
     return plan->alternative == PT_SMALLER ? -1 : 1;
+}
+
+/* z in the hypothesis' direction, from either side where it has none. */
+static inline double pt_plan_directed(const struct pt_plan *plan, double z)
+{
+    return plan->alternative == PT_TWO_SIDED ? fabs(z) : pt_plan_sign(plan) * z;
 }
 
 /* 1, or -1 where less of the primary metric is better. */

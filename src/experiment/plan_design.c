@@ -14,6 +14,26 @@
 
 #define UNITS_MAX 0x1p53
 
+const double *pt_plan_weights(const struct pt_plan *plan, const char *epoch)
+{
+    for (size_t i = 0; i < plan->epoch_count; i++) {
+        if (strcmp(plan->epochs[i].name, epoch) == 0) {
+            return plan->epochs[i].weight;
+        }
+    }
+    return plan->weight;
+}
+
+double pt_plan_next_look(const struct pt_plan *plan, double t)
+{
+    size_t i = 0;
+
+    while (i + 1 < plan->look_count && plan->looks[i] <= t) {
+        i++;
+    }
+    return plan->looks[i];
+}
+
 static enum pt_code find_effect(const struct pt_plan *plan, struct pt_plan_basis basis,
                                 struct pt_plan_design *out, struct pt_error *err)
 {

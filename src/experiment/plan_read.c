@@ -6,7 +6,6 @@
 #include "experiment/fields.h"
 #include "experiment/plan_words.h"
 
-#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -203,6 +202,7 @@ static void read_effect(struct pt_fields *r, const struct pt_yaml *root)
     struct pt_plan *plan = r->plan;
     const struct pt_yaml *absolute = pt_yaml_member(effect, "absolute");
     const struct pt_yaml *relative = pt_yaml_member(effect, "relative");
+    const struct pt_yaml *baseline = pt_yaml_member(effect, "baseline");
 
     if (!effect || !PT_FIELDS_CHECK(r, effect, "minimum_effect", names)) {
         return;
@@ -217,9 +217,7 @@ static void read_effect(struct pt_fields *r, const struct pt_yaml *root)
         pt_fields_number(r, effect, relative ? "relative" : "absolute", 0, false, HUGE_VAL,
                          &plan->effect, "a number above 0", true);
     }
-    if (pt_yaml_member(effect, "baseline") &&
-        !(pt_yaml_member(effect, "baseline")->kind == PT_YAML_SCALAR &&
-          strcmp(pt_yaml_member(effect, "baseline")->text, "table") == 0)) {
+    if (baseline && !(baseline->kind == PT_YAML_SCALAR && strcmp(baseline->text, "table") == 0)) {
         pt_fields_number(r, effect, "baseline", -HUGE_VAL, false, HUGE_VAL, &plan->baseline,
                          "a number, or table", false);
     }
@@ -403,24 +401,6 @@ static void read_stopping(struct pt_fields *r, const struct pt_yaml *root)
     }
 }
 
-static void wrong_exposures(void *ctx, unsigned line, const char *what)
-{
-    pt_fields_wrong(ctx, line, "%s", what);
-}
-
-static_assert(PT_PLAN_ARMS_MAX <= PT_EXPOSURE_VARIANTS_MAX, "every arm can be mapped");
-
-static void read_exposures(struct pt_fields *r, const struct pt_yaml *root)
-{
-    const char *variants[PT_PLAN_ARMS_MAX] = {NULL};
-
-    for (size_t i = 0; i < r->plan->arm_count; i++) {
-        variants[i] = r->plan->variant[i];
-    }
-    pt_exposure_map_read(&r->plan->exposures, pt_yaml_member(root, "exposures"), variants,
-                         r->plan->arm_count, wrong_exposures, r);
-}
-
 static void read_root(struct pt_fields *r, const struct pt_yaml *root)
 {
     static const char *const names[] = {"experiment",  "hypothesis",
@@ -474,7 +454,7 @@ static void read_root(struct pt_fields *r, const struct pt_yaml *root)
     pt_fields_metrics(r, root);
     read_analysis(r, root);
     read_stopping(r, root);
-    read_exposures(r, root);
+    pt_fields_exposures(r, root);
     read_treatment_correction(r, root);
     check_models(r, root);
 }

@@ -16,6 +16,8 @@ const char *const pt_plan_word_alternatives[3] = {"two-sided", "larger", "smalle
 const char *const pt_plan_word_corrections[4] = {"none", "bonferroni", "holm", "bh"};
 const char *const pt_plan_word_spendings[5] = {"obrien_fleming", "obrien_fleming_total", "pocock",
                                                "hwang_shih_decani", "kim_demets"};
+const char *const pt_plan_word_sources[4] = {"playtrace", "opentelemetry", "launchdarkly",
+                                             "unleash"};
 static_assert(PT_SPEND_KIM_DEMETS == 4 && PT_TWO_SIDED == 0 && PT_SMALLER == 2,
               "the words stand in the order of the enumerations");
 
@@ -47,14 +49,4 @@ const char *pt_plan_spending_name(enum pt_spending_kind kind)
 {
     return (size_t)kind < PT_PLAN_WORD_COUNT(pt_plan_word_spendings) ? pt_plan_word_spendings[kind]
                                                                      : "user";
-}
-
-const double *pt_plan_weights(const struct pt_plan *plan, const char *epoch)
-{
-    for (size_t i = 0; i < plan->epoch_count; i++) {
-        if (strcmp(plan->epochs[i].name, epoch) == 0) {
-            return plan->epochs[i].weight;
-        }
-    }
-    return plan->weight;
 }

@@ -15,5 +15,6 @@ extern const char *const pt_plan_word_analyses[4];
 extern const char *const pt_plan_word_alternatives[3];
 extern const char *const pt_plan_word_corrections[4];
 extern const char *const pt_plan_word_spendings[5];
+extern const char *const pt_plan_word_sources[4]; /* of exposures */
 
 #endif

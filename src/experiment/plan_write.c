@@ -6,33 +6,17 @@
  */
 #include "experiment/plan.h"
 
+#include "experiment/members.h"
+
 #include <math.h>
-
-static void key_str(struct pt_jsonw *w, const char *key, const char *text)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_str(w, text);
-}
-
-static void key_double(struct pt_jsonw *w, const char *key, double value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_double(w, value);
-}
-
-static void key_int(struct pt_jsonw *w, const char *key, int64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_int(w, value);
-}
 
 static void write_sum(struct pt_jsonw *w, const char *key, const struct pt_plan_sum *sum)
 {
     pt_jsonw_key(w, key);
     pt_jsonw_object(w);
-    key_str(w, "event", sum->event);
+    pt_jsonw_member_str(w, "event", sum->event);
     if (sum->field[0]) {
-        key_str(w, "field", sum->field);
+        pt_jsonw_member_str(w, "field", sum->field);
     }
     pt_jsonw_object_end(w);
 }
@@ -41,10 +25,10 @@ static void write_cuped(struct pt_jsonw *w, const struct pt_plan_cuped *cuped)
 {
     pt_jsonw_key(w, "cuped");
     pt_jsonw_object(w);
-    key_int(w, "days", cuped->days);
+    pt_jsonw_member_int(w, "days", cuped->days);
     write_sum(w, cuped->is_share ? "any" : "sum", &cuped->sum);
     if (cuped->correlation > 0) {
-        key_double(w, "correlation", cuped->correlation);
+        pt_jsonw_member_double(w, "correlation", cuped->correlation);
     }
     pt_jsonw_object_end(w);
 }
@@ -52,30 +36,30 @@ static void write_cuped(struct pt_jsonw *w, const struct pt_plan_cuped *cuped)
 static void write_metric(struct pt_jsonw *w, const struct pt_plan_metric *metric)
 {
     pt_jsonw_object(w);
-    key_str(w, "name", metric->name);
-    key_str(w, "role", pt_plan_role_name(metric->role));
-    key_str(w, "type", pt_plan_kind_name(metric->kind));
+    pt_jsonw_member_str(w, "name", metric->name);
+    pt_jsonw_member_str(w, "role", pt_plan_role_name(metric->role));
+    pt_jsonw_member_str(w, "type", pt_plan_kind_name(metric->kind));
     if (metric->kind == PT_PLAN_RETENTION) {
-        key_int(w, "day", metric->days);
+        pt_jsonw_member_int(w, "day", metric->days);
     } else {
-        key_int(w, "window_days", metric->days);
+        pt_jsonw_member_int(w, "window_days", metric->days);
         write_sum(w, metric->kind == PT_PLAN_RATIO ? "numerator" : "sum", &metric->sum);
     }
     if (metric->kind == PT_PLAN_RATIO) {
         write_sum(w, "denominator", &metric->denominator);
     }
     if (metric->winsorise < 1) {
-        key_double(w, "winsorise", metric->winsorise);
+        pt_jsonw_member_double(w, "winsorise", metric->winsorise);
     }
     if (metric->model != PT_PLAN_NORMAL) {
-        key_str(w, "model", pt_plan_model_name(metric->model));
+        pt_jsonw_member_str(w, "model", pt_plan_model_name(metric->model));
     }
     if (metric->cuped.days > 0) {
         write_cuped(w, &metric->cuped);
     }
     if (metric->role == PT_PLAN_GUARDRAIL) {
-        key_str(w, "harm", metric->harm_is_increase ? "increase" : "decrease");
-        key_double(w, "margin", metric->margin);
+        pt_jsonw_member_str(w, "harm", metric->harm_is_increase ? "increase" : "decrease");
+        pt_jsonw_member_double(w, "margin", metric->margin);
     }
     pt_jsonw_object_end(w);
 }
@@ -89,13 +73,8 @@ static void write_epochs(struct pt_jsonw *w, const struct pt_plan *plan)
     pt_jsonw_array(w);
     for (size_t i = 0; i < plan->epoch_count - plan->amended_count; i++) {
         pt_jsonw_object(w);
-        key_str(w, "epoch", plan->epochs[i].name);
-        pt_jsonw_key(w, "weights");
-        pt_jsonw_array(w);
-        for (size_t arm = 0; arm < plan->arm_count; arm++) {
-            pt_jsonw_double(w, plan->epochs[i].weight[arm]);
-        }
-        pt_jsonw_array_end(w);
+        pt_jsonw_member_str(w, "epoch", plan->epochs[i].name);
+        pt_member_list(w, "weights", plan->epochs[i].weight, plan->arm_count);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
@@ -103,9 +82,9 @@ static void write_epochs(struct pt_jsonw *w, const struct pt_plan *plan)
 
 static void write_spending(struct pt_jsonw *w, const struct pt_spending *spending)
 {
-    key_str(w, "spending", pt_plan_spending_name(spending->kind));
+    pt_jsonw_member_str(w, "spending", pt_plan_spending_name(spending->kind));
     if (spending->kind == PT_SPEND_HWANG_SHIH_DECANI || spending->kind == PT_SPEND_KIM_DEMETS) {
-        key_double(w, "parameter", spending->param);
+        pt_jsonw_member_double(w, "parameter", spending->param);
     }
 }
 
@@ -113,32 +92,22 @@ static void write_analysis(struct pt_jsonw *w, const struct pt_plan *plan)
 {
     pt_jsonw_key(w, "analysis");
     pt_jsonw_object(w);
-    key_str(w, "type", pt_plan_analysis_name(plan->analysis));
+    pt_jsonw_member_str(w, "type", pt_plan_analysis_name(plan->analysis));
     if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
-        pt_jsonw_key(w, "looks");
-        pt_jsonw_array(w);
-        for (size_t i = 0; i < plan->look_count; i++) {
-            pt_jsonw_double(w, plan->looks[i]);
-        }
-        pt_jsonw_array_end(w);
+        pt_member_list(w, "looks", plan->looks, plan->look_count);
         write_spending(w, &plan->spending);
         if (plan->has_futility) {
             pt_jsonw_key(w, "futility");
             pt_jsonw_object(w);
             write_spending(w, &plan->futility);
-            pt_jsonw_key(w, "binding");
-            pt_jsonw_bool(w, plan->is_binding);
+            pt_jsonw_member_bool(w, "binding", plan->is_binding);
             pt_jsonw_object_end(w);
         }
     } else if (plan->analysis == PT_PLAN_BAYESIAN) {
-        pt_jsonw_key(w, "prior");
-        pt_jsonw_array(w);
-        pt_jsonw_double(w, plan->prior_a);
-        pt_jsonw_double(w, plan->prior_b);
-        pt_jsonw_array_end(w);
-        key_double(w, "probability", plan->probability);
+        pt_member_pair(w, "prior", plan->prior_a, plan->prior_b);
+        pt_jsonw_member_double(w, "probability", plan->probability);
         if (plan->loss > 0) {
-            key_double(w, "loss", plan->loss);
+            pt_jsonw_member_double(w, "loss", plan->loss);
         }
     }
     pt_jsonw_object_end(w);
@@ -147,41 +116,42 @@ static void write_analysis(struct pt_jsonw *w, const struct pt_plan *plan)
 void pt_plan_write(const struct pt_plan *plan, struct pt_jsonw *w)
 {
     pt_jsonw_object(w);
-    key_str(w, "experiment", plan->name);
-    key_str(w, "hypothesis", plan->hypothesis);
-    key_str(w, "alternative", pt_plan_alternative_name(plan->alternative));
+    pt_jsonw_member_str(w, "experiment", plan->name);
+    pt_jsonw_member_str(w, "hypothesis", plan->hypothesis);
+    pt_jsonw_member_str(w, "alternative", pt_plan_alternative_name(plan->alternative));
     if (plan->is_smaller_better) {
-        key_str(w, "better", "smaller");
+        pt_jsonw_member_str(w, "better", "smaller");
     }
-    key_str(w, "unit", "user_id");
+    pt_jsonw_member_str(w, "unit", "user_id");
     pt_jsonw_key(w, "variants");
     pt_jsonw_array(w);
     for (size_t i = 0; i < plan->arm_count; i++) {
         pt_jsonw_object(w);
-        key_str(w, "name", plan->variant[i]);
-        key_double(w, "weight", plan->weight[i]);
+        pt_jsonw_member_str(w, "name", plan->variant[i]);
+        pt_jsonw_member_double(w, "weight", plan->weight[i]);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
     if (plan->arm_count > 2 && plan->analysis != PT_PLAN_BAYESIAN) {
-        key_str(w, "treatment_correction", pt_plan_correction_name(plan->treatment_correction));
+        pt_jsonw_member_str(w, "treatment_correction",
+                            pt_plan_correction_name(plan->treatment_correction));
     }
     write_epochs(w, plan);
-    key_double(w, "alpha", plan->alpha);
-    key_double(w, "power", plan->power);
+    pt_jsonw_member_double(w, "alpha", plan->alpha);
+    pt_jsonw_member_double(w, "power", plan->power);
     pt_jsonw_key(w, "minimum_effect");
     pt_jsonw_object(w);
-    key_double(w, plan->is_relative ? "relative" : "absolute", plan->effect);
+    pt_jsonw_member_double(w, plan->is_relative ? "relative" : "absolute", plan->effect);
     if (!isnan(plan->baseline)) {
-        key_double(w, "baseline", plan->baseline);
+        pt_jsonw_member_double(w, "baseline", plan->baseline);
     }
     if (!isnan(plan->baseline_sd)) {
-        key_double(w, "sd", plan->baseline_sd);
+        pt_jsonw_member_double(w, "sd", plan->baseline_sd);
     }
     pt_jsonw_object_end(w);
-    key_str(w, "traffic", plan->counts_active ? "active_users" : "new_users");
-    key_double(w, "sample_ratio_alpha", plan->sample_ratio_alpha);
-    key_str(w, "correction", pt_plan_correction_name(plan->correction));
+    pt_jsonw_member_str(w, "traffic", plan->counts_active ? "active_users" : "new_users");
+    pt_jsonw_member_double(w, "sample_ratio_alpha", plan->sample_ratio_alpha);
+    pt_jsonw_member_str(w, "correction", pt_plan_correction_name(plan->correction));
     pt_jsonw_key(w, "metrics");
     pt_jsonw_array(w);
     for (size_t i = 0; i < plan->metric_count; i++) {
@@ -191,8 +161,8 @@ void pt_plan_write(const struct pt_plan *plan, struct pt_jsonw *w)
     write_analysis(w, plan);
     pt_jsonw_key(w, "stopping");
     pt_jsonw_object(w);
-    key_int(w, "min_days", plan->days_min);
-    key_int(w, "max_days", plan->days_max);
+    pt_jsonw_member_int(w, "min_days", plan->days_min);
+    pt_jsonw_member_int(w, "max_days", plan->days_max);
     pt_jsonw_object_end(w);
     if (!pt_exposure_map_is_plain(&plan->exposures)) {
         pt_jsonw_key(w, "exposures");

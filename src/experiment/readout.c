@@ -45,10 +45,10 @@ static enum pt_code check_ratio(struct pt_query *query, struct pt_readout *r, st
             r->ratio.log_lambda += epoch.log_lambda;
         }
     }
-    for (size_t i = 0; i < plan->arm_count && plan->epoch_count == 0; i++) {
-        sizes[i] = (double)m->units[i];
-    }
     if (plan->epoch_count == 0) {
+        for (size_t i = 0; i < plan->arm_count; i++) {
+            sizes[i] = (double)m->units[i];
+        }
         pt_measure_ratio_add(&r->ratio, plan, plan->weight, sizes);
     }
     r->ratio_p = pt_measure_ratio_chi2_p(&r->ratio);
@@ -107,11 +107,6 @@ static void say_ratio(struct pt_readout *r)
 
 /* ---- which look is it ---- */
 
-static const struct pt_look *last_look(const struct pt_started *s)
-{
-    return s->look_count > 0 ? &s->looks[s->look_count - 1] : NULL;
-}
-
 /* Units, and each treatment's share of the planned information: 1 over the variance of a
  * difference of units of variance 1, strata added up. */
 static void take_information(struct pt_readout *r)
@@ -119,7 +114,7 @@ static void take_information(struct pt_readout *r)
     const struct pt_started *s = r->started;
     const double *planned = s->design.units;
     struct pt_stratum strata[PT_MEASURE_EPOCHS_MAX];
-    const struct pt_look *last = last_look(s);
+    const struct pt_look *last = pt_started_last_look(s);
     double least = HUGE_VAL;
     double standing = HUGE_VAL; /* of treatments that nobody new is in: they are not waited for */
 
@@ -162,17 +157,6 @@ static bool is_over(const struct pt_readout *r)
     return r->look.t >= 1 || (most > 0 && days_since_first(r) >= (double)most);
 }
 
-/* The first planned look after information `t`, or the last one. */
-static double next_planned(const struct pt_started *s, double t)
-{
-    size_t i = 0;
-
-    while (i + 1 < s->plan.look_count && s->plan.looks[i] <= t) {
-        i++;
-    }
-    return s->plan.looks[i];
-}
-
 static double units_of(const struct pt_readout *r)
 {
     double units = r->look.units;
@@ -188,8 +172,8 @@ static enum pt_code may_look(struct pt_readout *r, enum pt_readout_mode mode, st
 {
     const struct pt_started *s = r->started;
     const struct pt_plan *plan = &s->plan;
-    const struct pt_look *last = last_look(s);
-    double next = next_planned(s, last ? last->t : 0);
+    const struct pt_look *last = pt_started_last_look(s);
+    double next = pt_plan_next_look(plan, last ? last->t : 0);
     bool may_go_on =
         last && (last->verdict == PT_VERDICT_CONTINUE || last->verdict == PT_VERDICT_INVALID ||
                  (last->verdict == PT_VERDICT_FUTILITY && !plan->is_binding));
@@ -427,7 +411,7 @@ enum pt_code pt_readout_run(struct pt_query *query, const struct pt_started *sta
                             struct pt_error *err)
 {
     struct pt_readout *r = out;
-    const struct pt_look *last = last_look(started);
+    const struct pt_look *last = pt_started_last_look(started);
     size_t recorded = SIZE_MAX;
     enum pt_code code = PT_OK;
 

@@ -146,11 +146,26 @@ enum pt_code pt_readout_after_stop(struct pt_readout *r, size_t treatment, struc
     region.z_upper = b->upper;
     region.z_lower = s->plan.has_futility && s->plan.is_binding ? b->lower : NULL;
     region.looks = b->looks + 1;
-    code = pt_gs_stagewise(&region, b->looks,
-                           s->plan.alternative == PT_TWO_SIDED ? fabs(arm->z)
-                                                               : pt_plan_sign(&s->plan) * arm->z,
+    code = pt_gs_stagewise(&region, b->looks, pt_plan_directed(&s->plan, arm->z),
                            1 - s->design.alpha, &r->stagewise[treatment], err);
     r->has_stagewise[treatment] = !code;
     pt_free(b);
     return code;
+}
+
+double pt_readout_stagewise_p(const struct pt_readout *r, size_t treatment)
+{
+    const struct pt_gs_stagewise *stagewise = &r->stagewise[treatment];
+
+    return pt_plan_sided(&r->started->plan) == 2 ? stagewise->p_two_sided : stagewise->p_upper;
+}
+
+/* From the drift at t = 1 to the effect, by this look's own standard error. */
+double pt_readout_stagewise_effect(const struct pt_readout *r, size_t treatment)
+{
+    const struct pt_plan *plan = &r->started->plan;
+    const struct pt_look_arm *arm = &r->look.arms[treatment];
+    double sign = pt_plan_sided(plan) == 2 ? copysign(1, arm->z) : pt_plan_sign(plan);
+
+    return r->stagewise[treatment].median_unbiased_drift * arm->se * sqrt(arm->t) * sign;
 }

@@ -87,8 +87,7 @@ static void head(const struct pt_readout *r, struct pt_buf *out)
     }
     pt_buf_append_str(out, "<p class=\"key\">In figures: ");
     pt_html_text(out, r->reason);
-    pt_buf_append_str(out, ".</p>\n");
-    pt_buf_append_str(out, "</section>\n");
+    pt_buf_append_str(out, ".</p>\n</section>\n");
 }
 
 /* ---- effects ---- */
@@ -354,8 +353,7 @@ static void bounds_legend(const struct pt_plan *plan, struct pt_buf *out)
 }
 
 /* Room for all looks and bounds, as far as 12; a hypothesis with one side needs little on the
- * other.
- */
+ * other. */
 static void find_range(const struct pt_started *s, double *x, double *z, struct pt_svg *svg)
 {
     double sign = pt_plan_sign(&s->plan);
@@ -524,19 +522,22 @@ static void cumulative(const struct pt_readout *r, struct pt_buf *out)
     const struct pt_plan *plan = &r->started->plan;
     const struct pt_measure *m = &r->measure;
     bool is_share = pt_plan_is_share(plan->metrics[0].kind);
-    double *rows = pt_alloc(4 * (m->day_count + 1) * sizeof(*rows));
+    size_t days = m->day_count;
+    double *rows = pt_alloc(4 * pt_plan_treatments(plan) * (days + 1) * sizeof(*rows));
     struct pt_stratum *strata = pt_alloc((m->epoch_count + 1) * sizeof(*strata));
-    struct curve curve = {rows, rows + m->day_count, rows + 2 * m->day_count,
-                          rows + 3 * m->day_count};
-    struct pt_svg svg = {.x_high = (double)m->day_count};
+    struct curve curves[PT_PLAN_TREATMENTS_MAX];
+    struct pt_svg svg = {.x_high = (double)days};
 
     if (!rows || !strata) {
         out->has_failed = true;
         goto out;
     }
     for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
-        find_curve(r, k, &curve, strata);
-        widen(&svg, &curve, m->day_count);
+        double *at = rows + 4 * days * k;
+
+        curves[k] = (struct curve){at, at + days, at + 2 * days, at + 3 * days};
+        find_curve(r, k, &curves[k], strata);
+        widen(&svg, &curves[k], days);
     }
     pt_buf_append_str(out, "<section>\n<h2>Difference, by day of first exposure</h2>\n");
     pt_svg_begin(&svg, out, 300, "difference of the primary metric, cumulative by day");
@@ -545,8 +546,7 @@ static void cumulative(const struct pt_readout *r, struct pt_buf *out)
     pt_svg_axis_names(&svg, "players exposed up to the day",
                       is_share ? "difference in percentage points" : "difference");
     for (size_t k = 0; k < pt_plan_treatments(plan); k++) {
-        find_curve(r, k, &curve, strata);
-        draw_curve(&svg, r, k, &curve);
+        draw_curve(&svg, r, k, &curves[k]);
     }
     pt_svg_end(&svg);
     pt_buf_append_str(out, "<p class=\"key\">");
@@ -657,7 +657,7 @@ static void ratio(const struct pt_readout *r, struct pt_buf *out)
                    " players seen in several variants; left out: %" PRIu64
                    " of other variants, %" PRIu64 " exposures without one.</p>\n",
                    plan->sample_ratio_alpha, m->several_units, m->other_units,
-                   m->unnamed_exposures);
+                   m->exposures.unnamed);
     for (size_t i = 0; i < m->epoch_count && (m->epoch_count > 1 || plan->epoch_count > 0); i++) {
         part("epoch", m->epochs[i].name, m->epochs[i].units, plan->arm_count, m->epochs[i].p_value,
              out);

@@ -78,11 +78,6 @@ const char *pt_readout_choose(const struct pt_readout *r)
 
 /* ---- one treatment ---- */
 
-static double directed(const struct pt_plan *plan, double z)
-{
-    return plan->alternative == PT_TWO_SIDED ? fabs(z) : pt_plan_sign(plan) * z;
-}
-
 static PT_PRINTF(4, 5) void say(struct pt_readout *r, size_t k, enum pt_verdict verdict,
                                 const char *format, ...)
 {
@@ -94,22 +89,11 @@ static PT_PRINTF(4, 5) void say(struct pt_readout *r, size_t k, enum pt_verdict 
     r->look.arms[k].verdict = verdict;
 }
 
-/* The first planned look after information `t`, or the last one. */
-static double next_planned(const struct pt_plan *plan, double t)
-{
-    size_t i = 0;
-
-    while (i + 1 < plan->look_count && plan->looks[i] <= t) {
-        i++;
-    }
-    return plan->looks[i];
-}
-
 static enum pt_code judge_bounds(struct pt_readout *r, size_t k, bool is_over, struct pt_error *err)
 {
     const struct pt_plan *plan = MINE(r);
     struct pt_look_arm *arm = &r->look.arms[k];
-    double z = directed(plan, arm->z);
+    double z = pt_plan_directed(plan, arm->z);
     enum pt_code code = pt_readout_bounds(r, k, err);
 
     if (code) {
@@ -130,7 +114,7 @@ static enum pt_code judge_bounds(struct pt_readout *r, size_t k, bool is_over, s
     } else {
         say(r, k, PT_VERDICT_CONTINUE,
             "z = %.3f is within the bound %.3f; go on to information %.3f", arm->z, arm->z_upper,
-            next_planned(plan, arm->t));
+            pt_plan_next_look(plan, arm->t));
     }
     return PT_OK;
 }
@@ -139,7 +123,7 @@ static enum pt_code judge_bounds(struct pt_readout *r, size_t k, bool is_over, s
 static enum pt_code judge_sequential(struct pt_readout *r, bool is_over, struct pt_error *err)
 {
     const struct pt_started *s = r->started;
-    const struct pt_look *last = s->look_count > 0 ? &s->looks[s->look_count - 1] : NULL;
+    const struct pt_look *last = pt_started_last_look(s);
     enum pt_code code = PT_OK;
 
     for (size_t k = 0; k < pt_plan_treatments(&s->plan) && !code; k++) {
@@ -208,7 +192,7 @@ static enum pt_code judge_always(struct pt_readout *r, bool may_stop, bool is_ov
 {
     const struct pt_started *s = r->started;
     const struct pt_plan *plan = &s->plan;
-    const struct pt_look *last = s->look_count > 0 ? &s->looks[s->look_count - 1] : NULL;
+    const struct pt_look *last = pt_started_last_look(s);
     double p[PT_PLAN_TREATMENTS_MAX];
     double adjusted[PT_PLAN_TREATMENTS_MAX];
     double tau2 = s->design.tau2;
@@ -223,7 +207,7 @@ static enum pt_code judge_always(struct pt_readout *r, bool may_stop, bool is_ov
         }
         if (isfinite(arm->z)) {
             struct pt_msprt now =
-                pt_readout_msprt(plan, s->design.alpha, arm->estimate, arm->se, tau2);
+                pt_readout_msprt(plan->alternative, s->design.alpha, arm->estimate, arm->se, tau2);
 
             run = pt_msprt_run(run, &now);
             arm->z_upper = pt_plan_always_bound(plan, s->design.alpha, arm->se * arm->se, tau2);

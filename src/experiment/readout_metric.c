@@ -232,14 +232,15 @@ void pt_readout_metric_tests(struct pt_readout *r)
     }
 }
 
-struct pt_msprt pt_readout_msprt(const struct pt_plan *plan, double alpha, double estimate,
+struct pt_msprt pt_readout_msprt(enum pt_alternative alternative, double alpha, double estimate,
                                  double se, double tau2)
 {
     double variance = se * se;
     struct pt_msprt test = pt_msprt(estimate, variance, tau2, 0, alpha);
 
-    if (plan->alternative != PT_TWO_SIDED) {
-        double u = pt_plan_sign(plan) * estimate * sqrt(tau2 / (variance * (variance + tau2)));
+    if (alternative != PT_TWO_SIDED) {
+        double sign = alternative == PT_SMALLER ? -1 : 1;
+        double u = sign * estimate * sqrt(tau2 / (variance * (variance + tau2)));
 
         test.log_lambda += log(2) + pt_norm_log_cdf(u);
         test.p_value = fmin(1, exp(-test.log_lambda));
@@ -372,9 +373,8 @@ static double p_of(const struct pt_readout *r, size_t i, size_t k)
         double harm = (metric->harm_is_increase ? 1 : -1) * m->estimate - metric->margin;
 
         if (is_always) {
-            struct pt_plan larger = {.alternative = PT_LARGER};
-
-            return pt_readout_msprt(&larger, plan->alpha, harm, m->se, mixture_of(r, m, k)).p_value;
+            return pt_readout_msprt(PT_LARGER, plan->alpha, harm, m->se, mixture_of(r, m, k))
+                .p_value;
         }
         /* With no margin, the same z as everywhere else. */
         return metric->margin > 0 ? pt_norm_sf(harm / m->se)

@@ -50,8 +50,8 @@ enum pt_code pt_readout_metric_families(struct pt_readout *r, struct pt_error *e
 enum pt_code pt_readout_adjust(const struct pt_plan *plan, const double *p, double *adjusted_out,
                                struct pt_error *err) PT_MUST_USE;
 
-/* The always-valid test of one difference; one-sided in the plan's direction where it has one. */
-struct pt_msprt pt_readout_msprt(const struct pt_plan *plan, double alpha, double estimate,
+/* The always-valid test of one difference, in the direction of the alternative. */
+struct pt_msprt pt_readout_msprt(enum pt_alternative alternative, double alpha, double estimate,
                                  double se, double tau2);
 
 /* ---- readout_judge.c ---- */
@@ -76,6 +76,10 @@ enum pt_code pt_readout_bounds(struct pt_readout *r, size_t treatment,
 /* Inference of a treatment that was shown at this look. */
 enum pt_code pt_readout_after_stop(struct pt_readout *r, size_t treatment,
                                    struct pt_error *err) PT_MUST_USE;
+/* Of a treatment that has_stagewise: p as the plan's alternative has it, and the median-unbiased
+ * difference. */
+double pt_readout_stagewise_p(const struct pt_readout *r, size_t treatment);
+double pt_readout_stagewise_effect(const struct pt_readout *r, size_t treatment);
 
 /* ---- readout_bayes.c ---- */
 

@@ -3,6 +3,7 @@
  */
 #include "experiment/readout_page.h"
 
+#include "experiment/readout_metric.h"
 #include "experiment/svg.h"
 
 #include <inttypes.h>
@@ -127,8 +128,6 @@ static void say_difference(const struct pt_readout *r, size_t k, struct pt_buf *
 {
     const struct pt_plan *plan = &r->started->plan;
     const struct pt_readout_metric *m = &r->metrics[0][k];
-    const struct pt_look_arm *arm = &r->look.arms[k];
-    double sign = pt_plan_sided(plan) == 2 ? copysign(1, arm->z) : pt_plan_sign(plan);
     bool is_share = pt_plan_is_share(plan->metrics[0].kind);
 
     if (m->note[0]) {
@@ -163,11 +162,10 @@ static void say_difference(const struct pt_readout *r, size_t k, struct pt_buf *
         pt_buf_appendf(out, " (%.4g" HARD_SPACE "%% interval)", 100 * m->level);
     }
     pt_buf_append_str(out, ".");
-    if (r->has_stagewise[k] && r->look_number > 0 && arm->t < 1) {
+    if (r->has_stagewise[k] && r->look_number > 0 && r->look.arms[k].t < 1) {
         pt_buf_append_str(out, " Whoever stops on the way stops when it looks large: corrected for "
                                "that, the difference is about ");
-        pt_html_difference(
-            out, sign * r->stagewise[k].median_unbiased_drift * arm->se * sqrt(arm->t), is_share);
+        pt_html_difference(out, pt_readout_stagewise_effect(r, k), is_share);
         pt_buf_append_str(out, ".");
     }
     pt_buf_append_str(out, "</p>\n");
@@ -206,20 +204,17 @@ static void say_minimum(const struct pt_readout *r, size_t k, struct pt_buf *out
 static void say_next(const struct pt_readout *r, struct pt_buf *out)
 {
     const struct pt_plan *plan = &r->started->plan;
-    size_t i = 0;
+    double next = pt_plan_next_look(plan, r->look.arms[0].t);
 
     pt_buf_append_str(out, "<p>Nothing is decided yet. Let it run, and change nothing because of "
                            "these figures: who stops when they look good finds effects that are "
                            "none.");
-    while (i + 1 < plan->look_count && plan->looks[i] <= r->look.arms[0].t) {
-        i++;
-    }
     if (plan->analysis == PT_PLAN_GROUP_SEQUENTIAL) {
         pt_buf_appendf(out,
                        " The next look is due at %.3g" HARD_SPACE "%% of the planned "
                        "information, with about ",
-                       100 * plan->looks[i]);
-        pt_html_count(out, plan->looks[i] * r->started->design.units_total);
+                       100 * next);
+        pt_html_count(out, next * r->started->design.units_total);
         pt_buf_append_str(out, " players whose window has passed.");
     }
     pt_buf_append_str(out, "</p>\n");

@@ -3,6 +3,7 @@
  */
 #include "experiment/readout.h"
 
+#include "experiment/readout_metric.h"
 #include "wire/rfc3339.h"
 
 #include <inttypes.h>
@@ -201,17 +202,10 @@ static void table_bounds(const struct pt_readout *r, size_t k, struct pt_buf *ou
     }
     pt_buf_append_byte(out, '\n');
     if (r->has_stagewise[k]) {
-        /* From the drift at t = 1 to the effect, by this look's own standard error. */
-        double scale = arm->se * sqrt(arm->t) * pt_plan_sign(plan) *
-                       (pt_plan_sided(plan) == 2 && arm->z < 0 ? -1 : 1);
-
-        pt_buf_appendf(
-            out,
-            "  after stopping: stagewise p = %s, median-unbiased difference about "
-            "%s\n",
-            p_text(pt_plan_sided(plan) == 2 ? r->stagewise[k].p_two_sided : r->stagewise[k].p_upper,
-                   text),
-            number(r->stagewise[k].median_unbiased_drift * scale, is_share, (char[32]){0}));
+        pt_buf_appendf(out,
+                       "  after stopping: stagewise p = %s, median-unbiased difference about %s\n",
+                       p_text(pt_readout_stagewise_p(r, k), text),
+                       number(pt_readout_stagewise_effect(r, k), is_share, (char[32]){0}));
     }
 }
 

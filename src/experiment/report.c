@@ -3,6 +3,7 @@
  */
 #include "experiment/experiment.h"
 
+#include "experiment/members.h"
 #include "wire/rfc3339.h"
 
 #include <inttypes.h>
@@ -152,53 +153,18 @@ void pt_experiment_report_table(const struct pt_experiment_report *report, struc
 
 /* ---- for machines ---- */
 
-static void key_double(struct pt_jsonw *w, const char *key, double value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_double(w, value);
-}
-
-static void key_uint(struct pt_jsonw *w, const char *key, uint64_t value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_uint(w, value);
-}
-
-static void key_str(struct pt_jsonw *w, const char *key, const char *value)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_str(w, value);
-}
-
-static void key_interval(struct pt_jsonw *w, const char *key, struct pt_interval interval)
-{
-    pt_jsonw_key(w, key);
-    pt_jsonw_array(w);
-    pt_jsonw_double(w, interval.low);
-    pt_jsonw_double(w, interval.high);
-    pt_jsonw_array_end(w);
-}
-
-static void key_time(struct pt_jsonw *w, const char *key, int64_t time_us)
-{
-    char text[PT_RFC3339_TEXT_BYTES + 1];
-
-    pt_rfc3339_format(time_us, text);
-    key_str(w, key, text);
-}
-
 static void json_variants(const struct pt_experiment_report *report, struct pt_jsonw *w)
 {
     pt_jsonw_key(w, "variants");
     pt_jsonw_array(w);
     for (size_t i = 0; i < report->variant_count; i++) {
         pt_jsonw_object(w);
-        key_str(w, "variant", report->variants[i].name);
-        key_str(w, "role",
-                i == report->control     ? "control"
-                : i == report->treatment ? "treatment"
-                                         : "not compared");
-        key_uint(w, "users", report->variants[i].units);
+        pt_jsonw_member_str(w, "variant", report->variants[i].name);
+        pt_jsonw_member_str(w, "role",
+                            i == report->control     ? "control"
+                            : i == report->treatment ? "treatment"
+                                                     : "not compared");
+        pt_jsonw_member_uint(w, "users", report->variants[i].units);
         pt_jsonw_object_end(w);
     }
     pt_jsonw_array_end(w);
@@ -208,24 +174,15 @@ static void json_ratio(const struct pt_experiment_report *report, struct pt_json
 {
     pt_jsonw_key(w, "sample_ratio");
     pt_jsonw_object(w);
-    pt_jsonw_key(w, "planned");
-    pt_jsonw_array(w);
-    pt_jsonw_double(w, report->request.ratio_control);
-    pt_jsonw_double(w, report->request.ratio_treatment);
-    pt_jsonw_array_end(w);
-    pt_jsonw_key(w, "expected");
-    pt_jsonw_array(w);
-    pt_jsonw_double(w, report->srm_expected[0]);
-    pt_jsonw_double(w, report->srm_expected[1]);
-    pt_jsonw_array_end(w);
-    key_double(w, "chi2", report->srm.chi2);
-    key_double(w, "df", report->srm.df);
-    key_double(w, "p_value", report->srm.p_value);
-    key_double(w, "g", report->srm.g);
-    key_double(w, "g_p_value", report->srm.g_p_value);
-    key_double(w, "alpha", PT_EXPERIMENT_SRM_ALPHA);
-    pt_jsonw_key(w, "mismatch");
-    pt_jsonw_bool(w, report->has_srm);
+    pt_member_pair(w, "planned", report->request.ratio_control, report->request.ratio_treatment);
+    pt_member_pair(w, "expected", report->srm_expected[0], report->srm_expected[1]);
+    pt_jsonw_member_double(w, "chi2", report->srm.chi2);
+    pt_jsonw_member_double(w, "df", report->srm.df);
+    pt_jsonw_member_double(w, "p_value", report->srm.p_value);
+    pt_jsonw_member_double(w, "g", report->srm.g);
+    pt_jsonw_member_double(w, "g_p_value", report->srm.g_p_value);
+    pt_jsonw_member_double(w, "alpha", PT_EXPERIMENT_SRM_ALPHA);
+    pt_jsonw_member_bool(w, "mismatch", report->has_srm);
     pt_jsonw_object_end(w);
 }
 
@@ -235,12 +192,12 @@ static void json_arm(struct pt_jsonw *w, const char *key, const char *name,
 {
     pt_jsonw_key(w, key);
     pt_jsonw_object(w);
-    key_str(w, "variant", name);
-    key_uint(w, "users", (uint64_t)arm.size);
-    key_uint(w, "conversions", (uint64_t)arm.successes);
-    key_double(w, "rate", rate_of(arm));
-    key_interval(w, "rate_interval", pt_prop_wilson(arm, level));
-    key_interval(w, "credible_interval", posterior->interval);
+    pt_jsonw_member_str(w, "variant", name);
+    pt_jsonw_member_uint(w, "users", (uint64_t)arm.size);
+    pt_jsonw_member_uint(w, "conversions", (uint64_t)arm.successes);
+    pt_jsonw_member_double(w, "rate", rate_of(arm));
+    pt_member_interval(w, "rate_interval", pt_prop_wilson(arm, level));
+    pt_member_interval(w, "credible_interval", posterior->interval);
     pt_jsonw_object_end(w);
 }
 
@@ -252,23 +209,23 @@ static void json_metric(const struct pt_experiment_report *report,
 
     metric_text(&r->metric, name, sizeof(name));
     pt_jsonw_object(w);
-    key_str(w, "metric", name);
+    pt_jsonw_member_str(w, "metric", name);
     json_arm(w, "control", report->request.control, r->control, &r->bayes.a, level);
     json_arm(w, "treatment", report->request.treatment, r->treatment, &r->bayes.b, level);
-    key_uint(w, "immature_users", r->immature);
-    key_double(w, "difference", r->test.difference);
-    key_interval(w, "difference_interval", r->interval);
-    key_double(w, "uplift", r->uplift.uplift);
-    key_interval(w, "uplift_interval", r->uplift.interval);
-    key_double(w, "se", r->test.se);
-    key_double(w, "z", r->test.z);
-    key_double(w, "p_value", r->test.p_value);
+    pt_jsonw_member_uint(w, "immature_users", r->immature);
+    pt_jsonw_member_double(w, "difference", r->test.difference);
+    pt_member_interval(w, "difference_interval", r->interval);
+    pt_jsonw_member_double(w, "uplift", r->uplift.uplift);
+    pt_member_interval(w, "uplift_interval", r->uplift.interval);
+    pt_jsonw_member_double(w, "se", r->test.se);
+    pt_jsonw_member_double(w, "z", r->test.z);
+    pt_jsonw_member_double(w, "p_value", r->test.p_value);
     pt_jsonw_key(w, "bayesian");
     pt_jsonw_object(w);
-    key_double(w, "prob_treatment_better", r->bayes.prob_b_gt_a);
-    key_double(w, "prob_control_better", r->bayes.prob_a_gt_b);
-    key_double(w, "expected_loss_keep_control", r->bayes.expected_loss_a);
-    key_double(w, "expected_loss_ship_treatment", r->bayes.expected_loss_b);
+    pt_jsonw_member_double(w, "prob_treatment_better", r->bayes.prob_b_gt_a);
+    pt_jsonw_member_double(w, "prob_control_better", r->bayes.prob_a_gt_b);
+    pt_jsonw_member_double(w, "expected_loss_keep_control", r->bayes.expected_loss_a);
+    pt_jsonw_member_double(w, "expected_loss_ship_treatment", r->bayes.expected_loss_b);
     pt_jsonw_object_end(w);
     pt_jsonw_object_end(w);
 }
@@ -276,16 +233,16 @@ static void json_metric(const struct pt_experiment_report *report,
 void pt_experiment_report_json(const struct pt_experiment_report *report, struct pt_jsonw *w)
 {
     pt_jsonw_object(w);
-    key_str(w, "experiment", report->request.name);
-    key_time(w, "as_of", report->request.as_of_us);
-    key_time(w, "first_exposure", report->first_us);
-    key_time(w, "last_first_exposure", report->last_us);
-    key_double(w, "alpha", report->request.alpha);
-    key_str(w, "control", report->request.control);
-    key_str(w, "treatment", report->request.treatment);
+    pt_jsonw_member_str(w, "experiment", report->request.name);
+    pt_member_time(w, "as_of", report->request.as_of_us);
+    pt_member_time(w, "first_exposure", report->first_us);
+    pt_member_time(w, "last_first_exposure", report->last_us);
+    pt_jsonw_member_double(w, "alpha", report->request.alpha);
+    pt_jsonw_member_str(w, "control", report->request.control);
+    pt_jsonw_member_str(w, "treatment", report->request.treatment);
     json_variants(report, w);
-    key_uint(w, "users_in_several_variants", report->mixed_units);
-    key_uint(w, "exposures_without_variant", report->unnamed_exposures);
+    pt_jsonw_member_uint(w, "users_in_several_variants", report->mixed_units);
+    pt_jsonw_member_uint(w, "exposures_without_variant", report->exposures.unnamed);
     pt_exposure_counts_json(&report->exposures, &report->request.exposures, w);
     json_ratio(report, w);
     pt_jsonw_key(w, "metrics");
@@ -294,7 +251,7 @@ void pt_experiment_report_json(const struct pt_experiment_report *report, struct
         json_metric(report, &report->results[i], w);
     }
     pt_jsonw_array_end(w);
-    key_str(w, "decision", pt_experiment_decision_text(report->decision));
-    key_str(w, "reason", report->sentence);
+    pt_jsonw_member_str(w, "decision", pt_experiment_decision_text(report->decision));
+    pt_jsonw_member_str(w, "reason", report->sentence);
     pt_jsonw_object_end(w);
 }

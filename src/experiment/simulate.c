@@ -95,9 +95,9 @@ static void judge_p(struct game *g, struct run *run, size_t look)
         double se = g->se[k] / sqrt(g->t[look]);
 
         if (g->plan->analysis == PT_PLAN_ALWAYS_VALID) {
-            run->p[k] = fmin(
-                run->p[k],
-                pt_readout_msprt(g->plan, g->design->alpha, z * se, se, g->design->tau2).p_value);
+            run->p[k] = fmin(run->p[k], pt_readout_msprt(g->plan->alternative, g->design->alpha,
+                                                         z * se, se, g->design->tau2)
+                                            .p_value);
         } else {
             run->p[k] = is_two_sided(g) ? 2 * pt_norm_sf(fabs(z)) : pt_norm_sf(run->z[k]);
         }

@@ -178,7 +178,7 @@ static void small_table(void **state)
     assert_int_equal(f.report->variants[0].units, 3);
     assert_int_equal(f.report->variants[1].units, 3);
     assert_int_equal(f.report->mixed_units, 1);
-    assert_int_equal(f.report->unnamed_exposures, 1);
+    assert_int_equal(f.report->exposures.unnamed, 1);
     assert_true(f.report->first_us == DAY0 && f.report->last_us == DAY0 + 8 * DAY_US);
     assert_true(f.report->request.as_of_us == DAY0 + 8 * DAY_US + 12 * HOUR_US);
     check_arm(f.report->results[0].control, 3, 1);
