@@ -87,6 +87,8 @@ find_missing() {
     fi
     if [ "$stage" = bench ]; then
         need_command wrk wrk
+        # The yardstick of bench/client.
+        need_library libsqlite3-dev sqlite3
         # The yardstick of bench/stream/bench_dedup.
         [ -e /usr/include/rocksdb/c.h ] || need librocksdb-dev
         need_command nginx nginx

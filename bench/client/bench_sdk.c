@@ -1,0 +1,449 @@
+/*
+ * bench_sdk.c - what the SDK costs the game, beside two common ways to keep events on the device
+ *
+ *     bench_sdk track DIR       40,000 calls of a game's thread with six attributes, in bursts of
+ * 50 bench_sdk queue DIR       100,000 events offline: each tenth's cost, then close and open again
+ *     bench_sdk memory DIR      what a client adds to the process
+ *
+ * One JSON object a line on standard output. Ways: `playtrace` is the client as it is by default
+ * (POSIX, worker thread) with a server that nobody runs; `list` keeps all events in an array and
+ * rewrites one JSON file at each event; `sqlite` inserts each event into a table of its own (WAL,
+ * synchronous=NORMAL, one prepared statement, one transaction an event). All three keep the same
+ * text. CPU of the calling thread is CLOCK_THREAD_CPUTIME_ID less what an empty pair of readings
+ * shows; allocations are all calls of malloc and its kin by that thread within the measured call.
+ */
+#include "playtrace.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRACK_EVENTS 40000
+#define LIST_EVENTS 1000 /* each costs a rewrite of all before it */
+#define SQLITE_EVENTS 10000
+#define BURST_EVENTS 50
+#define QUEUE_EVENTS 100000
+#define QUEUE_LIST_EVENTS 3000
+#define TENTHS 10
+#define EVENT_BYTES_MAX 512
+
+static const char name[] = "level_end";
+static const char attributes[] = "{\"level\":7,\"won\":true,\"seconds\":93.25,\"weapon\":\"bow\","
+                                 "\"difficulty\":\"hard\",\"coins\":1250}";
+
+static double samples[TRACK_EVENTS];
+
+/* ---- allocations, counted ---- */
+
+extern void *__libc_malloc(size_t bytes);                 /* NOLINT: glibc's own names */
+extern void *__libc_calloc(size_t count, size_t bytes);   /* NOLINT */
+extern void *__libc_realloc(void *memory, size_t bytes);  /* NOLINT */
+extern void *__libc_memalign(size_t align, size_t bytes); /* NOLINT */
+
+static __thread bool is_counting;
+static __thread unsigned long allocations;
+
+void *malloc(size_t bytes)
+{
+    allocations += is_counting ? 1 : 0;
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    allocations += is_counting ? 1 : 0;
+    return __libc_calloc(count, bytes);
+}
+
+void *realloc(void *memory, size_t bytes)
+{
+    allocations += is_counting ? 1 : 0;
+    return __libc_realloc(memory, bytes);
+}
+
+void *memalign(size_t align, size_t bytes);
+void *memalign(size_t align, size_t bytes)
+{
+    allocations += is_counting ? 1 : 0;
+    return __libc_memalign(align, bytes);
+}
+
+/* ---- measuring ---- */
+
+static void must(bool is_right, const char *what)
+{
+    if (!is_right) {
+        fprintf(stderr, "bench_sdk: %s: %s\n", what, strerror(errno));
+        exit(1);
+    }
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static int compare(const void *a, const void *b)
+{
+    double first = *(const double *)a;
+    double second = *(const double *)b;
+
+    return (first > second) - (first < second);
+}
+
+static double empty_pair_s(void)
+{
+    static double pairs[10001];
+
+    for (size_t i = 0; i < 10001; i++) {
+        double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+
+        pairs[i] = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+    }
+    qsort(pairs, 10001, sizeof(pairs[0]), compare);
+    return pairs[5000];
+}
+
+static void sleep_ms(long ms)
+{
+    struct timespec left = {ms / 1000, ms % 1000 * 1000000};
+
+    while (nanosleep(&left, &left) != 0) {
+    }
+}
+
+static void clear_dir(const char *dir)
+{
+    char path[4096];
+    DIR *listing = NULL;
+
+    must(mkdir(dir, 0700) == 0 || errno == EEXIST, dir);
+    listing = opendir(dir);
+    must(listing != NULL, dir);
+    for (const struct dirent *entry; (entry = readdir(listing));) {
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        if (entry->d_name[0] != '.') {
+            must(unlink(path) == 0, path);
+        }
+    }
+    (void)closedir(listing);
+}
+
+/* ---- the three ways ---- */
+
+struct way {
+    const char *name;
+    bool (*put)(void *state);
+    void *state;
+    unsigned long events;
+};
+
+/* What an event of the game comes to as text, as the SDK writes it. */
+static size_t event_text(unsigned long i, char text[EVENT_BYTES_MAX])
+{
+    return (size_t)snprintf(
+        text, EVENT_BYTES_MAX,
+        "{\"event_id\":\"0190163d-8694-739b-aea5-%012lx\",\"event_name\":\"%s\","
+        "\"occurred_at\":\"2026-11-22T12:00:00.000000Z\",\"seq\":%lu,"
+        "\"user_id\":\"player-1\","
+        "\"session_id\":\"0190163d-8694-739b-aea5-966c26f8ad91\","
+        "\"install_id\":\"0190163d-8694-739b-aea5-966c26f8ad90\",\"boot\":1,"
+        "\"attributes\":%s}",
+        i, name, i, attributes);
+}
+
+static struct playtrace *open_client(const char *dir)
+{
+    struct playtrace_options options;
+    struct playtrace *p = NULL;
+
+    playtrace_options_init(&options);
+    options.url = "http://127.0.0.1:1";
+    options.queue_dir = dir;
+    options.user_id = "player-1";
+    options.consent = PLAYTRACE_CONSENT_GIVEN;
+    options.queue_bytes_max = UINT64_C(128) << 20;
+    must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+    return p;
+}
+
+static bool put_playtrace(void *state)
+{
+    return playtrace_track(state, name, attributes) == PLAYTRACE_OK;
+}
+
+struct list {
+    char path[4096];
+    char **texts;
+    unsigned long count;
+};
+
+static bool put_list(void *state)
+{
+    struct list *list = state;
+    char text[EVENT_BYTES_MAX];
+    FILE *file = NULL;
+
+    (void)event_text(list->count, text);
+    list->texts = realloc(list->texts, (list->count + 1) * sizeof(list->texts[0]));
+    list->texts[list->count++] = strdup(text);
+    file = fopen(list->path, "w");
+    if (!file) {
+        return false;
+    }
+    fputc('[', file);
+    for (unsigned long i = 0; i < list->count; i++) {
+        fprintf(file, "%s%s", i > 0 ? "," : "", list->texts[i]);
+    }
+    fputc(']', file);
+    return fclose(file) == 0;
+}
+
+static void free_list(struct list *list)
+{
+    for (unsigned long i = 0; i < list->count; i++) {
+        free(list->texts[i]);
+    }
+    free(list->texts);
+}
+
+struct database {
+    sqlite3 *db;
+    sqlite3_stmt *insert;
+    unsigned long count;
+};
+
+static void open_database(struct database *d, const char *dir)
+{
+    char path[4096];
+
+    (void)snprintf(path, sizeof(path), "%s/events.sqlite", dir);
+    must(sqlite3_open(path, &d->db) == SQLITE_OK, "open the database");
+    must(sqlite3_exec(d->db,
+                      "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+                      "CREATE TABLE events (id INTEGER PRIMARY KEY, event TEXT NOT NULL)",
+                      NULL, NULL, NULL) == SQLITE_OK,
+         "make the table");
+    must(sqlite3_prepare_v2(d->db, "INSERT INTO events (event) VALUES (?)", -1, &d->insert, NULL) ==
+             SQLITE_OK,
+         "prepare the statement");
+}
+
+static bool put_sqlite(void *state)
+{
+    struct database *d = state;
+    char text[EVENT_BYTES_MAX];
+    size_t bytes = event_text(d->count++, text);
+
+    return sqlite3_bind_text(d->insert, 1, text, (int)bytes, SQLITE_STATIC) == SQLITE_OK &&
+           sqlite3_step(d->insert) == SQLITE_DONE && sqlite3_reset(d->insert) == SQLITE_OK;
+}
+
+static void close_database(struct database *d)
+{
+    (void)sqlite3_finalize(d->insert);
+    must(sqlite3_close(d->db) == SQLITE_OK, "close the database");
+}
+
+/* ---- track: one call of the game's thread ---- */
+
+static void measure_calls(const struct way *way, double empty_s)
+{
+    unsigned long counted = 0;
+    double total_s = 0;
+
+    for (unsigned long i = 0; i < way->events; i++) {
+        double start = 0;
+        bool is_put = false;
+
+        /* As a game does it: some events, and then the rest of the frame. */
+        if (i % BURST_EVENTS == 0 && i > 0) {
+            sleep_ms(2);
+        }
+        allocations = 0;
+        is_counting = true;
+        start = seconds(CLOCK_THREAD_CPUTIME_ID);
+        is_put = way->put(way->state);
+        samples[i] = seconds(CLOCK_THREAD_CPUTIME_ID) - start - empty_s;
+        is_counting = false;
+        counted += allocations;
+        total_s += samples[i];
+        must(is_put, way->name);
+    }
+    qsort(samples, way->events, sizeof(samples[0]), compare);
+    printf("{\"section\":\"track\",\"way\":\"%s\",\"events\":%lu,\"p50_us\":%.3f,\"p99_us\":%.3f,"
+           "\"p999_us\":%.3f,\"mean_us\":%.3f,\"allocations\":%lu}\n",
+           way->name, way->events, samples[way->events / 2] * 1e6,
+           samples[way->events * 99 / 100] * 1e6, samples[way->events * 999 / 1000] * 1e6,
+           total_s * 1e6 / (double)way->events, counted);
+}
+
+static void run_track(const char *dir)
+{
+    double empty_s = empty_pair_s();
+    struct playtrace *p = NULL;
+    struct database d = {0};
+    struct list list = {0};
+
+    clear_dir(dir);
+    p = open_client(dir);
+    measure_calls(&(struct way){"playtrace", put_playtrace, p, TRACK_EVENTS}, empty_s);
+    (void)playtrace_close(p, 0);
+    clear_dir(dir);
+    (void)snprintf(list.path, sizeof(list.path), "%s/events.json", dir);
+    measure_calls(&(struct way){"list", put_list, &list, LIST_EVENTS}, empty_s);
+    free_list(&list);
+    clear_dir(dir);
+    open_database(&d, dir);
+    measure_calls(&(struct way){"sqlite", put_sqlite, &d, SQLITE_EVENTS}, empty_s);
+    close_database(&d);
+}
+
+/* ---- queue: offline for long ---- */
+
+/* CPU of the whole process by tenth of the events; `settle` says that a burst is on disk. */
+static void measure_tenths(const struct way *way, void (*settle)(void *state))
+{
+    printf("{\"section\":\"queue\",\"way\":\"%s\",\"events\":%lu,\"tenths_us\":[", way->name,
+           way->events);
+    for (unsigned tenth = 0; tenth < TENTHS; tenth++) {
+        unsigned long events = way->events / TENTHS;
+        double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+
+        for (unsigned long i = 0; i < events; i++) {
+            must(way->put(way->state), way->name);
+            if ((i + 1) % BURST_EVENTS == 0) {
+                settle(way->state);
+            }
+        }
+        printf("%s%.3f", tenth > 0 ? "," : "",
+               (seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e6 / (double)events);
+    }
+    printf("]}\n");
+}
+
+static void settle_playtrace(void *state)
+{
+    must(playtrace_pump(state) == PLAYTRACE_QUEUED, "pump");
+}
+
+static void settle_nothing(void *state)
+{
+    (void)state;
+}
+
+/* The game pumps, so that writing falls into the measured loop; nothing is due to be sent. */
+static struct playtrace *open_offline(const char *dir)
+{
+    struct playtrace_options options;
+    struct playtrace *p = NULL;
+
+    playtrace_options_init(&options);
+    options.url = "http://127.0.0.1:1";
+    options.queue_dir = dir;
+    options.user_id = "player-1";
+    options.consent = PLAYTRACE_CONSENT_GIVEN;
+    options.queue_bytes_max = UINT64_C(128) << 20;
+    options.without_worker = true;
+    options.sync_at_close = false;
+    must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+    return p;
+}
+
+static void run_queue(const char *dir)
+{
+    struct playtrace_stats stats;
+    struct playtrace *p = NULL;
+    struct database d = {0};
+    struct list list = {0};
+    double cpu_s = 0;
+    double wall_s = 0;
+
+    clear_dir(dir);
+    p = open_offline(dir);
+    measure_tenths(&(struct way){"playtrace", put_playtrace, p, QUEUE_EVENTS}, settle_playtrace);
+    playtrace_stats(p, &stats);
+    must(stats.queued >= QUEUE_EVENTS, "not everything was queued");
+    (void)playtrace_close(p, 0);
+    cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    wall_s = seconds(CLOCK_MONOTONIC);
+    p = open_offline(dir);
+    cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_s;
+    wall_s = seconds(CLOCK_MONOTONIC) - wall_s;
+    playtrace_stats(p, &stats);
+    must(stats.recovered >= QUEUE_EVENTS, "not everything was recovered");
+    printf("{\"section\":\"open\",\"way\":\"playtrace\",\"events\":%llu,\"bytes\":%llu,"
+           "\"cpu_ms\":%.3f,\"wall_ms\":%.3f}\n",
+           (unsigned long long)stats.recovered, (unsigned long long)stats.queued_bytes, cpu_s * 1e3,
+           wall_s * 1e3);
+    (void)playtrace_close(p, 0);
+    clear_dir(dir);
+    (void)snprintf(list.path, sizeof(list.path), "%s/events.json", dir);
+    measure_tenths(&(struct way){"list", put_list, &list, QUEUE_LIST_EVENTS}, settle_nothing);
+    free_list(&list);
+    clear_dir(dir);
+    open_database(&d, dir);
+    measure_tenths(&(struct way){"sqlite", put_sqlite, &d, QUEUE_EVENTS}, settle_nothing);
+    close_database(&d);
+}
+
+/* ---- memory ---- */
+
+static unsigned long resident_bytes(void)
+{
+    char line[128];
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    must(file && fgets(line, sizeof(line), file) && sscanf(line, "%*u %lu", &pages) == 1, "statm");
+    (void)fclose(file);
+    return pages * (unsigned long)sysconf(_SC_PAGESIZE);
+}
+
+static void run_memory(const char *dir)
+{
+    unsigned long before = 0;
+    unsigned long opened = 0;
+    unsigned long used = 0;
+    struct playtrace *p = NULL;
+
+    clear_dir(dir);
+    before = resident_bytes();
+    p = open_client(dir);
+    sleep_ms(200); /* the worker looks once */
+    opened = resident_bytes();
+    for (unsigned i = 0; i < 200; i++) {
+        must(put_playtrace(p), "track");
+    }
+    (void)playtrace_flush(p, 500); /* refused at once: what the first request brings is libcurl's */
+    used = resident_bytes();
+    (void)playtrace_close(p, 0);
+    printf("{\"section\":\"memory\",\"opened_bytes\":%lu,\"after_request_bytes\":%lu}\n",
+           opened - before, used - before);
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (argc == 3 && strcmp(argv[1], "track") == 0) {
+        run_track(argv[2]);
+    } else if (argc == 3 && strcmp(argv[1], "queue") == 0) {
+        run_queue(argv[2]);
+    } else if (argc == 3 && strcmp(argv[1], "memory") == 0) {
+        run_memory(argv[2]);
+    } else {
+        fprintf(stderr, "usage: bench_sdk track|queue|memory DIR\n");
+        return 2;
+    }
+    return 0;
+}
