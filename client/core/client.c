@@ -291,8 +291,8 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     } else {
         playtrace_platform_posix_init(&platform);
     }
-    if (!options->without_worker && !platform.mutex_create) {
-        return PLAYTRACE_INVALID;
+    if (!platform.alloc || (!options->without_worker && !platform.mutex_create)) {
+        return PLAYTRACE_INVALID; /* no alloc: a build that has no default platform */
     }
     p = create(&platform, options, &segments);
     if (!p) {

@@ -35,6 +35,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The library hides everything but what stands here (Windows has its list from here too). */
+#if defined(PLAYTRACE_BUILD) && defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -295,5 +300,9 @@ void playtrace_http_curl_post(void *transport, const struct playtrace_http_reque
 
 #ifdef __cplusplus
 }
+#endif
+
+#if defined(PLAYTRACE_BUILD) && defined(__GNUC__)
+#pragma GCC visibility pop
 #endif
 #endif
