@@ -95,7 +95,8 @@ static bool options_are_valid(const struct playtrace_options *options)
     return is_http && is_visible_ascii(options->url, PLAYTRACE_URL_BYTES_MAX - 1) &&
            (!options->api_key || is_visible_ascii(options->api_key, PLAYTRACE_TEXT_BYTES_MAX)) &&
            options->queue_dir && options->queue_dir[0] != '\0' &&
-           strnlen(options->queue_dir, PLAYTRACE_URL_BYTES_MAX) < PLAYTRACE_URL_BYTES_MAX &&
+           pt_client_text_bytes(options->queue_dir, PLAYTRACE_URL_BYTES_MAX) <
+               PLAYTRACE_URL_BYTES_MAX &&
            text_is_absent_or_valid(options->user_id) &&
            text_is_absent_or_valid(options->build_id) &&
            text_is_absent_or_valid(options->mechanic_version) &&

@@ -109,6 +109,8 @@ uint64_t pt_client_random_below(struct playtrace *p, uint64_t max);
 void pt_client_session_new(struct playtrace *p);
 void pt_client_install_new(struct playtrace *p);
 void pt_client_identity_render(struct playtrace *p);
+/* strnlen(), which C99 does not have. */
+size_t pt_client_text_bytes(const char *text, size_t bytes_max);
 bool pt_client_text_is_valid(const char *text, size_t bytes_max); /* 1..max bytes of UTF-8 */
 
 /* ---- drain.c: ring to queue; the caller holds work_lock ---- */

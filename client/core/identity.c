@@ -118,9 +118,16 @@ void pt_client_identity_render(struct playtrace *p)
     }
 }
 
+size_t pt_client_text_bytes(const char *text, size_t bytes_max)
+{
+    const char *end = memchr(text, '\0', bytes_max);
+
+    return end ? (size_t)(end - text) : bytes_max;
+}
+
 bool pt_client_text_is_valid(const char *text, size_t bytes_max)
 {
-    size_t bytes = strnlen(text, bytes_max + 1);
+    size_t bytes = pt_client_text_bytes(text, bytes_max + 1);
 
     return bytes > 0 && bytes <= bytes_max && pt_client_utf8_is_valid(text, bytes);
 }

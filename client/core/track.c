@@ -157,7 +157,8 @@ enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
     parts.name = name;
     if (attributes_json) {
         parts.attributes = attributes_json;
-        parts.attributes_bytes = strnlen(attributes_json, PLAYTRACE_EVENT_BYTES_MAX + 1);
+        parts.attributes_bytes =
+            pt_client_text_bytes(attributes_json, PLAYTRACE_EVENT_BYTES_MAX + 1);
         if (parts.attributes_bytes > PLAYTRACE_EVENT_BYTES_MAX ||
             !pt_client_json_is_object(attributes_json, parts.attributes_bytes,
                                       PLAYTRACE_ATTRIBUTE_DEPTH_MAX)) {
