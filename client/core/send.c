@@ -72,6 +72,7 @@ static void post(struct playtrace *p, size_t events_bytes, uint32_t timeout_ms,
             return;
         }
     }
+    request.method = "POST";
     request.url = p->url;
     request.headers = headers;
     request.header_count = p->authorization[0] ? 3 : 2;

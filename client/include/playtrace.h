@@ -200,24 +200,33 @@ const char *playtrace_status_name(enum playtrace_status status);
  */
 
 struct playtrace_http_request {
+    const char *method; /* "POST" or "GET" (no body); NULL: POST */
     const char *url;
-    const char *const *headers; /* "Name: value", header_count of them; POST is the method */
+    const char *const *headers; /* "Name: value", header_count of them */
     size_t header_count;
     const void *body;
     size_t body_bytes;
     uint32_t connect_timeout_ms;
-    uint32_t timeout_ms;
+    uint32_t timeout_ms;                 /* the whole exchange; 0: no limit (an event stream) */
     bool (*should_stop)(void *stop_ctx); /* ask often; true: give up now with status 0 */
     void *stop_ctx;
+    /* NULL: the answer's body goes to response->body. Else each part of it is handed over as it
+     * comes, with the response's status and headers filled in; false: give up with status 0. */
+    bool (*on_body)(void *body_ctx, const char *data, size_t bytes);
+    void *body_ctx;
 };
 
+/* Headers are filled in as the server sent them, "" where it did not or where they do not fit. */
 struct playtrace_http_response {
     int status; /* HTTP status; 0: no whole answer came */
     char *body; /* storage of the core: fill at most body_bytes_max */
     size_t body_bytes_max;
-    size_t body_bytes;    /* filled */
-    bool is_truncated;    /* the answer was longer */
-    char retry_after[64]; /* the header's value, or "" */
+    size_t body_bytes;     /* filled */
+    bool is_truncated;     /* the answer was longer */
+    char retry_after[64];  /* Retry-After */
+    char etag[128];        /* ETag, with its quotes */
+    char content_type[64]; /* Content-Type */
+    char date[64];         /* Date: tells a device whose clock is wrong what time it is */
 };
 
 enum playtrace_file_mode {

@@ -15,10 +15,18 @@
 #include <time.h>
 
 #define LOOK_UP_MS 20
+#define LOOK_UP_STREAM_MS 100 /* an event stream is open for hours: wake the device less often */
 
 struct transport {
     CURLM *multi;
     CURL *easy;
+};
+
+/* What the callbacks of one transfer work on. */
+struct transfer {
+    CURL *easy;
+    const struct playtrace_http_request *request;
+    struct playtrace_http_response *response;
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -29,54 +37,86 @@ static void start_curl(void)
     curl_is_ready = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
+static int status_of(CURL *easy)
+{
+    long status = 0;
+
+    return curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK ? (int)status : 0;
+}
+
 static size_t take_body(char *data, size_t size, size_t count, void *arg)
 {
-    struct playtrace_http_response *response = arg;
+    const struct transfer *transfer = arg;
+    struct playtrace_http_response *response = transfer->response;
     size_t bytes = size * count;
     size_t room = response->body_bytes_max - response->body_bytes;
 
+    if (transfer->request->on_body) {
+        response->status = status_of(transfer->easy);
+        /* Any other count than was handed over ends the transfer. */
+        return transfer->request->on_body(transfer->request->body_ctx, data, bytes) ? bytes
+                                                                                    : bytes + 1;
+    }
     if (bytes > room) {
         response->is_truncated = true; /* read on, so that the connection can be used again */
     }
     room = bytes < room ? bytes : room;
-    memcpy(response->body + response->body_bytes, data, room);
-    response->body_bytes += room;
+    if (room > 0) {
+        memcpy(response->body + response->body_bytes, data, room);
+        response->body_bytes += room;
+    }
     return bytes;
+}
+
+/* The value of the line, if it is the header `name` (with its colon) and the value fits. */
+static void take_value(const char *line, size_t bytes, const char *name, char *out,
+                       size_t out_bytes)
+{
+    size_t from = strlen(name);
+    size_t to = bytes;
+
+    if (bytes < from || strncasecmp(line, name, from) != 0) {
+        return;
+    }
+    while (from < to && (line[from] == ' ' || line[from] == '\t')) {
+        from++;
+    }
+    while (to > from && (unsigned char)line[to - 1] <= ' ') {
+        to--;
+    }
+    if (to - from < out_bytes) {
+        memcpy(out, line + from, to - from);
+        out[to - from] = '\0';
+    }
 }
 
 static size_t take_header(char *data, size_t size, size_t count, void *arg)
 {
-    static const char name[] = "retry-after:";
-    struct playtrace_http_response *response = arg;
+    struct playtrace_http_response *response = ((const struct transfer *)arg)->response;
     size_t bytes = size * count;
-    size_t from = sizeof(name) - 1;
-    size_t to = bytes;
 
-    if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) {
-        response->retry_after[0] = '\0'; /* a new answer; the one before was 1xx */
+    if (bytes >= 5 && memcmp(data, "HTTP/", 5) == 0) { /* a new answer; the one before was 1xx */
+        response->retry_after[0] = '\0';
+        response->etag[0] = '\0';
+        response->content_type[0] = '\0';
+        response->date[0] = '\0';
     }
-    if (bytes < from || strncasecmp(data, name, from) != 0) {
-        return bytes;
-    }
-    while (from < to && (data[from] == ' ' || data[from] == '\t')) {
-        from++;
-    }
-    while (to > from && (unsigned char)data[to - 1] <= ' ') {
-        to--;
-    }
-    if (to - from < sizeof(response->retry_after)) {
-        memcpy(response->retry_after, data + from, to - from);
-        response->retry_after[to - from] = '\0';
-    }
+    take_value(data, bytes, "retry-after:", response->retry_after, sizeof(response->retry_after));
+    take_value(data, bytes, "etag:", response->etag, sizeof(response->etag));
+    take_value(data, bytes, "content-type:", response->content_type,
+               sizeof(response->content_type));
+    take_value(data, bytes, "date:", response->date, sizeof(response->date));
     return bytes;
 }
 
 /* What is the same for every request. */
 static bool prepare(CURL *easy)
 {
+    /* An answer that a proxy has packed is unpacked, where curl was built with zlib. */
+    (void)curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
     return curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "playtrace-client/" PT_VERSION) == CURLE_OK &&
@@ -141,27 +181,38 @@ static struct curl_slist *make_headers(const struct playtrace_http_request *requ
     return list;
 }
 
-static bool set_request(CURL *easy, const struct playtrace_http_request *request,
-                        struct playtrace_http_response *response, struct curl_slist *headers)
+static bool set_method(CURL *easy, const struct playtrace_http_request *request)
 {
-    return curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
+    if (request->method && strcmp(request->method, "GET") == 0) {
+        return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
+    }
+    return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "") ==
+               CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes) ==
+               CURLE_OK;
+}
+
+static bool set_request(CURL *easy, const struct playtrace_http_request *request,
+                        struct transfer *transfer, struct curl_slist *headers)
+{
+    return set_method(easy, request) &&
+           curl_easy_setopt(easy, CURLOPT_URL, request->url) == CURLE_OK &&
            /* A proxy of the environment is for the network, not for this machine. */
            curl_easy_setopt(easy, CURLOPT_NOPROXY, is_loopback(request->url) ? "*" : NULL) ==
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_bytes) ==
-               CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)request->connect_timeout_ms) ==
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEDATA, response) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERDATA, response) == CURLE_OK;
+           curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer) == CURLE_OK;
 }
 
 /* Run the one transfer to its end; true: a whole answer came. */
 static bool run(struct transport *transport, const struct playtrace_http_request *request)
 {
+    int look_up_ms = request->on_body ? LOOK_UP_STREAM_MS : LOOK_UP_MS;
     int running = 1;
     int left = 0;
     const CURLMsg *message = NULL;
@@ -176,7 +227,7 @@ static bool run(struct transport *transport, const struct playtrace_http_request
         if (request->should_stop && request->should_stop(request->stop_ctx)) {
             return false;
         }
-        if (curl_multi_poll(transport->multi, NULL, 0, LOOK_UP_MS, NULL) != CURLM_OK) {
+        if (curl_multi_poll(transport->multi, NULL, 0, look_up_ms, NULL) != CURLM_OK) {
             return false;
         }
     }
@@ -218,25 +269,25 @@ void playtrace_http_curl_post(void *handle, const struct playtrace_http_request 
                               struct playtrace_http_response *response)
 {
     struct transport *transport = handle;
+    struct transfer transfer = {NULL, request, response};
     struct curl_slist *headers = NULL;
     sigset_t before;
     bool was_pending = false;
-    long status = 0;
+    bool is_whole = false;
 
     response->status = 0;
     if (!transport) {
         return;
     }
+    transfer.easy = transport->easy;
     headers = make_headers(request);
-    if (!headers || !set_request(transport->easy, request, response, headers)) {
+    if (!headers || !set_request(transport->easy, request, &transfer, headers)) {
         goto out;
     }
     block_sigpipe(&before, &was_pending);
     if (curl_multi_add_handle(transport->multi, transport->easy) == CURLM_OK) {
-        if (run(transport, request) &&
-            curl_easy_getinfo(transport->easy, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK) {
-            response->status = (int)status;
-        }
+        is_whole = run(transport, request);
+        response->status = is_whole ? status_of(transport->easy) : 0;
         (void)curl_multi_remove_handle(transport->multi, transport->easy);
     }
     restore_sigpipe(&before, was_pending);

@@ -40,6 +40,10 @@ struct fake {
     /* The server: answers the request itself where this returns true, else takes the events. */
     bool (*answer)(struct fake *fake, uint32_t events, struct playtrace_http_response *response);
     void *answer_arg;
+    /* Any other request than POST /v1/events: 404 where this is NULL. */
+    void (*other)(struct fake *fake, const struct playtrace_http_request *request,
+                  struct playtrace_http_response *response);
+    void *other_arg;
     unsigned requests;
     uint32_t batch_sizes[FAKE_EVENTS_MAX];
     uint32_t refuse_each; /* > 0: the receipt refuses every Nth event of a batch */
@@ -141,7 +145,7 @@ static inline void fake_post(void *http, const struct playtrace_http_request *re
                              struct playtrace_http_response *response)
 {
     struct fake *fake = http;
-    struct pt_json_parser *parser = pt_json_parser_create(1u << 20);
+    struct pt_json_parser *parser = NULL;
     struct pt_json root = {0};
     struct pt_json events = {0};
     struct pt_error err = {0};
@@ -149,6 +153,15 @@ static inline void fake_post(void *http, const struct playtrace_http_request *re
     uint32_t refused = 0;
     char sent_at[64];
 
+    if (!strstr(request->url, "/v1/events") || strcmp(request->method, "POST") != 0) {
+        if (fake->other) {
+            fake->other(fake, request, response);
+        } else {
+            fake_reply(response, 404, "{\"code\":\"not_found\"}");
+        }
+        return;
+    }
+    parser = pt_json_parser_create(1u << 20);
     pt_free(fake->last_body);
     fake->last_body = pt_alloc(request->body_bytes + PT_JSON_PADDING);
     memcpy(fake->last_body, request->body, request->body_bytes);

@@ -30,6 +30,9 @@ enum manner {
     MANNER_HANG,     /* no answer */
     MANNER_REDIRECT, /* 307 to itself */
     MANNER_LONG,     /* a receipt followed by a megabyte of blanks */
+    MANNER_HEADERS,  /* 200 with every header that the client reads */
+    MANNER_GZIP,     /* 200 and "{}\n", packed */
+    MANNER_PARTS,    /* 200 with a body in three parts, some milliseconds apart, without end */
 };
 
 struct server {
@@ -92,7 +95,7 @@ static char *read_request(struct server *server, int fd, char *buffer, size_t bu
             continue;
         }
         length = strcasestr(buffer, "\r\nContent-Length:");
-        if (length && used >= (size_t)(end + 4 - buffer) + strtoul(length + 17, NULL, 10)) {
+        if (used >= (size_t)(end + 4 - buffer) + (length ? strtoul(length + 17, NULL, 10) : 0)) {
             *end = '\0';
             return end + 4;
         }
@@ -132,6 +135,30 @@ static void answer_receipt(int fd, unsigned events, bool is_chunked, size_t blan
         }
         blanks -= part;
     }
+}
+
+/* "{}\n" as gzip packs it. */
+static void answer_gzip(int fd)
+{
+    static const unsigned char packed[] = {0x1f, 0x8b, 0x08, 0,    0,    0,    0, 0,
+                                           0,    0x03, 0xab, 0xae, 0xe5, 0x02, 0, 0x06,
+                                           0xb0, 0xa1, 0xdd, 0x03, 0,    0,    0};
+
+    answer(fd, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 23\r\n\r\n");
+    (void)send(fd, packed, sizeof(packed), MSG_NOSIGNAL);
+}
+
+/* Three parts, each after the one before was surely taken, and then nothing more. */
+static void answer_parts(struct server *server, int fd)
+{
+    struct pollfd poller = {.fd = fd, .events = POLLIN};
+
+    answer(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+    for (unsigned i = 0; i < 3; i++) {
+        (void)poll(&poller, 1, 20);
+        answer(fd, "data: x\n\n");
+    }
+    (void)wait_readable(server, fd); /* until the client leaves */
 }
 
 /* False: the connection ends. */
@@ -177,6 +204,18 @@ static bool serve_one(struct server *server, int fd, char *buffer, size_t buffer
     case MANNER_HANG:
         while (wait_readable(server, fd) && recv(fd, buffer, buffer_bytes, 0) > 0) {
         }
+        return false;
+    case MANNER_HEADERS:
+        answer(fd, "HTTP/1.1 100 Continue\r\nETag: \"old\"\r\n\r\n"
+                   "HTTP/1.1 200 OK\r\netag:  W/\"a b\" \r\nCONTENT-TYPE: application/json\r\n"
+                   "Retry-After: 3\r\nDate: Sun, 01 Nov 2026 12:00:00 GMT\r\n"
+                   "Content-Length: 2\r\n\r\n{}");
+        return true;
+    case MANNER_GZIP:
+        answer_gzip(fd);
+        return true;
+    case MANNER_PARTS:
+        answer_parts(server, fd);
         return false;
     case MANNER_RESET:
         break;
@@ -398,6 +437,80 @@ static void many_clients_share_one_transport(void **state)
     pt_test_dir_remove(dir);
 }
 
+struct parts {
+    const struct playtrace_http_response *response;
+    char text[64];
+    size_t bytes;
+    size_t bytes_max; /* then no more is wanted */
+};
+
+static bool take_part(void *body_ctx, const char *data, size_t bytes)
+{
+    struct parts *parts = body_ctx;
+
+    PT_CHECK(parts->response->status == 200);
+    PT_CHECK(strcmp(parts->response->content_type, "text/event-stream") == 0);
+    PT_CHECK(parts->bytes + bytes < sizeof(parts->text));
+    memcpy(parts->text + parts->bytes, data, bytes);
+    parts->bytes += bytes;
+    return parts->bytes < parts->bytes_max;
+}
+
+static void the_transport_reads_headers_and_streams(void **state)
+{
+    static const char *const headers[] = {"If-None-Match: \"v1\""};
+    struct server *server = server_start();
+    void *transport = playtrace_http_curl_create(NULL);
+    char body[16];
+    struct playtrace_http_response response = {.body = body, .body_bytes_max = sizeof(body)};
+    struct parts parts = {.response = &response, .bytes_max = 27};
+    struct playtrace_http_request request = {.method = "GET",
+                                             .url = server->url,
+                                             .headers = headers,
+                                             .header_count = 1,
+                                             .connect_timeout_ms = 5000,
+                                             .timeout_ms = 10000};
+
+    (void)state;
+    server_behave(server, MANNER_HEADERS);
+    playtrace_http_curl_post(transport, &request, &response);
+    PT_CHECK(response.status == 200 && response.body_bytes == 2);
+    PT_CHECK(memcmp(response.body, "{}", 2) == 0 && !response.is_truncated);
+    PT_CHECK(strcmp(response.etag, "W/\"a b\"") == 0);
+    PT_CHECK(strcmp(response.content_type, "application/json") == 0);
+    PT_CHECK(strcmp(response.retry_after, "3") == 0);
+    PT_CHECK(strcmp(response.date, "Sun, 01 Nov 2026 12:00:00 GMT") == 0);
+    PT_CHECK(strncmp(server->head, "GET / HTTP/1.1\r\n", 16) == 0);
+    PT_CHECK(strstr(server->head, "\r\nIf-None-Match: \"v1\"") != NULL);
+
+    server_behave(server, MANNER_GZIP);
+    memset(&response, 0, sizeof(response));
+    response.body = body;
+    response.body_bytes_max = 2;
+    playtrace_http_curl_post(transport, &request, &response);
+    PT_CHECK(response.status == 200 && response.body_bytes == 2 && response.is_truncated);
+    PT_CHECK(memcmp(response.body, "{}", 2) == 0 && response.etag[0] == '\0');
+
+    server_behave(server, MANNER_PARTS);
+    request.on_body = take_part;
+    request.body_ctx = &parts;
+    request.timeout_ms = 0;
+    playtrace_http_curl_post(transport, &request, &response);
+    PT_CHECK(response.status == 0); /* we ended it */
+    PT_CHECK(parts.bytes == 27 && memcmp(parts.text, "data: x\n\ndata: x\n\n", 18) == 0);
+
+    request.method = NULL; /* POST again, with the same handle and an empty body */
+    request.on_body = NULL;
+    request.timeout_ms = 10000;
+    response.body_bytes = 0;
+    server_behave(server, MANNER_HTML);
+    playtrace_http_curl_post(transport, &request, &response);
+    PT_CHECK(response.status == 200 && strncmp(server->head, "POST / HTTP/1.1\r\n", 17) == 0);
+    playtrace_http_curl_destroy(transport);
+    server_stop(server);
+    server_free(server);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -405,6 +518,7 @@ int main(void)
         cmocka_unit_test(no_manner_of_failing_loses_events),
         cmocka_unit_test(nobody_listening_keeps_the_events),
         cmocka_unit_test(many_clients_share_one_transport),
+        cmocka_unit_test(the_transport_reads_headers_and_streams),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
