@@ -148,6 +148,12 @@ static void take_options(struct playtrace *p, const struct playtrace_options *op
 
 /* ---- open and close ---- */
 
+static bool has_transport(const struct playtrace_platform *platform)
+{
+    return platform->http_start ? platform->http_is_done && platform->http_cancel
+                                : platform->http_post != NULL;
+}
+
 static bool threads_create(struct playtrace *p)
 {
     const struct playtrace_platform *platform = &p->platform;
@@ -213,6 +219,7 @@ static struct playtrace *create(const struct playtrace_platform *platform,
         p->http = platform->http_ctx;
     }
     p->drain_due_us = INT64_MAX;
+    p->poll_due_us = INT64_MAX;
     take_options(p, options);
     return p;
 }
@@ -292,7 +299,8 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     } else {
         playtrace_platform_posix_init(&platform);
     }
-    if (!platform.alloc || (!options->without_worker && !platform.mutex_create)) {
+    if (!platform.alloc || !has_transport(&platform) ||
+        (!options->without_worker && !platform.mutex_create)) {
         return PLAYTRACE_INVALID; /* no alloc: a build that has no default platform */
     }
     p = create(&platform, options, &segments);
@@ -352,6 +360,7 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
         status = playtrace_flush(p, timeout_ms);
     }
     pt_client_work_lock(p);
+    pt_client_exchange_cancel(p);
     (void)pt_client_drain(p);
     lost = p->spare_events + p->active_events;
     if (p->options.sync_at_close && p->queue.events > 0 && !pt_client_queue_sync(&p->queue)) {

@@ -8,6 +8,7 @@
 #ifndef PT_CLIENT_CLIENT_H
 #define PT_CLIENT_CLIENT_H
 
+#include "core/exchange.h"
 #include "core/queue.h"
 #include "core/state.h"
 #include "playtrace.h"
@@ -40,7 +41,9 @@ struct playtrace {
     struct pt_client_lastframe state_file;
     void *http; /* owned where the platform has http_create */
     bool is_http_owned;
-    char *spare; /* frames on their way to the queue */
+    struct pt_client_exchange exchange; /* the one request on its way */
+    struct pt_client_batch sending;     /* what it carries, if it is ours; no events: nothing */
+    char *spare;                        /* frames on their way to the queue */
     size_t spare_bytes;
     uint32_t spare_events;
     char *body;           /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
@@ -70,18 +73,12 @@ struct playtrace {
     int64_t drain_due_us;  /* when the active half goes to the queue; INT64_MAX: it is empty */
     int64_t send_due_us;   /* when the next request is due, full batches aside */
     bool is_backing_off;   /* not before send_due_us, not even full batches */
+    int64_t poll_due_us;   /* when to look after a request on its way; INT64_MAX: none is */
     uint64_t ready_events; /* in the queue's files, as last published */
     unsigned flushers;     /* calls that wait in flush */
     bool is_stopping;
     int64_t stop_us;                   /* while stopping: when to give up */
     enum playtrace_status stop_status; /* what the worker's last delivery came to */
-};
-
-/* What one look at the queue and the network came to. */
-enum pt_client_step {
-    PT_CLIENT_STEP_SENT,    /* a batch is settled, or is being split: go on */
-    PT_CLIENT_STEP_NOTHING, /* nothing is queued, or nothing may be sent */
-    PT_CLIENT_STEP_FAILED,  /* back-off, or files failed */
 };
 
 /* ---- client.c ---- */
@@ -120,7 +117,7 @@ bool pt_client_drain(struct playtrace *p);
 /* Tell stats what the queue holds. */
 void pt_client_publish(struct playtrace *p);
 
-/* ---- send.c: queue to network; the caller holds work_lock ---- */
+/* ---- send.c: queue to network; the caller holds work_lock, and no request is on its way ---- */
 enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms);
 
 #endif

@@ -26,9 +26,13 @@ void pt_client_publish(struct playtrace *p)
 /* What withdrawn consent must empty. */
 static bool purge(struct playtrace *p)
 {
-    uint64_t events = p->queue.events + p->spare_events;
-    bool is_clean = pt_client_queue_purge(&p->queue);
+    uint64_t events = 0;
+    bool is_clean = false;
 
+    pt_client_exchange_cancel(p);
+    p->sending.events = 0;
+    events = p->queue.events + p->spare_events;
+    is_clean = pt_client_queue_purge(&p->queue);
     memset(p->spare, 0, p->spare_bytes);
     p->spare_bytes = 0;
     p->spare_events = 0;

@@ -27,17 +27,6 @@ enum verdict {
     VERDICT_MUCH_LATER, /* the key is wrong: asking often helps nobody */
 };
 
-static bool should_stop(void *client)
-{
-    struct playtrace *p = client;
-    bool is_over = false;
-
-    pt_client_lock(p);
-    is_over = p->is_purge_due || (p->is_stopping && pt_client_now_us(p) >= p->stop_us);
-    pt_client_unlock(p);
-    return is_over;
-}
-
 /* Put the head before the events and the tail behind them; returns where the body starts. */
 static const char *wrap_body(struct playtrace *p, size_t events_bytes)
 {
@@ -53,37 +42,6 @@ static const char *wrap_body(struct playtrace *p, size_t events_bytes)
     memcpy(to, BODY_EVENTS, sizeof(BODY_EVENTS) - 1);
     memcpy(p->body + PT_CLIENT_BODY_HEAD_BYTES + events_bytes, "]}", 2);
     return start;
-}
-
-static void post(struct playtrace *p, size_t events_bytes, uint32_t timeout_ms,
-                 struct playtrace_http_response *response)
-{
-    const char *headers[] = {"Content-Type: application/json", "Accept: application/json",
-                             p->authorization};
-    struct playtrace_http_request request = {0};
-
-    memset(response, 0, sizeof(*response));
-    response->body = p->answer;
-    response->body_bytes_max = PT_CLIENT_ANSWER_BYTES_MAX;
-    if (!p->http && p->platform.http_create) {
-        p->http = p->platform.http_create(p->platform.http_ctx);
-        p->is_http_owned = p->http != NULL;
-        if (!p->http) {
-            return;
-        }
-    }
-    request.method = "POST";
-    request.url = p->url;
-    request.headers = headers;
-    request.header_count = p->authorization[0] ? 3 : 2;
-    request.body = wrap_body(p, events_bytes);
-    request.body_bytes = HEAD_BYTES + events_bytes + 2;
-    request.connect_timeout_ms =
-        p->options.connect_timeout_ms < timeout_ms ? p->options.connect_timeout_ms : timeout_ms;
-    request.timeout_ms = timeout_ms;
-    request.should_stop = should_stop;
-    request.stop_ctx = p;
-    p->platform.http_post(p->http, &request, response);
 }
 
 static enum verdict judge(const struct playtrace_http_response *response, uint32_t events,
@@ -196,38 +154,19 @@ static bool may_send(struct playtrace *p)
     return is_allowed;
 }
 
-enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms)
+/* The answer to the batch in p->sending. */
+static enum pt_client_step finish(struct playtrace *p,
+                                  const struct playtrace_http_response *response)
 {
-    struct playtrace_http_response response;
     struct pt_client_receipt receipt = {0};
-    struct pt_client_batch batch;
-    enum verdict verdict = VERDICT_LATER;
+    struct pt_client_batch batch = p->sending;
     enum pt_client_step step = PT_CLIENT_STEP_SENT;
+    enum verdict verdict = judge(response, batch.events, &receipt);
 
-    if (!may_send(p)) {
-        return PT_CLIENT_STEP_NOTHING;
-    }
-    if (!pt_client_queue_peek(
-            &p->queue, p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
-            p->suspects > 0 ? p->batch_limit : p->options.batch_events_max, &batch)) {
-        pt_client_lock(p);
-        p->is_backing_off = true;
-        p->send_due_us = pt_client_now_us(p) + READ_FAILED_DELAY_US;
-        pt_client_unlock(p);
-        pt_client_publish(p);
-        return PT_CLIENT_STEP_FAILED;
-    }
     if (batch.events == 0) {
-        pt_client_publish(p);
-        return PT_CLIENT_STEP_NOTHING;
+        return PT_CLIENT_STEP_NOTHING; /* consent ended meanwhile, and the queue is empty */
     }
-    pt_client_lock(p);
-    p->stats.send_attempts++;
-    p->stats.retries += p->is_repeat ? 1 : 0;
-    pt_client_unlock(p);
-    post(p, batch.bytes, timeout_ms, &response);
-    response.retry_after[sizeof(response.retry_after) - 1] = '\0';
-    verdict = judge(&response, batch.events, &receipt);
+    p->sending.events = 0;
     switch (verdict) {
     case VERDICT_SETTLED:
         settle(p, &batch, receipt.accepted, receipt.rejected, 0);
@@ -240,10 +179,58 @@ enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms)
         break;
     case VERDICT_LATER:
     case VERDICT_MUCH_LATER:
-        back_off(p, verdict == VERDICT_MUCH_LATER, response.retry_after);
+        back_off(p, verdict == VERDICT_MUCH_LATER, response->retry_after);
         step = PT_CLIENT_STEP_FAILED;
         break;
     }
     pt_client_publish(p);
     return step;
+}
+
+static enum pt_client_step post(struct playtrace *p, uint32_t timeout_ms)
+{
+    struct pt_client_call call = {
+        .method = "POST",
+        .url = p->url,
+        .headers = {"Content-Type: application/json", "Accept: application/json"},
+        .header_count = 2,
+        .answer = p->answer,
+        .answer_bytes_max = PT_CLIENT_ANSWER_BYTES_MAX,
+        .timeout_ms = timeout_ms,
+        .finish = finish,
+    };
+
+    call.body = wrap_body(p, p->sending.bytes);
+    call.body_bytes = HEAD_BYTES + p->sending.bytes + 2;
+    pt_client_lock(p);
+    p->stats.send_attempts++;
+    p->stats.retries += p->is_repeat ? 1 : 0;
+    pt_client_unlock(p);
+    return pt_client_exchange_begin(p, &call);
+}
+
+enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms)
+{
+    struct pt_client_batch *batch = &p->sending;
+
+    if (!may_send(p)) {
+        return PT_CLIENT_STEP_NOTHING;
+    }
+    if (!pt_client_queue_peek(
+            &p->queue, p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
+            p->suspects > 0 ? p->batch_limit : p->options.batch_events_max, batch)) {
+        batch->events = 0;
+        pt_client_lock(p);
+        p->is_backing_off = true;
+        p->send_due_us = pt_client_now_us(p) + READ_FAILED_DELAY_US;
+        pt_client_unlock(p);
+        pt_client_publish(p);
+        return PT_CLIENT_STEP_FAILED;
+    }
+    if (batch->events == 0) {
+        pt_client_publish(p);
+        return PT_CLIENT_STEP_NOTHING;
+    }
+    /* An asynchronous request outlives the flush that began it. */
+    return post(p, p->platform.http_start ? p->options.request_timeout_ms : timeout_ms);
 }

@@ -26,12 +26,21 @@ static bool send_is_due(const struct playtrace *p, int64_t now_us)
            (p->flushers > 0 || p->ready_events >= p->options.batch_events_max);
 }
 
+/* Go on with the request on its way, or send a batch. The caller holds work_lock. */
+static enum pt_client_step advance(struct playtrace *p, uint32_t timeout_ms)
+{
+    return p->exchange.is_under_way ? pt_client_exchange_poll(p) : pt_client_send(p, timeout_ms);
+}
+
 /* One look: write what is due, send one batch if that is due. The caller holds work_lock. */
 static void step(struct playtrace *p)
 {
     bool is_due = false;
 
     (void)pt_client_drain(p);
+    if (pt_client_exchange_poll(p) == PT_CLIENT_STEP_WAITING) {
+        return;
+    }
     pt_client_lock(p);
     is_due = send_is_due(p, pt_client_now_us(p));
     pt_client_unlock(p);
@@ -56,7 +65,10 @@ void pt_client_worker_run(void *client)
         int64_t now_us = pt_client_now_us(p);
         int64_t due_us = p->drain_due_us;
 
-        if (now_us >= p->drain_due_us || send_is_due(p, now_us)) {
+        bool is_waiting = p->poll_due_us != INT64_MAX;
+
+        if (now_us >= p->drain_due_us ||
+            (is_waiting ? now_us >= p->poll_due_us : send_is_due(p, now_us))) {
             pt_client_unlock(p);
             pt_client_work_lock(p);
             step(p);
@@ -67,8 +79,10 @@ void pt_client_worker_run(void *client)
             }
             continue;
         }
-        if (p->ready_events > 0 && p->state.consent == PLAYTRACE_CONSENT_GIVEN &&
-            p->send_due_us < due_us) {
+        if (is_waiting) {
+            due_us = p->poll_due_us < due_us ? p->poll_due_us : due_us;
+        } else if (p->ready_events > 0 && p->state.consent == PLAYTRACE_CONSENT_GIVEN &&
+                   p->send_due_us < due_us) {
             due_us = p->send_due_us;
         }
         p->platform.cond_wait(p->platform.thread_ctx, p->changed, p->lock,
@@ -105,7 +119,12 @@ enum playtrace_status pt_client_deliver(struct playtrace *p, uint32_t timeout_ms
         now_us = pt_client_now_us(p);
         is_done = p->stats.queued == 0 || pt_client_settled(p) >= target;
         is_given = p->state.consent == PLAYTRACE_CONSENT_GIVEN;
-        wait_us = p->is_backing_off ? p->send_due_us - now_us : 0;
+        wait_us = 0;
+        if (p->poll_due_us != INT64_MAX) {
+            wait_us = p->poll_due_us - now_us;
+        } else if (p->is_backing_off) {
+            wait_us = p->send_due_us - now_us;
+        }
         pt_client_unlock(p);
         if (!is_given) {
             return PLAYTRACE_NO_CONSENT;
@@ -131,7 +150,7 @@ enum playtrace_status pt_client_deliver(struct playtrace *p, uint32_t timeout_ms
             if (left_ms > p->options.request_timeout_ms) {
                 left_ms = p->options.request_timeout_ms;
             }
-            if (pt_client_send(p, left_ms) == PT_CLIENT_STEP_NOTHING) {
+            if (advance(p, left_ms) == PT_CLIENT_STEP_NOTHING) {
                 return PLAYTRACE_QUEUED;
             }
         }

@@ -176,7 +176,8 @@ enum playtrace_status playtrace_flush(struct playtrace *p, uint32_t timeout_ms);
 /*
  * One step of the worker's work, for games without one (call it once a frame or a second):
  * writes the ring to the queue and sends one batch if one is due, which takes as long as the
- * request does. PLAYTRACE_OK: nothing is queued; PLAYTRACE_QUEUED: something is.
+ * request does, unless the platform has http_start. PLAYTRACE_OK: nothing is queued;
+ * PLAYTRACE_QUEUED: something is.
  */
 enum playtrace_status playtrace_pump(struct playtrace *p);
 
@@ -270,12 +271,23 @@ struct playtrace_platform {
      * HTTP. Where http_create is set, each client makes a transport of its own at its first
      * request and http_post gets that; else http_post gets http_ctx, which the caller owns: so
      * many clients of one thread, one after another, share one kept-alive connection.
+     *
+     * http_post returns when the exchange is over. Where an engine owns the network, or there is
+     * one thread only, set http_start instead: it begins an exchange and returns (-1: it could
+     * not); http_is_done is asked every few milliseconds, or once a pump, until it says true, which
+     * it does exactly once, with the response filled in; or http_cancel is called, after which
+     * neither request nor response may be touched. One exchange at a time; request and response,
+     * and all they point to, stay in place meanwhile. playtrace_pump() never waits then.
      */
     void *http_ctx;
     void *(*http_create)(void *http_ctx); /* NULL: failed, tried again later */
     void (*http_destroy)(void *http);
     void (*http_post)(void *http, const struct playtrace_http_request *request,
                       struct playtrace_http_response *response);
+    int (*http_start)(void *http, const struct playtrace_http_request *request,
+                      struct playtrace_http_response *response);
+    bool (*http_is_done)(void *http);
+    void (*http_cancel)(void *http);
 
     /*
      * Threads. mutex_create NULL: one thread calls everything, and without_worker is required.

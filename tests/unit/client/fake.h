@@ -44,6 +44,12 @@ struct fake {
     void (*other)(struct fake *fake, const struct playtrace_http_request *request,
                   struct playtrace_http_response *response);
     void *other_arg;
+    /* As an asynchronous transport: how often it says that it is not done; -1: for ever. */
+    int polls_before_answer;
+    int polls_left;
+    const struct playtrace_http_request *under_way;
+    struct playtrace_http_response *answer_to;
+    unsigned cancels;
     unsigned requests;
     uint32_t batch_sizes[FAKE_EVENTS_MAX];
     uint32_t refuse_each; /* > 0: the receipt refuses every Nth event of a batch */
@@ -189,6 +195,55 @@ static inline void fake_post(void *http, const struct playtrace_http_request *re
         fake_receipt(response, count - refused, refused);
     }
     pt_json_parser_destroy(parser);
+}
+
+/* ---- the same server behind an asynchronous transport ---- */
+
+static inline int fake_start(void *http, const struct playtrace_http_request *request,
+                             struct playtrace_http_response *response)
+{
+    struct fake *fake = http;
+
+    PT_CHECK(!fake->under_way); /* exactly one request a client */
+    if (fake->polls_before_answer < -1) {
+        return -1;
+    }
+    fake->under_way = request;
+    fake->answer_to = response;
+    fake->polls_left = fake->polls_before_answer;
+    return 0;
+}
+
+static inline bool fake_is_done(void *http)
+{
+    struct fake *fake = http;
+
+    PT_CHECK(fake->under_way != NULL);
+    if (fake->polls_left != 0) {
+        fake->polls_left -= fake->polls_left > 0 ? 1 : 0;
+        return false;
+    }
+    fake_post(fake, fake->under_way, fake->answer_to);
+    fake->under_way = NULL;
+    return true;
+}
+
+static inline void fake_cancel(void *http)
+{
+    struct fake *fake = http;
+
+    PT_CHECK(fake->under_way != NULL);
+    fake->under_way = NULL;
+    fake->cancels++;
+}
+
+static inline void fake_be_asynchronous(struct fake *fake, int polls_before_answer)
+{
+    fake->platform.http_post = NULL;
+    fake->platform.http_start = fake_start;
+    fake->platform.http_is_done = fake_is_done;
+    fake->platform.http_cancel = fake_cancel;
+    fake->polls_before_answer = polls_before_answer;
 }
 
 /* ---- files that die ---- */
