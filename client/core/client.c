@@ -49,7 +49,8 @@ void playtrace_options_init(struct playtrace_options *options)
     options->sync_at_close = true;
     options->flush_interval_ms = 10000;
     options->batch_events_max = 100;
-    options->queue_bytes_max = UINT64_C(16) << 20;
+    options->queue_bytes_max = UINT64_C(64) << 20;
+    options->queue_age_max_ms = UINT64_C(30) * 24 * 3600 * 1000;
     options->ring_bytes = 256u * 1024;
     options->retry_base_ms = 1000;
     options->retry_cap_ms = 300000;
@@ -144,6 +145,7 @@ static void take_options(struct playtrace *p, const struct playtrace_options *op
     p->options.mechanic_version = options->mechanic_version ? p->mechanic_version : NULL;
     p->options.platform = options->platform ? p->platform_name : NULL;
     p->options.platform_table = NULL;
+    p->options.queue_key = NULL; /* see lanes.sealer */
 }
 
 /* ---- open and close ---- */
@@ -171,7 +173,7 @@ static void destroy(struct playtrace *p)
 {
     struct playtrace_platform platform = p->platform;
 
-    pt_client_queue_close(&p->queue);
+    pt_client_lanes_close(&p->lanes);
     if (p->is_http_owned && platform.http_destroy) {
         platform.http_destroy(p->http);
     }
@@ -196,12 +198,13 @@ static struct playtrace *create(const struct playtrace_platform *platform,
                                 struct pt_client_segment **segments_out)
 {
     size_t head_bytes = (sizeof(struct playtrace) + 63) / 64 * 64;
-    size_t segments_bytes = PT_CLIENT_SEGMENTS_MAX * sizeof(struct pt_client_segment);
+    size_t segments_bytes =
+        PT_CLIENT_LANES * PT_CLIENT_SEGMENTS_MAX * sizeof(struct pt_client_segment);
     size_t body_bytes = PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 64;
     size_t half_bytes = options->ring_bytes / 2;
     char *block =
         platform->alloc(platform->memory_ctx, head_bytes + segments_bytes + body_bytes +
-                                                  PT_CLIENT_ANSWER_BYTES_MAX + half_bytes * 2);
+                                                  PT_CLIENT_ANSWER_BYTES_MAX + half_bytes * 3);
     struct playtrace *p = (void *)block;
 
     if (!block) {
@@ -213,6 +216,7 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     p->answer = p->body + body_bytes;
     p->active = p->answer + PT_CLIENT_ANSWER_BYTES_MAX;
     p->spare = p->active + half_bytes;
+    p->gathered = p->spare + half_bytes;
     p->half_bytes = half_bytes;
     p->platform = *platform;
     if (!platform->http_create) {
@@ -245,9 +249,11 @@ static bool start_state(struct playtrace *p, bool is_loaded)
     return !is_changed || pt_client_state_save(&p->state_file, &p->state, false);
 }
 
-static enum playtrace_status open_dir(struct playtrace *p, struct pt_client_segment *segments)
+static enum playtrace_status open_dir(struct playtrace *p, const uint8_t *queue_key,
+                                      struct pt_client_segment *segments)
 {
     const struct playtrace_platform *platform = &p->platform;
+    enum playtrace_status status = PLAYTRACE_OK;
     bool is_loaded = false;
     int locked = 0;
 
@@ -264,12 +270,15 @@ static enum playtrace_status open_dir(struct playtrace *p, struct pt_client_segm
     p->random_left = sizeof(p->random);
     pt_client_state_file(&p->state_file, platform, p->dir);
     is_loaded = pt_client_state_load(&p->state_file, &p->state);
-    if (!pt_client_queue_open(&p->queue, platform, p->dir, p->options.queue_bytes_max, segments,
-                              p->body, PLAYTRACE_BATCH_BYTES_MAX) ||
-        !start_state(p, is_loaded)) {
+    status = pt_client_lanes_open(&p->lanes, platform, p->dir, p->options.queue_bytes_max,
+                                  queue_key, segments, p->body, PLAYTRACE_BATCH_BYTES_MAX);
+    if (status) {
+        return status;
+    }
+    if (!start_state(p, is_loaded)) {
         return PLAYTRACE_IO;
     }
-    p->stats.recovered = p->queue.events;
+    p->stats.recovered = pt_client_lanes_events(&p->lanes);
     /* Events of an install whose decision was lost stay until there is a new one. */
     p->is_purge_due = (is_loaded || p->options.consent == PLAYTRACE_CONSENT_WITHDRAWN) &&
                       p->state.consent != PLAYTRACE_CONSENT_GIVEN;
@@ -300,7 +309,8 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
         playtrace_platform_posix_init(&platform);
     }
     if (!platform.alloc || !has_transport(&platform) ||
-        (!options->without_worker && !platform.mutex_create)) {
+        (!options->without_worker && !platform.mutex_create) ||
+        (options->queue_key && !(platform.seal && platform.unseal))) {
         return PLAYTRACE_INVALID; /* no alloc: a build that has no default platform */
     }
     p = create(&platform, options, &segments);
@@ -311,12 +321,12 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
         status = PLAYTRACE_NO_MEMORY;
         goto out;
     }
-    status = open_dir(p, segments);
+    status = open_dir(p, options->queue_key, segments);
     if (status) {
         goto out;
     }
     p->send_due_us = pt_client_now_us(p);
-    if (p->queue.events == 0) {
+    if (p->stats.recovered == 0) {
         p->send_due_us += (int64_t)options->flush_interval_ms * 1000;
     }
     if (!options->without_worker) {
@@ -363,8 +373,10 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
     pt_client_exchange_cancel(p);
     (void)pt_client_drain(p);
     lost = p->spare_events + p->active_events;
-    if (p->options.sync_at_close && p->queue.events > 0 && !pt_client_queue_sync(&p->queue)) {
-        lost += p->queue.events; /* perhaps: the device did not say that it has them */
+    if (p->options.sync_at_close && pt_client_lanes_events(&p->lanes) > 0 &&
+        !pt_client_lanes_sync(&p->lanes)) {
+        lost += pt_client_lanes_events(
+            &p->lanes); /* perhaps: the device did not say that it has them */
     }
     pt_client_work_unlock(p);
     destroy(p);
@@ -464,6 +476,10 @@ const char *playtrace_status_name(enum playtrace_status status)
         return "IO";
     case PLAYTRACE_NO_MEMORY:
         return "NO_MEMORY";
+    case PLAYTRACE_KEY:
+        return "KEY";
+    case PLAYTRACE_VERSION:
+        return "VERSION";
     }
     return "unknown";
 }

@@ -9,7 +9,7 @@
 #define PT_CLIENT_CLIENT_H
 
 #include "core/exchange.h"
-#include "core/queue.h"
+#include "core/lanes.h"
 #include "core/state.h"
 #include "playtrace.h"
 
@@ -37,7 +37,7 @@ struct playtrace {
     void *dir_lock;
 
     /* work */
-    struct pt_client_queue queue;
+    struct pt_client_lanes lanes;
     struct pt_client_lastframe state_file;
     void *http; /* owned where the platform has http_create */
     bool is_http_owned;
@@ -46,18 +46,20 @@ struct playtrace {
     char *spare;                        /* frames on their way to the queue */
     size_t spare_bytes;
     uint32_t spare_events;
-    char *body;           /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
-    char *answer;         /* PT_CLIENT_ANSWER_BYTES_MAX */
-    uint32_t failures;    /* requests in a row that failed */
-    bool is_repeat;       /* the next request holds events that were sent before */
-    uint32_t suspects;    /* events at the queue's head among which one is unreadable */
+    char *gathered;    /* half_bytes: what the drain writes at once, of one lane */
+    char *body;        /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
+    char *answer;      /* PT_CLIENT_ANSWER_BYTES_MAX */
+    uint32_t failures; /* requests in a row that failed */
+    bool is_repeat;    /* the next request holds events that were sent before */
+    uint32_t suspects; /* events at a lane's head among which one is unreadable */
+    unsigned suspect_lane;
     uint32_t batch_limit; /* events of the next request while there are suspects */
 
     /* ring */
     char *active; /* frames that track() writes; swapped with `spare` */
     size_t active_bytes;
     uint32_t active_events;
-    size_t half_bytes; /* size of active and of spare */
+    size_t half_bytes; /* size of active, of spare and of gathered */
     struct pt_client_state state;
     bool is_state_dirty; /* the file `state` must be written */
     bool is_purge_due;   /* consent ended: files and spare must be emptied */
@@ -109,6 +111,12 @@ void pt_client_identity_render(struct playtrace *p);
 /* strnlen(), which C99 does not have. */
 size_t pt_client_text_bytes(const char *text, size_t bytes_max);
 bool pt_client_text_is_valid(const char *text, size_t bytes_max); /* 1..max bytes of UTF-8 */
+
+/* ---- track.c ---- */
+/* playtrace_track_with() into a lane of choice; `event_id_out` is not NULL. */
+enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
+                                      const char *attributes_json, enum pt_client_lane lane,
+                                      char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
 
 /* ---- drain.c: ring to queue; the caller holds work_lock ---- */
 /* Empty what withdrawn consent must empty, write the state file, then the ring. False: a file

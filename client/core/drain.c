@@ -12,14 +12,18 @@
 
 void pt_client_publish(struct playtrace *p)
 {
+    uint64_t events = pt_client_lanes_events(&p->lanes);
+    struct pt_client_lanes_losses losses;
+
+    pt_client_lanes_take_losses(&p->lanes, &losses);
     pt_client_lock(p);
-    p->stats.queued = p->queue.events + p->spare_events + p->active_events;
-    p->stats.queued_bytes = p->queue.bytes;
-    p->ready_events = p->queue.events;
-    p->stats.damaged += p->queue.damaged;
-    p->stats.io_failures += p->queue.io_failures;
-    p->queue.damaged = 0;
-    p->queue.io_failures = 0;
+    p->stats.queued = events + p->spare_events + p->active_events;
+    p->stats.queued_bytes = pt_client_lanes_bytes(&p->lanes);
+    p->ready_events = events;
+    p->stats.dropped_evicted += losses.evicted;
+    p->stats.dropped_age += losses.aged;
+    p->stats.damaged += losses.damaged;
+    p->stats.io_failures += losses.io_failures;
     pt_client_unlock(p);
 }
 
@@ -31,8 +35,9 @@ static bool purge(struct playtrace *p)
 
     pt_client_exchange_cancel(p);
     p->sending.events = 0;
-    events = p->queue.events + p->spare_events;
-    is_clean = pt_client_queue_purge(&p->queue);
+    pt_client_lanes_unpin(&p->lanes);
+    events = pt_client_lanes_events(&p->lanes) + p->spare_events;
+    is_clean = pt_client_lanes_purge(&p->lanes, PT_CLIENT_LANES_ALL);
     memset(p->spare, 0, p->spare_bytes);
     p->spare_bytes = 0;
     p->spare_events = 0;
@@ -66,33 +71,6 @@ static bool save_state(struct playtrace *p)
     return is_saved;
 }
 
-/* Compute the checksums of the spare half's frames; drop the newest that the budget refuses. */
-static void finish_spare(struct playtrace *p)
-{
-    uint64_t room = pt_client_queue_room(&p->queue);
-    size_t at = 0;
-    uint32_t events = 0;
-
-    while (events < p->spare_events) {
-        uint8_t *frame = (uint8_t *)p->spare + at;
-        uint32_t bytes = pt_get_u32(frame);
-
-        if (at + PT_FRAME_HEADER_BYTES + bytes > room) {
-            break;
-        }
-        pt_frame_header(frame + PT_FRAME_HEADER_BYTES, bytes, frame);
-        at += PT_FRAME_HEADER_BYTES + bytes;
-        events++;
-    }
-    if (events < p->spare_events) {
-        pt_client_lock(p);
-        p->stats.dropped_budget += p->spare_events - events;
-        pt_client_unlock(p);
-    }
-    p->spare_bytes = at;
-    p->spare_events = events;
-}
-
 static void swap_halves(struct playtrace *p)
 {
     char *empty = p->spare;
@@ -108,20 +86,129 @@ static void swap_halves(struct playtrace *p)
     pt_client_unlock(p);
 }
 
-/* False: the spare half is still full. */
+/* Frames of one lane on their way from the spare half into one write. */
+struct gathering {
+    unsigned lane;
+    size_t bytes;
+    uint32_t events;
+    uint32_t dropped; /* the budget has no room for them */
+    bool is_waiting;  /* for the batch on its way, which may make room */
+};
+
+/* Append the frame's event to what is gathered. False: it could not be sealed. */
+static bool gather_frame(struct playtrace *p, struct gathering *g, const char *payload,
+                         uint32_t bytes)
+{
+    uint8_t *frame = (uint8_t *)p->gathered + g->bytes;
+
+    if (p->lanes.sealer.has_key) {
+        if (!pt_client_seal(&p->lanes.sealer, payload, bytes, frame + PT_FRAME_HEADER_BYTES)) {
+            p->lanes.io_failures++;
+            return false;
+        }
+        bytes += PT_CLIENT_SEAL_BYTES;
+    } else {
+        memcpy(frame + PT_FRAME_HEADER_BYTES, payload, bytes);
+    }
+    pt_frame_header(frame + PT_FRAME_HEADER_BYTES, bytes, frame);
+    g->bytes += PT_FRAME_HEADER_BYTES + bytes;
+    g->events++;
+    return true;
+}
+
+/*
+ * Gather from `*from` on what one write takes; `*from` is where to go on. Frames that are dropped
+ * are marked so at once, those that are gathered only when they are written.
+ */
+static bool gather(struct playtrace *p, struct gathering *g, size_t *from)
+{
+    uint64_t room = pt_client_lanes_room(&p->lanes, g->lane);
+    size_t extra = p->lanes.sealer.has_key ? PT_CLIENT_SEAL_BYTES : 0;
+
+    g->bytes = 0;
+    g->events = 0;
+    while (*from < p->spare_bytes) {
+        uint8_t *frame = (uint8_t *)p->spare + *from;
+        uint32_t bytes = pt_get_u32(frame);
+        size_t need = PT_FRAME_HEADER_BYTES + bytes + extra;
+
+        if (pt_get_u32(frame + 4) == g->lane) {
+            if (g->bytes + need > p->half_bytes) {
+                return true;
+            }
+            if (g->bytes + need > room) {
+                if (pt_client_lanes_is_room_pinned(&p->lanes, g->lane)) {
+                    g->is_waiting = true;
+                    return true;
+                }
+                pt_put_u32(frame + 4, PT_CLIENT_LANE_NONE);
+                g->dropped++;
+            } else if (!gather_frame(p, g, (const char *)frame + PT_FRAME_HEADER_BYTES, bytes)) {
+                return false;
+            }
+        }
+        *from += PT_FRAME_HEADER_BYTES + bytes;
+    }
+    return true;
+}
+
+/* What is gathered is written: its frames stand before `to`. */
+static void mark_written(struct playtrace *p, unsigned lane, size_t from, size_t to)
+{
+    while (from < to) {
+        uint8_t *frame = (uint8_t *)p->spare + from;
+
+        if (pt_get_u32(frame + 4) == lane) {
+            pt_put_u32(frame + 4, PT_CLIENT_LANE_NONE);
+        }
+        from += PT_FRAME_HEADER_BYTES + pt_get_u32(frame);
+    }
+}
+
+/* False: frames of the lane are still in the spare half. */
+static bool write_lane(struct playtrace *p, struct gathering *g)
+{
+    size_t from = 0;
+
+    while (from < p->spare_bytes && !g->is_waiting) {
+        size_t start = from;
+
+        if (!gather(p, g, &from)) {
+            return false;
+        }
+        if (g->events > 0 &&
+            !pt_client_lanes_append(&p->lanes, g->lane, p->gathered, g->bytes, g->events)) {
+            return false;
+        }
+        mark_written(p, g->lane, start, from);
+        p->spare_events -= g->events;
+    }
+    return !g->is_waiting;
+}
+
+/* One write a lane, as a rule. False: the spare half is not empty yet. */
 static bool write_spare(struct playtrace *p)
 {
-    if (p->spare_events == 0) {
-        return true;
+    bool is_empty = true;
+    uint32_t dropped = 0;
+
+    for (unsigned lane = 0; lane < PT_CLIENT_LANES && p->spare_events > 0; lane++) {
+        struct gathering g = {.lane = lane};
+
+        is_empty = write_lane(p, &g) && is_empty;
+        p->spare_events -= g.dropped;
+        dropped += g.dropped;
     }
-    finish_spare(p);
-    if (p->spare_events > 0 &&
-        !pt_client_queue_append(&p->queue, p->spare, p->spare_bytes, p->spare_events)) {
-        return false;
+    if (dropped > 0) {
+        pt_client_lock(p);
+        p->stats.dropped_budget += dropped;
+        pt_client_unlock(p);
     }
-    p->spare_bytes = 0;
-    p->spare_events = 0;
-    return true;
+    if (is_empty) {
+        p->spare_bytes = 0;
+        p->spare_events = 0;
+    }
+    return is_empty;
 }
 
 bool pt_client_drain(struct playtrace *p)

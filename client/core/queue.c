@@ -1,8 +1,9 @@
 /*
- * queue.c - the events on disk that the server has not yet answered for
+ * queue.c - the events of one lane on disk that the server has not yet answered for
  *
- * FORMAT (docs/formats/queue.md). queue-NNNNNNNN.log is a run of frames (wire/frame.h), each
- * holding one event as JSON text. The last frame of `cursor` (lastframe.h) holds:
+ * FORMAT (docs/formats/queue.md). NAME-NNNNNNNN.log is a run of frames (wire/frame.h), each
+ * holding one event as JSON text, or sealed (seal.h). The last frame of the cursor file
+ * (lastframe.h) holds:
  *
  *     0  u32  segment  number of the oldest segment that is not settled
  *     4  u64  offset   settled bytes of that segment
@@ -18,13 +19,15 @@
 #include <string.h>
 
 #define CURSOR_PAYLOAD_BYTES 12
-#define FRAME_BYTES_MAX (PT_FRAME_HEADER_BYTES + PLAYTRACE_EVENT_BYTES_MAX)
-#define SEGMENT_BYTES_MIN 262144u
+#define PAYLOAD_BYTES_MAX (PLAYTRACE_EVENT_BYTES_MAX + PT_CLIENT_SEAL_BYTES)
+#define FRAME_BYTES_MAX (PT_FRAME_HEADER_BYTES + PAYLOAD_BYTES_MAX)
+#define NUMBER_DIGITS_MIN 8
+#define NUMBER_DIGITS_MAX 10
 
 static void segment_path(const struct pt_client_queue *q, uint32_t number,
                          char path[PT_CLIENT_PATH_BYTES])
 {
-    (void)snprintf(path, PT_CLIENT_PATH_BYTES, "%s/queue-%08u.log", q->dir, (unsigned)number);
+    (void)snprintf(path, PT_CLIENT_PATH_BYTES, "%s/%s-%08u.log", q->dir, q->name, (unsigned)number);
 }
 
 static bool is_done(struct pt_client_queue *q, int result)
@@ -45,8 +48,11 @@ static bool frame_at(const char *data, size_t bytes, uint32_t *payload_bytes_out
         return false;
     }
     length = pt_get_u32(at);
-    return length > 0 && length <= PLAYTRACE_EVENT_BYTES_MAX &&
-           data[PT_FRAME_HEADER_BYTES] == '{' && pt_frame_read(at, bytes, payload_bytes_out);
+    if (length == 0 || length > PAYLOAD_BYTES_MAX) {
+        return false;
+    }
+    return (at[PT_FRAME_HEADER_BYTES] == '{' || at[PT_FRAME_HEADER_BYTES] == PT_CLIENT_SEAL_MARK) &&
+           pt_frame_read(at, bytes, payload_bytes_out);
 }
 
 static void close_file(struct pt_client_queue *q, void **file)
@@ -76,35 +82,34 @@ static bool remove_segment(struct pt_client_queue *q, uint32_t number)
 
 /* ---- open ---- */
 
-/* The number in "queue-00000012.log"; false for any other name. */
-static bool segment_number(const char *name, uint32_t *number_out)
+/* The number in "NAME-00000012.log"; false for any other name. */
+static bool segment_number(const struct pt_client_queue *q, const char *file_name,
+                           uint32_t *number_out)
 {
+    size_t name_bytes = strlen(q->name);
+    const char *at = file_name + name_bytes + 1;
     uint64_t number = 0;
-    size_t bytes = strlen(name);
+    size_t digits = 0;
 
-    if (bytes < 18 || bytes > 20 || memcmp(name, "queue-", 6) != 0 ||
-        memcmp(name + bytes - 4, ".log", 4) != 0) {
+    if (strncmp(file_name, q->name, name_bytes) != 0 || file_name[name_bytes] != '-') {
         return false;
     }
-    for (const char *c = name + 6; c < name + bytes - 4; c++) {
-        if (*c < '0' || *c > '9') {
-            return false;
-        }
-        number = number * 10 + (uint64_t)(*c - '0');
+    for (; at[digits] >= '0' && at[digits] <= '9' && digits <= NUMBER_DIGITS_MAX; digits++) {
+        number = number * 10 + (uint64_t)(at[digits] - '0');
     }
     *number_out = (uint32_t)number;
-    return number <= UINT32_MAX;
+    return digits >= NUMBER_DIGITS_MIN && digits <= NUMBER_DIGITS_MAX &&
+           strcmp(at + digits, ".log") == 0 && number <= UINT32_MAX;
 }
 
 /* Keep the numbers sorted; past the maximum the newest wait for a later open. */
-static void collect_segment(void *arg, const char *name)
+bool pt_client_queue_note(struct pt_client_queue *q, const char *file_name)
 {
-    struct pt_client_queue *q = arg;
     uint32_t number = 0;
     size_t at = 0;
 
-    if (!segment_number(name, &number)) {
-        return;
+    if (!segment_number(q, file_name, &number)) {
+        return false;
     }
     if (number > q->last_number) {
         q->last_number = number;
@@ -116,7 +121,7 @@ static void collect_segment(void *arg, const char *name)
     if (q->segment_count == PT_CLIENT_SEGMENTS_MAX) {
         q->is_sealed = true;
         if (at == q->segment_count) {
-            return;
+            return true;
         }
         q->segment_count--;
     }
@@ -125,35 +130,45 @@ static void collect_segment(void *arg, const char *name)
     memset(&q->segments[at], 0, sizeof(q->segments[at]));
     q->segments[at].number = number;
     q->segment_count++;
+    return true;
 }
 
-static void read_cursor(struct pt_client_queue *q, uint32_t *number_out)
+static void read_cursor(struct pt_client_queue *q)
 {
     uint8_t payload[CURSOR_PAYLOAD_BYTES] = {0};
     bool is_damaged = false;
 
-    *number_out = 0;
     if (pt_client_lastframe_load(&q->cursor_file, payload, &is_damaged)) {
-        *number_out = pt_get_u32(payload);
+        q->cursor_number = pt_get_u32(payload);
         q->cursor_bytes = pt_get_u64(payload + 4);
     }
     /* With an old cursor or none more is sent again, which the server's dedup removes. */
     q->damaged += is_damaged ? 1 : 0;
-    if (*number_out > q->last_number) {
-        q->last_number = *number_out;
+    if (q->cursor_number > q->last_number) {
+        q->last_number = q->cursor_number;
     }
+}
+
+/* One sealed record speaks for a segment: a client whose key fits none of them never appends. */
+static bool key_fits(struct pt_client_queue *q, char *payload, uint32_t payload_bytes)
+{
+    size_t plain_bytes = 0;
+
+    return payload[0] != PT_CLIENT_SEAL_MARK ||
+           pt_client_unseal(q->sealer, payload, payload_bytes, payload, &plain_bytes);
 }
 
 /*
  * Count the sound frames from `from_bytes` on and find where the last one ends. Damage between
  * sound frames is passed over by looking at each next byte.
  */
-static bool scan_segment(struct pt_client_queue *q, void *file, uint64_t from_bytes,
-                         uint64_t size_bytes, char *scratch, size_t scratch_bytes,
-                         struct pt_client_segment *segment)
+static enum playtrace_status scan_file(struct pt_client_queue *q, void *file, uint64_t from_bytes,
+                                       uint64_t size_bytes, char *scratch, size_t scratch_bytes,
+                                       struct pt_client_segment *segment)
 {
     uint64_t base = from_bytes;
     bool in_damage = false;
+    bool is_key_tried = false;
 
     segment->events = 0;
     segment->bytes = from_bytes;
@@ -165,12 +180,20 @@ static bool scan_segment(struct pt_client_queue *q, void *file, uint64_t from_by
 
         if (got != (int64_t)want) {
             q->io_failures++;
-            return false;
+            return PLAYTRACE_IO;
         }
         while (at < want) {
             uint32_t payload_bytes = 0;
 
             if (frame_at(scratch + at, want - at, &payload_bytes)) {
+                char *payload = scratch + at + PT_FRAME_HEADER_BYTES;
+
+                if (!is_key_tried && payload[0] == PT_CLIENT_SEAL_MARK) {
+                    is_key_tried = true;
+                    if (!key_fits(q, payload, payload_bytes)) {
+                        return PLAYTRACE_KEY;
+                    }
+                }
                 at += PT_FRAME_HEADER_BYTES + payload_bytes;
                 segment->events++;
                 segment->bytes = base + at;
@@ -185,22 +208,22 @@ static bool scan_segment(struct pt_client_queue *q, void *file, uint64_t from_by
         }
         base += at;
     }
-    return true;
+    return PLAYTRACE_OK;
 }
 
-/* Fill in one found segment; a torn tail is cut. `*is_kept_out` false: nothing in it is left. */
-static bool recover_segment(struct pt_client_queue *q, struct pt_client_segment *segment,
-                            uint64_t from_bytes, char *scratch, size_t scratch_bytes,
-                            bool *is_kept_out)
+static enum playtrace_status scan_segment(struct pt_client_queue *q,
+                                          struct pt_client_segment *segment, uint64_t from_bytes,
+                                          char *scratch, size_t scratch_bytes)
 {
     const struct playtrace_platform *platform = q->platform;
+    char path[PT_CLIENT_PATH_BYTES];
     void *file = NULL;
     int64_t size = 0;
-    bool is_sound = false;
+    enum playtrace_status status = PLAYTRACE_IO;
 
-    *is_kept_out = false;
-    if (!open_segment(q, segment->number, &file)) {
-        return false;
+    segment_path(q, segment->number, path);
+    if (!is_done(q, platform->file_open(platform->file_ctx, path, PLAYTRACE_FILE_READ, &file))) {
+        return PLAYTRACE_IO;
     }
     size = platform->file_size(platform->file_ctx, file);
     if (size < 0) {
@@ -210,56 +233,80 @@ static bool recover_segment(struct pt_client_queue *q, struct pt_client_segment 
     if ((uint64_t)size < from_bytes) {
         from_bytes = (uint64_t)size; /* power was lost after the cursor and before the data */
     }
-    is_sound = scan_segment(q, file, from_bytes, (uint64_t)size, scratch, scratch_bytes, segment);
-    if (is_sound && segment->events > 0 && segment->bytes < (uint64_t)size) {
-        is_sound = is_done(q, platform->file_truncate(platform->file_ctx, file, segment->bytes));
-    }
-    *is_kept_out = is_sound && segment->events > 0;
+    status = scan_file(q, file, from_bytes, (uint64_t)size, scratch, scratch_bytes, segment);
+    segment->is_torn = segment->bytes < (uint64_t)size;
 
 out:
     close_file(q, &file);
-    return is_sound;
+    return status;
 }
 
-bool pt_client_queue_open(struct pt_client_queue *q, const struct playtrace_platform *platform,
-                          const char *dir, uint64_t bytes_max, struct pt_client_segment *segments,
-                          char *scratch, size_t scratch_bytes)
+void pt_client_queue_init(struct pt_client_queue *q, const struct playtrace_platform *platform,
+                          const char *dir, const char *name, const char *cursor_name,
+                          uint64_t segment_bytes_max, struct pt_client_sealer *sealer,
+                          struct pt_client_segment *segments)
 {
-    uint32_t cursor_number = 0;
-    size_t kept = 0;
-
     memset(q, 0, sizeof(*q));
     q->platform = platform;
     q->dir = dir;
+    q->name = name;
     q->cursor_file.platform = platform;
     q->cursor_file.dir = dir;
-    q->cursor_file.name = "cursor";
+    q->cursor_file.name = cursor_name;
     q->cursor_file.payload_bytes = CURSOR_PAYLOAD_BYTES;
+    q->segment_bytes_max = segment_bytes_max;
+    q->sealer = sealer;
     q->segments = segments;
-    q->bytes_max = bytes_max;
-    q->segment_bytes_max = bytes_max / (PT_CLIENT_SEGMENTS_MAX / 2);
-    if (q->segment_bytes_max < SEGMENT_BYTES_MIN) {
-        q->segment_bytes_max = SEGMENT_BYTES_MIN;
+}
+
+enum playtrace_status pt_client_queue_scan(struct pt_client_queue *q, char *scratch,
+                                           size_t scratch_bytes)
+{
+    enum playtrace_status status = PLAYTRACE_OK;
+
+    read_cursor(q); /* also without segments: it says which numbers are used */
+    for (size_t i = 0; i < q->segment_count && !status; i++) {
+        struct pt_client_segment *segment = &q->segments[i];
+        bool is_head = segment->number == q->cursor_number;
+
+        if (segment->number >= q->cursor_number) {
+            status =
+                scan_segment(q, segment, is_head ? q->cursor_bytes : 0, scratch, scratch_bytes);
+        }
     }
-    if (!is_done(q, platform->dir_list(platform->file_ctx, dir, collect_segment, q))) {
+    return status;
+}
+
+static bool cut_tail(struct pt_client_queue *q, const struct pt_client_segment *segment)
+{
+    const struct playtrace_platform *platform = q->platform;
+    void *file = NULL;
+    bool is_cut = false;
+
+    if (!open_segment(q, segment->number, &file)) {
         return false;
     }
-    read_cursor(q, &cursor_number); /* also without segments: it says which numbers are used */
+    is_cut = is_done(q, platform->file_truncate(platform->file_ctx, file, segment->bytes));
+    close_file(q, &file);
+    return is_cut;
+}
+
+bool pt_client_queue_tidy(struct pt_client_queue *q)
+{
+    size_t kept = 0;
+
     for (size_t i = 0; i < q->segment_count; i++) {
         struct pt_client_segment segment = q->segments[i];
-        bool is_head = segment.number == cursor_number;
-        bool is_kept = false;
 
-        if (segment.number >= cursor_number &&
-            !recover_segment(q, &segment, is_head ? q->cursor_bytes : 0, scratch, scratch_bytes,
-                             &is_kept)) {
-            return false;
-        }
-        if (!is_kept) {
+        if (segment.events == 0) {
             (void)remove_segment(q, segment.number);
             continue;
         }
-        if (kept == 0 && !is_head) {
+        if (segment.is_torn && !cut_tail(q, &segment)) {
+            return false;
+        }
+        segment.is_torn = false;
+        if (kept == 0 && segment.number != q->cursor_number) {
             q->cursor_bytes = 0;
         }
         q->bytes += segment.bytes;
@@ -281,14 +328,12 @@ void pt_client_queue_close(struct pt_client_queue *q)
 
 /* ---- append ---- */
 
-uint64_t pt_client_queue_room(const struct pt_client_queue *q)
+bool pt_client_queue_is_full(const struct pt_client_queue *q)
 {
     bool is_new_needed = q->segment_count == 0 || q->is_sealed;
 
-    if (is_new_needed && q->segment_count == PT_CLIENT_SEGMENTS_MAX) {
-        return 0;
-    }
-    return q->bytes < q->bytes_max ? q->bytes_max - q->bytes : 0;
+    return is_new_needed &&
+           (q->segment_count == PT_CLIENT_SEGMENTS_MAX || q->last_number == UINT32_MAX);
 }
 
 /* Have a last segment that takes `bytes` more, and its file. */
@@ -306,7 +351,7 @@ static bool prepare_append(struct pt_client_queue *q, size_t bytes)
             return q->append_file || open_segment(q, last->number, &q->append_file);
         }
     }
-    if (q->segment_count == PT_CLIENT_SEGMENTS_MAX || q->last_number == UINT32_MAX) {
+    if (pt_client_queue_is_full(q)) {
         return false;
     }
     if (q->segment_count == 1 && q->append_file && !q->read_file) {
@@ -378,45 +423,124 @@ static void write_cursor(struct pt_client_queue *q, uint32_t number, uint64_t of
     }
 }
 
-/* The oldest segment is settled as a whole. */
-static void drop_head(struct pt_client_queue *q)
+/* Take segment `index` out, file and all. */
+static void drop_segment(struct pt_client_queue *q, size_t index)
 {
-    struct pt_client_segment head = q->segments[0];
+    struct pt_client_segment segment = q->segments[index];
+    bool is_last = index == q->segment_count - 1;
 
-    close_file(q, &q->read_file);
-    if (q->segment_count == 1) {
+    if (index == 0) {
+        close_file(q, &q->read_file);
+    }
+    if (is_last) {
         close_file(q, &q->append_file);
-        q->is_sealed = false;
+        q->is_sealed = q->segment_count > 1; /* what ends in the one before is not known here */
     }
-    if (!remove_segment(q, head.number)) {
-        write_cursor(q, head.number, head.bytes);
+    if (!remove_segment(q, segment.number) && index == 0) {
+        write_cursor(q, segment.number, segment.bytes);
     }
-    q->bytes -= head.bytes;
-    q->events -= head.events;
+    q->bytes -= segment.bytes;
+    q->events -= segment.events;
     q->segment_count--;
-    memmove(&q->segments[0], &q->segments[1], q->segment_count * sizeof(q->segments[0]));
-    q->cursor_bytes = 0;
+    memmove(&q->segments[index], &q->segments[index + 1],
+            (q->segment_count - index) * sizeof(q->segments[0]));
+    if (index == 0) {
+        q->cursor_bytes = 0;
+    }
 }
 
-/* Move the frames' payloads in `out` together; says where reading ended. */
-static size_t join_frames(struct pt_client_queue *q, char *out, size_t bytes, bool is_all,
-                          uint32_t events_max, struct pt_client_batch *batch)
+uint32_t pt_client_queue_evict(struct pt_client_queue *q, size_t index)
+{
+    uint32_t events = q->segments[index].events;
+
+    drop_segment(q, index);
+    return events;
+}
+
+/* Milliseconds since 1970 in the version 7 event_id that our events start with; 0: none there. */
+static int64_t event_ms(const char *event, size_t bytes)
+{
+    static const char head[] = "{\"event_id\":\"";
+    int64_t ms = 0;
+
+    if (bytes < sizeof(head) + 36 || memcmp(event, head, sizeof(head) - 1) != 0) {
+        return 0;
+    }
+    event += sizeof(head) - 1;
+    for (size_t i = 0; i < 13; i++) {
+        char c = event[i];
+
+        if (c >= '0' && c <= '9') {
+            ms = ms * 16 + (c - '0');
+        } else if (c >= 'a' && c <= 'f') {
+            ms = ms * 16 + (c - 'a' + 10);
+        } else if (i != 8 || c != '-') {
+            return 0;
+        }
+    }
+    return event[14] == '7' ? ms : 0;
+}
+
+/* What one reading of the oldest segment is about. */
+struct reading {
+    char *out;
+    size_t bytes;
+    bool is_all; /* the segment ends with `bytes` */
+    uint32_t events_max;
+    int64_t oldest_ms;
+    uint32_t aged;     /* events before the batch that are too old … */
+    size_t aged_bytes; /* … and where the last of them ends */
+};
+
+/* Put the payload at `from` behind what the batch holds already. False: it cannot be opened. */
+static bool take_payload(struct pt_client_queue *q, struct reading *r, const char *from,
+                         uint32_t payload_bytes, struct pt_client_batch *batch)
+{
+    char *to = r->out + batch->bytes + (batch->events > 0 ? 1 : 0);
+    size_t plain_bytes = payload_bytes;
+    bool is_sealed = from[0] == PT_CLIENT_SEAL_MARK;
+
+    /* The header makes room for the comma, so nothing unread is written over. */
+    memmove(to, from, payload_bytes);
+    if (is_sealed && (!pt_client_unseal(q->sealer, to, payload_bytes, to, &plain_bytes) ||
+                      plain_bytes == 0 || to[0] != '{')) {
+        return false;
+    }
+    if (batch->events > 0) {
+        to[-1] = ',';
+    }
+    batch->bytes = (size_t)(to - r->out) + plain_bytes;
+    batch->events++;
+    return true;
+}
+
+/* Move the payloads in `out` together; says where reading ended. */
+static size_t join_frames(struct pt_client_queue *q, struct reading *r,
+                          struct pt_client_batch *batch)
 {
     size_t at = 0;
     bool in_damage = false;
 
-    while (at < bytes && batch->events < events_max) {
+    while (at < r->bytes && batch->events < r->events_max) {
         uint32_t payload_bytes = 0;
 
-        if (frame_at(out + at, bytes - at, &payload_bytes)) {
-            if (batch->events > 0) {
-                out[batch->bytes++] = ',';
-            }
-            memmove(out + batch->bytes, out + at + PT_FRAME_HEADER_BYTES, payload_bytes);
-            batch->bytes += payload_bytes;
-            batch->events++;
+        if (frame_at(r->out + at, r->bytes - at, &payload_bytes)) {
+            bool is_taken =
+                take_payload(q, r, r->out + at + PT_FRAME_HEADER_BYTES, payload_bytes, batch);
+
             at += PT_FRAME_HEADER_BYTES + payload_bytes;
-        } else if (batch->events > 0 || (!is_all && bytes - at < FRAME_BYTES_MAX)) {
+            q->damaged += is_taken ? 0 : 1;
+            if (is_taken && batch->events == 1 && r->oldest_ms > 0) {
+                int64_t ms = event_ms(r->out, batch->bytes);
+
+                if (ms > 0 && ms < r->oldest_ms) {
+                    batch->events = 0;
+                    batch->bytes = 0;
+                    r->aged++;
+                    r->aged_bytes = at;
+                }
+            }
+        } else if (batch->events > 0 || (!r->is_all && r->bytes - at < FRAME_BYTES_MAX)) {
             break; /* what follows is the next batch's affair */
         } else {
             q->damaged += in_damage ? 0 : 1;
@@ -427,8 +551,20 @@ static size_t join_frames(struct pt_client_queue *q, char *out, size_t bytes, bo
     return at;
 }
 
+/* The events that peek left out because of their age have left the queue. */
+static void settle_aged(struct pt_client_queue *q, const struct reading *r)
+{
+    struct pt_client_segment *head = &q->segments[0];
+    uint32_t events = r->aged < head->events ? r->aged : head->events;
+
+    head->events -= events;
+    q->events -= events;
+    q->aged += events;
+    q->cursor_bytes += r->aged_bytes;
+}
+
 bool pt_client_queue_peek(struct pt_client_queue *q, char *out, size_t out_bytes,
-                          uint32_t events_max, struct pt_client_batch *batch_out)
+                          uint32_t events_max, int64_t oldest_ms, struct pt_client_batch *batch_out)
 {
     const struct playtrace_platform *platform = q->platform;
 
@@ -437,6 +573,8 @@ bool pt_client_queue_peek(struct pt_client_queue *q, char *out, size_t out_bytes
         const struct pt_client_segment *head = &q->segments[0];
         uint64_t left = head->bytes - q->cursor_bytes;
         size_t want = left < out_bytes ? (size_t)left : out_bytes;
+        struct reading r = {.out = out, .events_max = events_max, .oldest_ms = oldest_ms};
+        uint64_t from_bytes = q->cursor_bytes;
         void *file = head_file(q);
         int64_t got = -1;
         size_t used = 0;
@@ -444,21 +582,24 @@ bool pt_client_queue_peek(struct pt_client_queue *q, char *out, size_t out_bytes
         if (!file) {
             return false;
         }
-        got = platform->file_read(platform->file_ctx, file, q->cursor_bytes, out, want);
+        got = platform->file_read(platform->file_ctx, file, from_bytes, out, want);
         if (got < 0) {
             q->io_failures++;
             return false;
         }
-        used = join_frames(q, out, (size_t)got, (size_t)got == left || (size_t)got < want,
-                           events_max, batch_out);
-        batch_out->end_bytes = q->cursor_bytes + used;
+        r.bytes = (size_t)got;
+        r.is_all = (uint64_t)got == left || (size_t)got < want;
+        used = join_frames(q, &r, batch_out);
+        settle_aged(q, &r);
+        batch_out->segment = head->number;
+        batch_out->end_bytes = from_bytes + used;
         if (batch_out->events > 0) {
             return true;
         }
         if (got == 0 || batch_out->end_bytes >= head->bytes) {
-            drop_head(q); /* damaged since open: nothing sound is left in it */
+            drop_segment(q, 0); /* too old, or damaged since open: nothing is left in it */
         } else {
-            q->cursor_bytes += used;
+            q->cursor_bytes = batch_out->end_bytes;
         }
     }
     return true;
@@ -467,13 +608,17 @@ bool pt_client_queue_peek(struct pt_client_queue *q, char *out, size_t out_bytes
 void pt_client_queue_ack(struct pt_client_queue *q, const struct pt_client_batch *batch)
 {
     struct pt_client_segment *head = &q->segments[0];
-    uint32_t events = batch->events < head->events ? batch->events : head->events;
+    uint32_t events = 0;
 
+    if (q->segment_count == 0 || head->number != batch->segment) {
+        return; /* its segment is gone */
+    }
+    events = batch->events < head->events ? batch->events : head->events;
     head->events -= events;
     q->events -= events;
     q->cursor_bytes = batch->end_bytes;
     if (q->cursor_bytes >= head->bytes) {
-        drop_head(q);
+        drop_segment(q, 0);
     } else {
         write_cursor(q, head->number, q->cursor_bytes);
     }
@@ -486,7 +631,7 @@ static void remove_listed(void *arg, const char *name)
     struct pt_client_queue *q = arg;
     uint32_t number = 0;
 
-    if (segment_number(name, &number)) {
+    if (segment_number(q, name, &number)) {
         (void)remove_segment(q, number);
     }
 }

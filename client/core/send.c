@@ -112,7 +112,7 @@ static void back_off(struct playtrace *p, bool is_long, const char *retry_after)
 static void settle(struct playtrace *p, const struct pt_client_batch *batch, uint64_t accepted,
                    uint64_t rejected, uint64_t unreadable)
 {
-    pt_client_queue_ack(&p->queue, batch);
+    pt_client_lanes_ack(&p->lanes, batch);
     if (unreadable > 0 || batch->events >= p->suspects) {
         p->suspects = 0; /* found, or none: full batches again */
     } else {
@@ -133,10 +133,11 @@ static void settle(struct playtrace *p, const struct pt_client_batch *batch, uin
     pt_client_unlock(p);
 }
 
-static void split(struct playtrace *p, uint32_t events)
+static void split(struct playtrace *p, const struct pt_client_batch *batch)
 {
-    p->suspects = events;
-    p->batch_limit = events / 2;
+    p->suspects = batch->events;
+    p->suspect_lane = batch->lane;
+    p->batch_limit = batch->events / 2;
     p->is_repeat = true;
     pt_client_lock(p);
     p->is_backing_off = false;
@@ -154,6 +155,25 @@ static bool may_send(struct playtrace *p)
     return is_allowed;
 }
 
+/* Suspects go first, so that the one bad event is found before anything else is asked. */
+static bool peek(struct playtrace *p, struct pt_client_batch *batch_out)
+{
+    uint64_t age_ms = p->options.queue_age_max_ms;
+    int64_t now_ms = p->platform.wall_us(p->platform.clock_ctx) / 1000;
+    int64_t oldest_ms = 0;
+
+    if (p->suspects > 0 && p->lanes.queues[p->suspect_lane].events == 0) {
+        p->suspects = 0;
+    }
+    if (p->failures > 0 && age_ms > 0 && now_ms > 0 && age_ms < (uint64_t)now_ms) {
+        oldest_ms = now_ms - (int64_t)age_ms;
+    }
+    return pt_client_lanes_peek(
+        &p->lanes, p->suspects > 0 ? p->suspect_lane : (unsigned)PT_CLIENT_LANES,
+        p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
+        p->suspects > 0 ? p->batch_limit : p->options.batch_events_max, oldest_ms, batch_out);
+}
+
 /* The answer to the batch in p->sending. */
 static enum pt_client_step finish(struct playtrace *p,
                                   const struct playtrace_http_response *response)
@@ -167,6 +187,7 @@ static enum pt_client_step finish(struct playtrace *p,
         return PT_CLIENT_STEP_NOTHING; /* consent ended meanwhile, and the queue is empty */
     }
     p->sending.events = 0;
+    pt_client_lanes_unpin(&p->lanes);
     switch (verdict) {
     case VERDICT_SETTLED:
         settle(p, &batch, receipt.accepted, receipt.rejected, 0);
@@ -175,7 +196,7 @@ static enum pt_client_step finish(struct playtrace *p,
         settle(p, &batch, 0, 0, 1);
         break;
     case VERDICT_SPLIT:
-        split(p, batch.events);
+        split(p, &batch);
         break;
     case VERDICT_LATER:
     case VERDICT_MUCH_LATER:
@@ -216,9 +237,7 @@ enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms)
     if (!may_send(p)) {
         return PT_CLIENT_STEP_NOTHING;
     }
-    if (!pt_client_queue_peek(
-            &p->queue, p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
-            p->suspects > 0 ? p->batch_limit : p->options.batch_events_max, batch)) {
+    if (!peek(p, batch)) {
         batch->events = 0;
         pt_client_lock(p);
         p->is_backing_off = true;

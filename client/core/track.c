@@ -3,7 +3,8 @@
  *
  * The ring is two halves: track() writes frames into the active one, the drain swaps them and
  * writes the other to the queue. So a drain is one write call, and track() never waits for it.
- * Only the length of a frame's header is set here; the drain computes the checksum.
+ * Only the length of a frame's header is set here; where the checksum will stand, the lane
+ * stands until the drain computes it.
  */
 #include "core/client.h"
 #include "core/json.h"
@@ -72,6 +73,7 @@ struct parts {
     size_t attributes_bytes;
     char seq[20];
     size_t seq_bytes;
+    enum pt_client_lane lane;
 };
 
 static size_t event_bytes(const struct playtrace *p, const struct parts *parts)
@@ -128,6 +130,7 @@ static enum playtrace_status put_in_ring(struct playtrace *p, struct parts *part
     wall_us = p->platform.wall_us(p->platform.clock_ctx);
     pt_client_uuid(p, wall_us, event_id_out);
     pt_put_u32((uint8_t *)frame, (uint32_t)bytes);
+    pt_put_u32((uint8_t *)frame + 4, (uint32_t)parts->lane);
     put_event(p, parts, event_id_out, wall_us, frame + PT_FRAME_HEADER_BYTES);
     p->active_bytes += PT_FRAME_HEADER_BYTES + bytes;
     p->active_events++;
@@ -143,9 +146,9 @@ static enum playtrace_status put_in_ring(struct playtrace *p, struct parts *part
     return PLAYTRACE_OK;
 }
 
-enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
-                                         const char *attributes_json,
-                                         char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
+enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
+                                      const char *attributes_json, enum pt_client_lane lane,
+                                      char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
 {
     struct parts parts = {0};
     enum playtrace_status status = PLAYTRACE_OK;
@@ -155,6 +158,7 @@ enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
         return PLAYTRACE_INVALID;
     }
     parts.name = name;
+    parts.lane = lane;
     if (attributes_json) {
         parts.attributes = attributes_json;
         parts.attributes_bytes =
@@ -176,5 +180,38 @@ enum playtrace_status playtrace_track(struct playtrace *p, const char *name,
 {
     char event_id[PLAYTRACE_ID_TEXT_BYTES];
 
-    return playtrace_track_id(p, name, attributes_json, event_id);
+    return pt_client_track(p, name, attributes_json, PT_CLIENT_LANE_NORMAL, event_id);
+}
+
+enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
+                                         const char *attributes_json,
+                                         char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
+{
+    return pt_client_track(p, name, attributes_json, PT_CLIENT_LANE_NORMAL, event_id_out);
+}
+
+enum playtrace_status playtrace_track_with(struct playtrace *p, const char *name,
+                                           const char *attributes_json,
+                                           enum playtrace_priority priority,
+                                           char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
+{
+    enum pt_client_lane lane = PT_CLIENT_LANE_NORMAL;
+    char event_id[PLAYTRACE_ID_TEXT_BYTES];
+
+    switch (priority) {
+    case PLAYTRACE_PRIORITY_LOW:
+        lane = PT_CLIENT_LANE_LOW;
+        break;
+    case PLAYTRACE_PRIORITY_NORMAL:
+        break;
+    case PLAYTRACE_PRIORITY_HIGH:
+        lane = PT_CLIENT_LANE_HIGH;
+        break;
+    default:
+        if (event_id_out) {
+            event_id_out[0] = '\0';
+        }
+        return PLAYTRACE_INVALID;
+    }
+    return pt_client_track(p, name, attributes_json, lane, event_id_out ? event_id_out : event_id);
 }

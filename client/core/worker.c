@@ -10,7 +10,7 @@ uint64_t pt_client_settled(const struct playtrace *p)
     const struct playtrace_stats *stats = &p->stats;
 
     return stats->delivered + stats->refused + stats->unreadable + stats->dropped_budget +
-           stats->withdrawn;
+           stats->dropped_evicted + stats->dropped_age + stats->withdrawn;
 }
 
 /* The caller holds `lock`. */

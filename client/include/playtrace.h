@@ -51,6 +51,7 @@ extern "C" {
 #define PLAYTRACE_ATTRIBUTE_DEPTH_MAX 32 /* objects and arrays within attributes */
 #define PLAYTRACE_ID_TEXT_BYTES 37       /* a UUID as text, with the NUL */
 #define PLAYTRACE_BATCH_BYTES_MAX 262144u
+#define PLAYTRACE_KEY_BYTES 32          /* queue_key */
 #define PLAYTRACE_BATCH_EVENTS_MAX 1000 /* highest batch_events_max */
 
 enum playtrace_status {
@@ -62,6 +63,8 @@ enum playtrace_status {
     PLAYTRACE_BUSY,       /* another client has this queue directory open */
     PLAYTRACE_IO,         /* the queue directory cannot be used */
     PLAYTRACE_NO_MEMORY,
+    PLAYTRACE_KEY,     /* the queue holds records that options.queue_key does not open */
+    PLAYTRACE_VERSION, /* the queue was written by a newer version of this library */
 };
 
 enum playtrace_consent {
@@ -70,10 +73,18 @@ enum playtrace_consent {
     PLAYTRACE_CONSENT_WITHDRAWN,
 };
 
+/* What is kept and sent before what, when there is no room for all. */
+enum playtrace_priority {
+    PLAYTRACE_PRIORITY_LOW = 0, /* heartbeats, positions: the first to give way */
+    PLAYTRACE_PRIORITY_NORMAL,
+    PLAYTRACE_PRIORITY_HIGH, /* purchases, consent: the last to give way, the first to be sent */
+};
+
 struct playtrace; /* one client: a queue directory, a session, a destination */
 struct playtrace_platform;
 
-/* Text is copied by playtrace_open(); `platform_table` is copied too, what it points to is not. */
+/* Text and key are copied by playtrace_open(); `platform_table` is copied too, what it points to is
+ * not. */
 struct playtrace_options {
     const char *url;       /* required: the server, "https://host[:port]"; /v1/events is added */
     const char *api_key;   /* NULL: no Authorization header */
@@ -91,7 +102,14 @@ struct playtrace_options {
 
     uint32_t flush_interval_ms;  /* send at least this often; default 10,000 */
     uint32_t batch_events_max;   /* events a request, 1..PLAYTRACE_BATCH_EVENTS_MAX; default 100 */
-    uint64_t queue_bytes_max;    /* budget on disk; a full queue takes no more; default 16 MiB */
+    uint64_t queue_bytes_max;    /* budget on disk of all priorities together; where it is reached,
+                                    the oldest events of lower priorities give way, and else the
+                                    newest are refused; default 64 MiB, some 150,000 events */
+    uint64_t queue_age_max_ms;   /* older events are given up where they cannot be sent: after a
+                                    failed request, so that a wrong clock alone loses nothing;
+                                    default 30 days; 0: never */
+    const uint8_t *queue_key;    /* PLAYTRACE_KEY_BYTES bytes: events on disk are sealed with
+                                    AES-256-GCM; copied. NULL (default): they are plain text */
     uint32_t ring_bytes;         /* memory between track() and the queue; default 256 KiB, at
                                     least 4 * PLAYTRACE_EVENT_BYTES_MAX */
     uint32_t retry_base_ms;      /* back-off: random(0, min(cap, base * 2^n)); default 1,000 */
@@ -103,23 +121,26 @@ struct playtrace_options {
 };
 
 /* All counts since open. While no call is running,
- * tracked + recovered = queued + delivered + refused + unreadable + dropped_budget + withdrawn,
+ * tracked + recovered = queued + delivered + refused + unreadable + dropped_budget +
+ * dropped_evicted + dropped_age + withdrawn,
  * unless somebody else damages the queue's files meanwhile. */
 struct playtrace_stats {
-    uint64_t tracked;        /* events that track() took */
-    uint64_t recovered;      /* found in the queue at open */
-    uint64_t queued;         /* now in memory or on disk */
-    uint64_t queued_bytes;   /* bytes of queue files now on disk */
-    uint64_t delivered;      /* accepted by the server's receipt */
-    uint64_t refused;        /* refused by the server's receipt: left the queue */
-    uint64_t unreadable;     /* single events to which the server answered 400 or 413 */
-    uint64_t dropped_ring;   /* track() returned PLAYTRACE_DROPPED */
-    uint64_t dropped_budget; /* the queue had reached queue_bytes_max */
-    uint64_t withdrawn;      /* thrown away because consent ended */
-    uint64_t damaged;        /* runs of damaged bytes that were cut or skipped in the queue */
-    uint64_t send_attempts;  /* HTTP requests made */
-    uint64_t retries;        /* of these, how many repeat a batch that failed */
-    uint64_t io_failures;    /* file operations that failed; they are repeated */
+    uint64_t tracked;         /* events that track() took */
+    uint64_t recovered;       /* found in the queue at open */
+    uint64_t queued;          /* now in memory or on disk */
+    uint64_t queued_bytes;    /* bytes of queue files now on disk */
+    uint64_t delivered;       /* accepted by the server's receipt */
+    uint64_t refused;         /* refused by the server's receipt: left the queue */
+    uint64_t unreadable;      /* single events to which the server answered 400 or 413 */
+    uint64_t dropped_ring;    /* track() returned PLAYTRACE_DROPPED */
+    uint64_t dropped_budget;  /* the queue had reached queue_bytes_max */
+    uint64_t withdrawn;       /* thrown away because consent ended */
+    uint64_t damaged;         /* runs of damaged bytes that were cut or skipped in the queue */
+    uint64_t send_attempts;   /* HTTP requests made */
+    uint64_t retries;         /* of these, how many repeat a batch that failed */
+    uint64_t io_failures;     /* file operations that failed; they are repeated */
+    uint64_t dropped_evicted; /* gave way to events of a higher priority */
+    uint64_t dropped_age;     /* older than queue_age_max_ms, and could not be sent */
 };
 
 /* Fill in the defaults named above. */
@@ -127,8 +148,8 @@ void playtrace_options_init(struct playtrace_options *options);
 
 /*
  * Open the queue directory, recover what it holds, start a session, and (unless without_worker)
- * the worker thread. PLAYTRACE_INVALID, _BUSY, _IO or _NO_MEMORY leave `*p_out` NULL and nothing
- * open. Pair with playtrace_close().
+ * the worker thread. Any other status than PLAYTRACE_OK leaves `*p_out` NULL and nothing open;
+ * PLAYTRACE_BUSY, _KEY and _VERSION leave the directory as it was. Pair with playtrace_close().
  */
 enum playtrace_status playtrace_open(struct playtrace **p_out,
                                      const struct playtrace_options *options);
@@ -145,6 +166,12 @@ enum playtrace_status playtrace_track(struct playtrace *p, const char *name,
 enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
                                          const char *attributes_json,
                                          char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+
+/* The same with a priority; playtrace_track() is NORMAL. `event_id_out` may be NULL. */
+enum playtrace_status playtrace_track_with(struct playtrace *p, const char *name,
+                                           const char *attributes_json,
+                                           enum playtrace_priority priority,
+                                           char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
 
 /* Whose events follow, 1..256 bytes; NULL: the install_id again. Earlier events keep theirs. */
 enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_id);
@@ -268,6 +295,17 @@ struct playtrace_platform {
     int (*file_remove)(void *file_ctx, const char *path); /* 0 also where it is not there */
 
     /*
+     * AES-256-GCM, for queue_key only. seal() writes `bytes` + 16 (the tag is last); unseal() is
+     * given the same, writes `bytes` - 16, and answers -1 where the text is not authentic. `out`
+     * of unseal() may be `sealed` itself.
+     */
+    void *crypto_ctx;
+    int (*seal)(void *crypto_ctx, const uint8_t key[PLAYTRACE_KEY_BYTES], const uint8_t nonce[12],
+                const void *plain, size_t bytes, void *out);
+    int (*unseal)(void *crypto_ctx, const uint8_t key[PLAYTRACE_KEY_BYTES], const uint8_t nonce[12],
+                  const void *sealed, size_t bytes, void *out);
+
+    /*
      * HTTP. Where http_create is set, each client makes a transport of its own at its first
      * request and http_post gets that; else http_post gets http_ctx, which the caller owns: so
      * many clients of one thread, one after another, share one kept-alive connection.
@@ -306,7 +344,7 @@ struct playtrace_platform {
     void (*thread_join)(void *thread_ctx, void *thread);
 };
 
-/* The default table: POSIX files and threads, getrandom(), libcurl. */
+/* The default table: POSIX files and threads, getrandom(), libcurl, OpenSSL. */
 void playtrace_platform_posix_init(struct playtrace_platform *platform);
 
 /*

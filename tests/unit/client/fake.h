@@ -393,7 +393,8 @@ static inline void fake_check_balance(struct playtrace *p)
 
     playtrace_stats(p, &s);
     PT_CHECK(s.tracked + s.recovered ==
-             s.queued + s.delivered + s.refused + s.unreadable + s.dropped_budget + s.withdrawn);
+             s.queued + s.delivered + s.refused + s.unreadable + s.dropped_budget +
+                 s.dropped_evicted + s.dropped_age + s.withdrawn);
 }
 
 #endif

@@ -15,12 +15,13 @@
 #include <unistd.h>
 
 #define SCRATCH_BYTES ((size_t)PLAYTRACE_BATCH_BYTES_MAX)
-#define BUDGET (UINT64_C(16) << 20)
+#define SEGMENT_BYTES 262144u
 
 struct bench {
     struct playtrace_platform platform;
     struct pt_client_segment segments[PT_CLIENT_SEGMENTS_MAX];
     struct pt_client_queue queue;
+    struct pt_client_sealer sealer;
     char *dir;
     char *scratch;
 };
@@ -42,10 +43,29 @@ static void bench_destroy(struct bench *b)
     pt_free(b);
 }
 
-static void open_queue(struct bench *b, uint64_t budget)
+static void note_name(void *arg, const char *name)
 {
-    PT_CHECK(pt_client_queue_open(&b->queue, &b->platform, b->dir, budget, b->segments, b->scratch,
-                                  SCRATCH_BYTES));
+    (void)pt_client_queue_note(arg, name);
+}
+
+static bool try_open(struct bench *b)
+{
+    pt_client_sealer_init(&b->sealer, &b->platform, NULL);
+    pt_client_queue_init(&b->queue, &b->platform, b->dir, "queue", "cursor", SEGMENT_BYTES,
+                         &b->sealer, b->segments);
+    return b->platform.dir_list(b->platform.file_ctx, b->dir, note_name, &b->queue) == 0 &&
+           pt_client_queue_scan(&b->queue, b->scratch, SCRATCH_BYTES) == PLAYTRACE_OK &&
+           pt_client_queue_tidy(&b->queue);
+}
+
+static void open_queue(struct bench *b)
+{
+    PT_CHECK(try_open(b));
+}
+
+static bool peek(struct bench *b, uint32_t events_max, struct pt_client_batch *found)
+{
+    return pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, events_max, 0, found);
 }
 
 /* One frame holding {"n":NUMBER,"x":"…fill…"}; returns its bytes. */
@@ -93,7 +113,7 @@ static unsigned drain_all(struct bench *b, uint32_t batch, unsigned *seen, unsig
     unsigned total = 0;
 
     for (;;) {
-        PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, batch, &found));
+        PT_CHECK(peek(b, batch, &found));
         if (found.events == 0) {
             return total;
         }
@@ -127,25 +147,25 @@ static void events_come_back_in_order(void **state)
     struct pt_client_batch found;
 
     (void)state;
-    open_queue(b, BUDGET);
+    open_queue(b);
     for (unsigned i = 0; i < 25; i++) {
         PT_CHECK(append_one(b, i, 10));
     }
     PT_CHECK(b->queue.events == 25);
-    PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 10, &found));
+    PT_CHECK(peek(b, 10, &found));
     PT_CHECK(found.events == 10 && number_at(b->scratch, 9) == 9);
     /* Not acknowledged: the same again, also after a reopening. */
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.events == 25);
-    PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 10, &found));
+    PT_CHECK(peek(b, 10, &found));
     PT_CHECK(found.events == 10 && number_at(b->scratch, 0) == 0);
     pt_client_queue_ack(&b->queue, &found);
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.events == 15);
     PT_CHECK(append_one(b, 25, 10));
-    PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 100, &found));
+    PT_CHECK(peek(b, 100, &found));
     PT_CHECK(found.events == 16 && number_at(b->scratch, 0) == 10);
     PT_CHECK(number_at(b->scratch, 15) == 25);
     pt_client_queue_ack(&b->queue, &found);
@@ -160,13 +180,13 @@ static void settled_segments_are_removed(void **state)
     unsigned seen[100] = {0};
 
     (void)state;
-    open_queue(b, BUDGET);
+    open_queue(b);
     for (unsigned i = 0; i < 100; i++) {
         PT_CHECK(append_one(b, i, 20000));
     }
     PT_CHECK(count_segments(b->dir) == b->queue.segment_count && b->queue.segment_count >= 7);
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.events == 100);
     PT_CHECK(drain_all(b, 7, seen, 100) == 100);
     for (unsigned i = 0; i < 100; i++) {
@@ -175,10 +195,10 @@ static void settled_segments_are_removed(void **state)
     PT_CHECK(count_segments(b->dir) == 0);
     /* The cursor still names a settled segment: new events must not fall under it. */
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(append_one(b, 5, 10));
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.events == 1);
     pt_client_queue_close(&b->queue);
     bench_destroy(b);
@@ -214,13 +234,13 @@ static void a_tail_torn_anywhere_costs_only_the_torn_event(void **state)
         while (whole < 5 && ends[whole + 1] <= cut) {
             whole++;
         }
-        open_queue(b, BUDGET);
+        open_queue(b);
         PT_CHECK(b->queue.events == whole);
         PT_CHECK(b->queue.damaged == (ends[whole] != cut ? 1 : 0));
         /* What is appended behind the cut is read as well. */
         PT_CHECK(append_one(b, 5, 8));
         pt_client_queue_close(&b->queue);
-        open_queue(b, BUDGET);
+        open_queue(b);
         PT_CHECK(b->queue.events == whole + 1 && b->queue.damaged == 0);
         PT_CHECK(drain_all(b, 2, seen, 6) == whole + 1);
         PT_CHECK(seen[5] == 1);
@@ -250,7 +270,7 @@ static void a_flipped_byte_costs_only_its_event(void **state)
         file = fopen(path, "wb");
         PT_CHECK(fwrite(frames, 1, bytes, file) == bytes && fclose(file) == 0);
         frames[at] ^= 0x11;
-        open_queue(b, BUDGET);
+        open_queue(b);
         PT_CHECK(b->queue.events == 4 && b->queue.damaged == 1);
         PT_CHECK(drain_all(b, 3, seen, 5) == 4);
         for (unsigned i = 0; i < 5; i++) {
@@ -272,53 +292,34 @@ static void a_wrong_cursor_loses_nothing(void **state)
 
     (void)state;
     for (size_t keep = 0; keep < 20; keep++) {
-        open_queue(b, BUDGET);
+        open_queue(b);
         for (unsigned i = 0; i < 4; i++) {
             PT_CHECK(append_one(b, i, 10));
         }
-        PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 2, &found));
+        PT_CHECK(peek(b, 2, &found));
         pt_client_queue_ack(&b->queue, &found);
         pt_client_queue_close(&b->queue);
         PT_CHECK(truncate(cursor, (off_t)keep) == 0);
-        open_queue(b, BUDGET);
+        open_queue(b);
         PT_CHECK(b->queue.events == 4); /* sent twice at worst */
         PT_CHECK(pt_client_queue_purge(&b->queue));
         pt_client_queue_close(&b->queue);
     }
     /* Power was lost between cursor and data: the data ends below the cursor. */
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(append_one(b, 0, 10) && append_one(b, 1, 10) && append_one(b, 2, 10));
-    PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 2, &found));
+    PT_CHECK(peek(b, 2, &found));
     pt_client_queue_ack(&b->queue, &found);
     pt_client_queue_close(&b->queue);
     PT_CHECK(truncate(segment, 5) == 0 || access(segment, F_OK) != 0);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(append_one(b, 3, 10));
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.events >= 1);
     pt_client_queue_close(&b->queue);
     pt_free(segment);
     pt_free(cursor);
-    bench_destroy(b);
-}
-
-static void the_budget_holds(void **state)
-{
-    struct bench *b = bench_create();
-    unsigned seen[1000] = {0};
-    unsigned count = 0;
-
-    (void)state;
-    open_queue(b, 1u << 20);
-    while (pt_client_queue_room(&b->queue) >= 20100) {
-        PT_CHECK(append_one(b, count, 20000));
-        count++;
-    }
-    PT_CHECK(b->queue.bytes <= 1u << 20 && count == 52);
-    PT_CHECK(drain_all(b, 5, seen, 1000) == count);
-    PT_CHECK(pt_client_queue_room(&b->queue) == 1u << 20);
-    pt_client_queue_close(&b->queue);
     bench_destroy(b);
 }
 
@@ -333,15 +334,12 @@ static bool run_killed_at(unsigned call, unsigned *calls_out)
 
     fake_kill_files_at(fake, call);
     b->platform = fake->platform;
-    if (pt_client_queue_open(&b->queue, &b->platform, b->dir, BUDGET, b->segments, b->scratch,
-                             SCRATCH_BYTES)) {
+    if (try_open(b)) {
         for (unsigned i = 0; i < 40 && !fake->is_dead; i++) {
             struct pt_client_batch found;
 
             is_appended[i] = append_one(b, i, 30000);
-            if (i % 4 == 3 && !fake->is_dead &&
-                pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 3, &found) &&
-                found.events > 0) {
+            if (i % 4 == 3 && !fake->is_dead && peek(b, 3, &found) && found.events > 0) {
                 for (uint32_t k = 0; k < found.events; k++) {
                     seen[number_at(b->scratch, k)]++;
                 }
@@ -353,7 +351,7 @@ static bool run_killed_at(unsigned call, unsigned *calls_out)
     *calls_out = fake->file_calls;
     pt_client_queue_close(&b->queue);
     b->platform = fake->real;
-    open_queue(b, BUDGET);
+    open_queue(b);
     (void)drain_all(b, 3, seen, 40);
     for (unsigned i = 0; i < 40; i++) {
         PT_CHECK(!is_appended[i] || seen[i] >= 1);
@@ -388,7 +386,7 @@ static void a_failed_append_can_be_repeated(void **state)
 
         fake_kill_files_at(fake, 0);
         b->platform = fake->platform;
-        open_queue(b, BUDGET);
+        open_queue(b);
         PT_CHECK(append_one(b, 0, 10));
         fake_kill_files_at(fake, call);
         for (unsigned i = 1; i < 10; i++) {
@@ -417,7 +415,7 @@ static void a_cursor_written_by_half_does_not_hide_later_ones(void **state)
     (void)state;
     fake_kill_files_at(fake, 0);
     b->platform = fake->platform;
-    open_queue(b, BUDGET);
+    open_queue(b);
     for (unsigned i = 0; i < 10; i++) {
         PT_CHECK(append_one(b, i, 10));
     }
@@ -425,14 +423,14 @@ static void a_cursor_written_by_half_does_not_hide_later_ones(void **state)
         if (i == 1) {
             fake_kill_files_at(fake, 2); /* the write after the file is opened */
         }
-        PT_CHECK(pt_client_queue_peek(&b->queue, b->scratch, SCRATCH_BYTES, 2, &found));
+        PT_CHECK(peek(b, 2, &found));
         pt_client_queue_ack(&b->queue, &found);
         PT_CHECK(fake->is_dead == (i == 1));
         fake->is_dead = false;
         fake->file_calls_max = 0;
     }
     pt_client_queue_close(&b->queue);
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.events == 4);
     pt_client_queue_close(&b->queue);
     fake_destroy(fake);
@@ -454,7 +452,7 @@ static void foreign_files_are_left_alone(void **state)
         PT_CHECK(file && fclose(file) == 0);
         pt_free(path);
     }
-    open_queue(b, BUDGET);
+    open_queue(b);
     PT_CHECK(b->queue.segment_count == 0);
     PT_CHECK(append_one(b, 1, 1));
     PT_CHECK(pt_client_queue_purge(&b->queue));
@@ -476,7 +474,6 @@ int main(void)
         cmocka_unit_test(a_tail_torn_anywhere_costs_only_the_torn_event),
         cmocka_unit_test(a_flipped_byte_costs_only_its_event),
         cmocka_unit_test(a_wrong_cursor_loses_nothing),
-        cmocka_unit_test(the_budget_holds),
         cmocka_unit_test(a_kill_at_any_file_call_loses_nothing),
         cmocka_unit_test(a_failed_append_can_be_repeated),
         cmocka_unit_test(a_cursor_written_by_half_does_not_hide_later_ones),
