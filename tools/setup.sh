@@ -74,6 +74,11 @@ find_missing() {
     if [ "$stage" = test ]; then
         need_command clang clang
         need_command strace strace
+        # The client for 32 bits, WebAssembly and Windows (tests/portable).
+        printf 'int main(void) { return 0; }' |
+            gcc -m32 -fsanitize=address,undefined -x c - -o /dev/null 2>/dev/null || need gcc-multilib
+        need_command emscripten emcc
+        need_command gcc-mingw-w64-x86-64 x86_64-w64-mingw32-gcc
         # Reports and pages are opened in a real browser (tests/e2e/support/chromium.mjs).
         need_command chromium chromium
         need_command openjdk-17-jre-headless java

@@ -287,6 +287,9 @@ const steps = [
         () => nodeTests('tsan-e2e', 'tests/e2e', 'tsan')],
     ['clang', "clang builds it, with the conventions' warnings as errors",
         () => buildAsCheck('clang')],
+    ['m32', "The client for 32 bits under ASan and UBSan, its unit tests too", () => unit('m32')],
+    ['wasm', "The client's core as WebAssembly, run by Node", () => unit('wasm')],
+    ['windows', "The client's core for Windows: linked by mingw, and read as MSVC would", () => unit('windows')],
     ['sweep', 'Every call fails, and the power goes at every call', sweeps, { isOnlyAsked: true }],
 ];
 
