@@ -99,6 +99,7 @@ static bool options_are_valid(const struct playtrace_options *options)
            pt_client_text_bytes(options->queue_dir, PLAYTRACE_URL_BYTES_MAX) <
                PLAYTRACE_URL_BYTES_MAX &&
            text_is_absent_or_valid(options->user_id) &&
+           text_is_absent_or_valid(options->signing_secret) &&
            text_is_absent_or_valid(options->build_id) &&
            text_is_absent_or_valid(options->mechanic_version) &&
            platform_name_is_known(options->platform) &&
@@ -130,6 +131,9 @@ static void take_options(struct playtrace *p, const struct playtrace_options *op
         (void)snprintf(p->mechanic_version, sizeof(p->mechanic_version), "%s",
                        options->mechanic_version);
     }
+    if (options->signing_secret) {
+        (void)snprintf(p->signing_secret, sizeof(p->signing_secret), "%s", options->signing_secret);
+    }
     if (options->platform) {
         (void)snprintf(p->platform_name, sizeof(p->platform_name), "%s", options->platform);
     }
@@ -140,6 +144,7 @@ static void take_options(struct playtrace *p, const struct playtrace_options *op
     p->options.url = p->url;
     p->options.api_key = p->authorization[0] ? p->authorization : NULL;
     p->options.queue_dir = p->dir;
+    p->options.signing_secret = p->signing_secret[0] ? p->signing_secret : NULL;
     p->options.user_id = NULL; /* see has_user */
     p->options.build_id = options->build_id ? p->build_id : NULL;
     p->options.mechanic_version = options->mechanic_version ? p->mechanic_version : NULL;
@@ -150,10 +155,19 @@ static void take_options(struct playtrace *p, const struct playtrace_options *op
 
 /* ---- open and close ---- */
 
-static bool has_transport(const struct playtrace_platform *platform)
+/* Does the table hold what these options need? */
+static bool platform_is_whole(const struct playtrace_platform *platform,
+                              const struct playtrace_options *options)
 {
-    return platform->http_start ? platform->http_is_done && platform->http_cancel
-                                : platform->http_post != NULL;
+    bool has_transport = platform->http_start ? platform->http_is_done && platform->http_cancel
+                                              : platform->http_post != NULL;
+
+    return platform->alloc && has_transport &&
+           (options->without_worker || platform->mutex_create) &&
+           (!options->signing_secret || platform->hmac_sha256) &&
+           (!options->queue_key || (platform->seal && platform->unseal)) &&
+           (!platform->compress ||
+            (platform->content_encoding && is_visible_ascii(platform->content_encoding, 16)));
 }
 
 static bool threads_create(struct playtrace *p)
@@ -201,10 +215,12 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     size_t segments_bytes =
         PT_CLIENT_LANES * PT_CLIENT_SEGMENTS_MAX * sizeof(struct pt_client_segment);
     size_t body_bytes = PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 64;
+    size_t packed_bytes =
+        platform->compress ? PT_CLIENT_SIGN_ROOM_BYTES + PT_CLIENT_PACKED_BYTES_MAX : 0;
     size_t half_bytes = options->ring_bytes / 2;
-    char *block =
-        platform->alloc(platform->memory_ctx, head_bytes + segments_bytes + body_bytes +
-                                                  PT_CLIENT_ANSWER_BYTES_MAX + half_bytes * 3);
+    char *block = platform->alloc(platform->memory_ctx, head_bytes + segments_bytes + body_bytes +
+                                                            PT_CLIENT_ANSWER_BYTES_MAX +
+                                                            half_bytes * 3 + packed_bytes);
     struct playtrace *p = (void *)block;
 
     if (!block) {
@@ -217,6 +233,11 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     p->active = p->answer + PT_CLIENT_ANSWER_BYTES_MAX;
     p->spare = p->active + half_bytes;
     p->gathered = p->spare + half_bytes;
+    if (platform->compress) {
+        p->packed = p->gathered + half_bytes;
+        (void)snprintf(p->content_encoding, sizeof(p->content_encoding), "Content-Encoding: %s",
+                       platform->content_encoding);
+    }
     p->half_bytes = half_bytes;
     p->platform = *platform;
     if (!platform->http_create) {
@@ -308,9 +329,7 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     } else {
         playtrace_platform_posix_init(&platform);
     }
-    if (!platform.alloc || !has_transport(&platform) ||
-        (!options->without_worker && !platform.mutex_create) ||
-        (options->queue_key && !(platform.seal && platform.unseal))) {
+    if (!platform_is_whole(&platform, options)) {
         return PLAYTRACE_INVALID; /* no alloc: a build that has no default platform */
     }
     p = create(&platform, options, &segments);

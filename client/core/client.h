@@ -10,10 +10,13 @@
 
 #include "core/exchange.h"
 #include "core/lanes.h"
+#include "core/sign.h"
 #include "core/state.h"
 #include "playtrace.h"
 
-#define PT_CLIENT_BODY_HEAD_BYTES 64 /* room before the events: {"sent_at":"…","events":[ */
+/* Room before the events: {"sent_at":"…","events":[ and what signing needs before that. */
+#define PT_CLIENT_BODY_HEAD_BYTES (192 + PT_CLIENT_SIGN_ROOM_BYTES)
+#define PT_CLIENT_PACKED_BYTES_MAX 131072u /* a batch that packs to more goes out as it is */
 #define PT_CLIENT_ANSWER_BYTES_MAX 65536u
 #define PT_CLIENT_IDENTITY_BYTES_MAX 5600 /* three texts, each byte as \u00xx, and the ids */
 #define PT_CLIENT_RANDOM_BYTES 480        /* one refill makes 48 ids */
@@ -30,6 +33,8 @@ struct playtrace {
     char build_id[PLAYTRACE_TEXT_BYTES_MAX + 1];
     char mechanic_version[PLAYTRACE_TEXT_BYTES_MAX + 1];
     char platform_name[16];
+    char signing_secret[PLAYTRACE_TEXT_BYTES_MAX + 1]; /* "": batches are not signed */
+    char content_encoding[48];                         /* the whole header; "": never packed */
     void *work_lock;
     void *lock;
     void *changed; /* condition of `lock`: for the worker, and for those who wait in flush */
@@ -48,10 +53,16 @@ struct playtrace {
     uint32_t spare_events;
     char *gathered;    /* half_bytes: what the drain writes at once, of one lane */
     char *body;        /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
-    char *answer;      /* PT_CLIENT_ANSWER_BYTES_MAX */
-    uint32_t failures; /* requests in a row that failed */
-    bool is_repeat;    /* the next request holds events that were sent before */
-    uint32_t suspects; /* events at a lane's head among which one is unreadable */
+    char *packed;      /* PT_CLIENT_SIGN_ROOM_BYTES + PACKED_BYTES_MAX; NULL: never packed */
+    bool is_packed;    /* the batch on its way is */
+    bool is_plain_due; /* a packed batch was refused: none is packed for the time being */
+    char signature[PT_CLIENT_SIGNATURE_BYTES];
+    int64_t server_ahead_us; /* the server's clock less ours, as far as it had to be learned */
+    bool has_learned_time;   /* since the last wait */
+    char *answer;            /* PT_CLIENT_ANSWER_BYTES_MAX */
+    uint32_t failures;       /* requests in a row that failed */
+    bool is_repeat;          /* the next request holds events that were sent before */
+    uint32_t suspects;       /* events at a lane's head among which one is unreadable */
     unsigned suspect_lane;
     uint32_t batch_limit; /* events of the next request while there are suspects */
 

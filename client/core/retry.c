@@ -25,8 +25,7 @@ static int digits(const char *text, size_t count)
     return value;
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT", the one form that servers may send today. */
-static bool parse_http_date(const char *text, int64_t *time_us_out)
+bool pt_client_http_date_us(const char *text, int64_t *time_us_out)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     unsigned month = 0;
@@ -58,18 +57,20 @@ static bool parse_http_date(const char *text, int64_t *time_us_out)
     return true;
 }
 
-int64_t pt_client_retry_after_us(const char *value, int64_t wall_us)
+int64_t pt_client_retry_after_us(const char *value, const char *date, int64_t wall_us)
 {
     int64_t seconds = 0;
     int64_t at_us = 0;
+    int64_t now_us = wall_us;
     size_t count = strspn(value, "0123456789");
 
     if (count > 0 && value[count] == '\0') {
         for (size_t i = 0; i < count && seconds <= WAIT_SECONDS_MAX; i++) {
             seconds = seconds * 10 + (value[i] - '0');
         }
-    } else if (parse_http_date(value, &at_us) && at_us > wall_us) {
-        seconds = (at_us - wall_us + SECOND_US - 1) / SECOND_US;
+    } else if (pt_client_http_date_us(value, &at_us)) {
+        (void)pt_client_http_date_us(date, &now_us);
+        seconds = at_us > now_us ? (at_us - now_us + SECOND_US - 1) / SECOND_US : 0;
     }
     return (seconds < WAIT_SECONDS_MAX ? seconds : WAIT_SECONDS_MAX) * SECOND_US;
 }

@@ -22,13 +22,14 @@
 enum verdict {
     VERDICT_SETTLED,    /* every event has its receipt */
     VERDICT_SPLIT,      /* the server cannot take the batch as a whole */
+    VERDICT_AGAIN,      /* at once, as it is or signed by another time */
     VERDICT_UNREADABLE, /* the one event sent cannot be read by the server */
     VERDICT_LATER,
     VERDICT_MUCH_LATER, /* the key is wrong: asking often helps nobody */
 };
 
 /* Put the head before the events and the tail behind them; returns where the body starts. */
-static const char *wrap_body(struct playtrace *p, size_t events_bytes)
+static char *wrap_body(struct playtrace *p, size_t events_bytes)
 {
     char *start = p->body + PT_CLIENT_BODY_HEAD_BYTES - HEAD_BYTES;
     char *to = start;
@@ -44,12 +45,31 @@ static const char *wrap_body(struct playtrace *p, size_t events_bytes)
     return start;
 }
 
-static enum verdict judge(const struct playtrace_http_response *response, uint32_t events,
-                          struct pt_client_receipt *receipt_out)
+/*
+ * May it be the packing that was refused, by the server or by something on the way? Then the batch
+ * goes out plain before anything is concluded. If that is refused alike, packing is not to blame.
+ */
+static bool packing_is_in_doubt(struct playtrace *p, int status, bool is_ours)
+{
+    bool is_about_body = status == 400 || status == 415;
+    bool is_strange = status > 401 && status < 500 && status != 407 && status != 408 &&
+                      status != 413 && status != 429 && !is_ours;
+
+    if (is_about_body || is_strange) {
+        p->is_plain_due = p->is_packed;
+    }
+    return is_about_body && p->is_packed;
+}
+
+static enum verdict judge(struct playtrace *p, const struct playtrace_http_response *response,
+                          uint32_t events, struct pt_client_receipt *receipt_out)
 {
     bool is_ours =
         !response->is_truncated && pt_client_refusal_is_ours(response->body, response->body_bytes);
 
+    if (packing_is_in_doubt(p, response->status, is_ours)) {
+        return VERDICT_AGAIN;
+    }
     switch (response->status) {
     case 202:
         if (response->is_truncated && events > 1) {
@@ -71,8 +91,12 @@ static enum verdict judge(const struct playtrace_http_response *response, uint32
             return VERDICT_SPLIT; /* a proxy's limit too; splitting loses nothing */
         }
         return is_ours ? VERDICT_UNREADABLE : VERDICT_MUCH_LATER;
-    case 401:
     case 403:
+        if (p->options.signing_secret && pt_client_sign_learn(p, response->date)) {
+            return VERDICT_AGAIN;
+        }
+        return VERDICT_MUCH_LATER;
+    case 401:
         return VERDICT_MUCH_LATER;
     default:
         return VERDICT_LATER;
@@ -80,15 +104,17 @@ static enum verdict judge(const struct playtrace_http_response *response, uint32
 }
 
 /* Full jitter; Retry-After is the least, and a little is added so that not all come at once. */
-static void back_off(struct playtrace *p, bool is_long, const char *retry_after)
+static void back_off(struct playtrace *p, bool is_long,
+                     const struct playtrace_http_response *response)
 {
     const struct playtrace_options *options = &p->options;
-    int64_t least_us =
-        pt_client_retry_after_us(retry_after, p->platform.wall_us(p->platform.clock_ctx));
+    int64_t least_us = pt_client_retry_after_us(response->retry_after, response->date,
+                                                p->platform.wall_us(p->platform.clock_ctx));
     int64_t wait_us = 0;
 
     p->failures++;
     p->is_repeat = true;
+    p->has_learned_time = false;
     pt_client_lock(p);
     if (is_long) {
         int64_t cap_us = (int64_t)options->retry_cap_ms * 1000;
@@ -121,6 +147,7 @@ static void settle(struct playtrace *p, const struct pt_client_batch *batch, uin
     }
     p->failures = 0;
     p->is_repeat = false;
+    p->has_learned_time = false;
     pt_client_lock(p);
     p->stats.delivered += accepted;
     p->stats.refused += rejected;
@@ -133,16 +160,22 @@ static void settle(struct playtrace *p, const struct pt_client_batch *batch, uin
     pt_client_unlock(p);
 }
 
-static void split(struct playtrace *p, const struct pt_client_batch *batch)
+/* The next request goes out at once. */
+static void send_again(struct playtrace *p)
 {
-    p->suspects = batch->events;
-    p->suspect_lane = batch->lane;
-    p->batch_limit = batch->events / 2;
     p->is_repeat = true;
     pt_client_lock(p);
     p->is_backing_off = false;
     p->send_due_us = pt_client_now_us(p);
     pt_client_unlock(p);
+}
+
+static void split(struct playtrace *p, const struct pt_client_batch *batch)
+{
+    p->suspects = batch->events;
+    p->suspect_lane = batch->lane;
+    p->batch_limit = batch->events / 2;
+    send_again(p);
 }
 
 static bool may_send(struct playtrace *p)
@@ -181,13 +214,14 @@ static enum pt_client_step finish(struct playtrace *p,
     struct pt_client_receipt receipt = {0};
     struct pt_client_batch batch = p->sending;
     enum pt_client_step step = PT_CLIENT_STEP_SENT;
-    enum verdict verdict = judge(response, batch.events, &receipt);
+    enum verdict verdict = VERDICT_LATER;
 
     if (batch.events == 0) {
         return PT_CLIENT_STEP_NOTHING; /* consent ended meanwhile, and the queue is empty */
     }
     p->sending.events = 0;
     pt_client_lanes_unpin(&p->lanes);
+    verdict = judge(p, response, batch.events, &receipt);
     switch (verdict) {
     case VERDICT_SETTLED:
         settle(p, &batch, receipt.accepted, receipt.rejected, 0);
@@ -198,14 +232,43 @@ static enum pt_client_step finish(struct playtrace *p,
     case VERDICT_SPLIT:
         split(p, &batch);
         break;
+    case VERDICT_AGAIN:
+        send_again(p);
+        break;
     case VERDICT_LATER:
     case VERDICT_MUCH_LATER:
-        back_off(p, verdict == VERDICT_MUCH_LATER, response->retry_after);
+        back_off(p, verdict == VERDICT_MUCH_LATER, response);
         step = PT_CLIENT_STEP_FAILED;
         break;
     }
     pt_client_publish(p);
     return step;
+}
+
+/* Exchange the body for a packed one, where that makes it smaller by more than the header costs;
+ * returns it. What is split goes plain, so that an answer is about the events alone. */
+static char *pack(struct playtrace *p, char *body, size_t *bytes_io)
+{
+    size_t header_bytes = strlen(p->content_encoding) + 2;
+    char *packed = p->packed ? p->packed + PT_CLIENT_SIGN_ROOM_BYTES : NULL;
+    size_t packed_bytes = 0;
+    size_t bytes_max = PT_CLIENT_PACKED_BYTES_MAX;
+
+    p->is_packed = false;
+    if (!packed || p->is_plain_due || p->suspects > 0 || *bytes_io <= header_bytes) {
+        return body;
+    }
+    if (*bytes_io - header_bytes < bytes_max) {
+        bytes_max = *bytes_io - header_bytes;
+    }
+    packed_bytes =
+        p->platform.compress(p->platform.compress_ctx, body, *bytes_io, packed, bytes_max);
+    if (packed_bytes == 0 || packed_bytes > bytes_max) {
+        return body;
+    }
+    *bytes_io = packed_bytes;
+    p->is_packed = true;
+    return packed;
 }
 
 static enum pt_client_step post(struct playtrace *p, uint32_t timeout_ms)
@@ -220,10 +283,23 @@ static enum pt_client_step post(struct playtrace *p, uint32_t timeout_ms)
         .timeout_ms = timeout_ms,
         .finish = finish,
     };
+    char *body = wrap_body(p, p->sending.bytes);
+    bool is_signed = false;
 
-    call.body = wrap_body(p, p->sending.bytes);
     call.body_bytes = HEAD_BYTES + p->sending.bytes + 2;
+    body = pack(p, body, &call.body_bytes);
+    call.body = body;
+    if (p->is_packed) {
+        call.headers[call.header_count++] = p->content_encoding;
+    }
+    if (p->options.signing_secret) {
+        is_signed = pt_client_sign(p, body, call.body_bytes, p->signature);
+    }
+    if (is_signed) {
+        call.headers[call.header_count++] = p->signature;
+    }
     pt_client_lock(p);
+    p->stats.io_failures += p->options.signing_secret && !is_signed ? 1 : 0;
     p->stats.send_attempts++;
     p->stats.retries += p->is_repeat ? 1 : 0;
     pt_client_unlock(p);

@@ -86,12 +86,14 @@ struct playtrace_platform;
 /* Text and key are copied by playtrace_open(); `platform_table` is copied too, what it points to is
  * not. */
 struct playtrace_options {
-    const char *url;       /* required: the server, "https://host[:port]"; /v1/events is added */
-    const char *api_key;   /* NULL: no Authorization header */
-    const char *queue_dir; /* required: made if absent (one level); this client's alone */
-    const char *user_id;   /* NULL: the install_id stands for the player */
-    const char *build_id;  /* NULL: left out of events; so for the next two */
-    const char *platform;  /* "ios", "android", "pc", "console" or "web" */
+    const char *url;     /* required: the server, "https://host[:port]"; /v1/events is added */
+    const char *api_key; /* NULL: no Authorization header */
+    const char *signing_secret; /* NULL: batches are not signed; else 1..256 bytes, one of the
+                                   server's collect.signing_secrets */
+    const char *queue_dir;      /* required: made if absent (one level); this client's alone */
+    const char *user_id;        /* NULL: the install_id stands for the player */
+    const char *build_id;       /* NULL: left out of events; so for the next two */
+    const char *platform;       /* "ios", "android", "pc", "console" or "web" */
     const char *mechanic_version;
 
     enum playtrace_consent consent; /* used where the directory holds no decision; default NONE */
@@ -328,6 +330,19 @@ struct playtrace_platform {
     void (*http_cancel)(void *http);
 
     /*
+     * Signatures and compression. hmac_sha256, given crypto_ctx, may be NULL where
+     * options.signing_secret is. Where compress is set, batches go out packed, as content_encoding
+     * says ("gzip" or "zstd"; the text stays in place), if that makes them smaller; compress
+     * answers the bytes it wrote, 0: they did not fit, or it failed.
+     */
+    int (*hmac_sha256)(void *crypto_ctx, const void *key, size_t key_bytes, const void *data,
+                       size_t bytes, uint8_t out[32]);
+    void *compress_ctx;
+    size_t (*compress)(void *compress_ctx, const void *in, size_t bytes, void *out,
+                       size_t out_bytes_max);
+    const char *content_encoding;
+
+    /*
      * Threads. mutex_create NULL: one thread calls everything, and without_worker is required.
      * A condition belongs to one mutex; cond_wait() may wake early.
      */
@@ -344,7 +359,7 @@ struct playtrace_platform {
     void (*thread_join)(void *thread_ctx, void *thread);
 };
 
-/* The default table: POSIX files and threads, getrandom(), libcurl, OpenSSL. */
+/* The default table: POSIX files and threads, getrandom(), libcurl, OpenSSL, zlib. */
 void playtrace_platform_posix_init(struct playtrace_platform *platform);
 
 /*

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <string.h>
 
 #define TAG_BYTES 16
@@ -53,8 +54,22 @@ static int unseal(void *ctx, const uint8_t key[PLAYTRACE_KEY_BYTES], const uint8
     return is_done ? 0 : -1;
 }
 
+static int hmac_sha256(void *ctx, const void *key, size_t key_bytes, const void *data, size_t bytes,
+                       uint8_t out[32])
+{
+    unsigned out_bytes = 32;
+
+    (void)ctx;
+    return key_bytes <= INT_MAX &&
+                   HMAC(EVP_sha256(), key, (int)key_bytes, data, bytes, out, &out_bytes) &&
+                   out_bytes == 32
+               ? 0
+               : -1;
+}
+
 void pt_client_crypto_openssl_init(struct playtrace_platform *platform)
 {
+    platform->hmac_sha256 = hmac_sha256;
     platform->seal = seal;
     platform->unseal = unseal;
 }

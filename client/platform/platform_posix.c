@@ -82,6 +82,7 @@ void playtrace_platform_posix_init(struct playtrace_platform *platform)
     pt_client_files_posix_init(platform);
     pt_client_threads_posix_init(platform);
     pt_client_crypto_openssl_init(platform);
+    pt_client_compress_zlib_init(platform);
     platform->http_create = playtrace_http_curl_create;
     platform->http_destroy = playtrace_http_curl_destroy;
     platform->http_post = playtrace_http_curl_post;

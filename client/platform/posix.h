@@ -9,5 +9,6 @@
 void pt_client_files_posix_init(struct playtrace_platform *platform);
 void pt_client_threads_posix_init(struct playtrace_platform *platform);
 void pt_client_crypto_openssl_init(struct playtrace_platform *platform);
+void pt_client_compress_zlib_init(struct playtrace_platform *platform);
 
 #endif

@@ -288,6 +288,16 @@ static void server_free(struct server *server)
     pt_free(server);
 }
 
+/* The server here reads plain text. */
+static const struct playtrace_platform *plain_platform(void)
+{
+    static struct playtrace_platform platform;
+
+    playtrace_platform_posix_init(&platform);
+    platform.compress = NULL;
+    return &platform;
+}
+
 static struct playtrace_options options_for(const struct server *server, const char *dir)
 {
     struct playtrace_options options;
@@ -301,6 +311,7 @@ static struct playtrace_options options_for(const struct server *server, const c
     options.retry_base_ms = 10;
     options.retry_cap_ms = 40;
     options.request_timeout_ms = 300;
+    options.platform_table = plain_platform();
     return options;
 }
 
@@ -412,7 +423,7 @@ static void many_clients_share_one_transport(void **state)
     struct playtrace_platform platform;
 
     (void)state;
-    playtrace_platform_posix_init(&platform);
+    platform = *plain_platform();
     platform.http_create = NULL;
     platform.http_ctx = playtrace_http_curl_create(NULL);
     PT_CHECK(platform.http_ctx != NULL);
