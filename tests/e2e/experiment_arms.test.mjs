@@ -79,7 +79,7 @@ test('three treatments, one look: Holm over the treatments, the best that is sho
     const html = path.join(dir, 'many.html');
     await cliOk(['experiment', 'report', 'many', '--html', html, '--data', dir]);
     const page = fs.readFileSync(html, 'utf8');
-    assert.match(page, /an effect is shown<\/b>: ship c|: ship c/);
+    assert.match(page, /: ship c/);
     assert.doesNotMatch(page, /<script|https?:|src=|\bnan\b|\binf\b/);
     await server.stop();
 });
@@ -125,7 +125,7 @@ test('treatments under looks: one that is worse ends alone, the first that is be
     assert.ok(second.metrics[1].stagewise_p_value < 0.025);
     const third = await readout(dir, 'looks');
     assert.equal(third.recorded_before, true);
-    assert.match((await analyze(dir, 'looks', '--as-of', at(3))).stderr + (await analyze(dir, 'looks')).stdout, /recorded_before":true/);
+    assert.equal((await readout(dir, 'looks', '--as-of', at(3))).recorded_before, true);
     await server.stop();
 });
 
@@ -203,10 +203,9 @@ test('revenue under a bayesian plan: who pays and how much, as playtrace stats h
     answer.prob_best.forEach((one, i) => near(best[i], one, 1e-9));
     answer.expected_loss.forEach((one, i) => near(said.variants[i].expected_loss, one, 1e-6));
     const rates = await readout(dir, 'rates');
-    // Gamma(1 + 60, 200 + 1/0.4) and Gamma(1 + 100, ...): P(b > a) by the normal of their difference.
-    const sd = Math.sqrt(61 + 101) / 202.5;
-    const z = (101 - 61) / 202.5 / sd;
-    assert.ok(rates.prob_treatment_higher > 0.999 && rates.prob_treatment_higher < 1 && z > 3, `${rates.prob_treatment_higher}`);
+    // Gamma(1 + 60, 200 + 1/0.4) and Gamma(1 + 100, ...): P(b > a) by the normal of their difference, whose
+    // z is 40 / sqrt(61 + 101).
+    near(rates.prob_treatment_higher, 0.99916, 1e-4);
     await server.stop();
 });
 
@@ -369,11 +368,9 @@ test('numbers that are none, too large, out of order: said in words, and they sp
     assert.match(of(said, 'nothing', 'b').note, /nothing to divide by/);
     assert.match(of(said, 'never', 'b').note, /every unit has the same value/);
     assert.equal(of(said, 'nothing', 'b').p_value, null);
-    const late = said.as_of;
     await send(server, group('odd', { a: 50, b: 50 }, { a: 3, b: 3 }, 0, 1000));
     assert.equal((await readout(dir, 'odd')).looks.length, 2);
-    const before = await analyze(dir, 'odd', '--as-of', at(1, 100));
-    assert.ok(before.code === 1 ? /lies before that of look/.test(before.stderr) : JSON.parse(before.stdout).recorded_before, late);
+    assert.equal((await readout(dir, 'odd', '--as-of', at(1, 100))).recorded_before, true);
     for (const [change, saying] of [
         [['absolute: 0.2', 'absolute: 1e-12'], /would need .* units; sizes are exact up to 2\^53/],
         [['absolute: 0.2', 'absolute: 1e400'], /"absolute" is "1e400", not a finite number/],

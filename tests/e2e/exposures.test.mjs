@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { at, send } from './support/experiment.mjs';
 import { Server, cli, cliOk, event, freshDir, metric, patience, root, sleep, sql } from './support/server.mjs';
 
 const half = { fractional: [['a', 50], ['b', 50]] };
@@ -192,10 +193,8 @@ test('a variant or an epoch that changed is a new exposure; a refused one is a d
 
 // ---- other flag systems ----
 
-const day0 = Date.parse('2026-01-01T12:00:00Z');
-const at = (seconds) => new Date(day0 + seconds * 1000).toISOString();
 const seen = (user, name, attributes, seconds = 0) => event({ event_name: name, user_id: user,
-    session_id: `${user}-s`, occurred_at: at(seconds), attributes });
+    session_id: `${user}-s`, occurred_at: at(0, seconds), attributes });
 
 const planText = (name, exposures) => `
 experiment: ${name}
@@ -278,15 +277,6 @@ const systems = {
     },
 };
 
-async function sendAll(server, all) {
-    for (let i = 0; i < all.length; i += 400) {
-        const answer = await server.send(all.slice(i, i + 400));
-        assert.deepEqual([answer.status, answer.json.rejected], [202, []], answer.text);
-    }
-    server.sent = (server.sent ?? 0) + all.length;
-    await server.settle(server.sent);
-}
-
 for (const [name, system] of Object.entries(systems)) {
     test(`exposures of ${name}, as a plan maps them`, async (t) => {
         const dir = freshDir(t);
@@ -311,7 +301,7 @@ for (const [name, system] of Object.entries(systems)) {
             all.push(seen(`refused-${i}`, system.event, { ...system.base, ...attributes }));
         });
         system.ignored.forEach((attributes, i) => all.push(seen(`ignored-${i}`, system.event, attributes)));
-        await sendAll(server, all);
+        await send(server, all);
 
         const look = JSON.parse((await cliOk(['experiment', 'analyze', name, '--data', dir, '--format', 'json'])).stdout);
         assert.deepEqual(look.variants.map((one) => [one.variant, one.users]), [['control', 60], ['clear', 60]]);
@@ -350,7 +340,7 @@ test('ad hoc, another system\'s flag is named on the command line', async (t) =>
         all.push(seen(`p${i}`, 'purchase', {}, 60));
     }
     all.push(seen('x', 'impression', { eventType: 'isEnabled', featureName: 'shop', enabled: true }));
-    await sendAll(server, all);
+    await send(server, all);
     const args = ['experiment', 'analyze', 'any', '--data', dir, '--metric', 'conversion:purchase:1d', '--format', 'json'];
     const report = JSON.parse((await cliOk([...args, '--exposures', 'unleash:shop', '--control', 'old'])).stdout);
     assert.deepEqual(report.variants.map((one) => [one.variant, one.users]), [['new', 40], ['old', 40]]);

@@ -6,7 +6,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cli, cliOk, freshDir, metric, patience, sleep } from './support/server.mjs';
+import { Server, cli, cliOk, freshDir, metric, sleep, until } from './support/server.mjs';
 
 const definitions = {
     flags: {
@@ -136,16 +136,6 @@ class Listener {
     get lastId() {
         return /[^]*^id: (.*)$/m.exec(this.text)[1];
     }
-}
-
-async function until(what, isTrue) {
-    for (let tries = 0; tries < 600 * patience; tries++) {
-        if (isTrue()) {
-            return;
-        }
-        await sleep(50);
-    }
-    assert.fail(`${what} did not come`);
 }
 
 test('a changed file is told to every listener, and what is told is then answered', async (t) => {

@@ -9,9 +9,9 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import { Chromium, findChromium } from './support/chromium.mjs';
-import { Server, cliOk, event, freshDir, patience, root, sharedData } from './support/server.mjs';
+import { at, cookieCats, send, storeCookieCats, write } from './support/experiment.mjs';
+import { Server, cliOk, event, freshDir, patience } from './support/server.mjs';
 
-const cookieCats = path.join(sharedData, 'cookie_cats', 'cookie_cats.csv');
 const screens = {
     wide: { width: 1200, height: 900 },
     phone: { width: 390, height: 844, isPhone: true },
@@ -121,8 +121,6 @@ async function read(dir, name) {
 
 // ---- experiments with every verdict -------------------------------------------
 
-const day0 = Date.parse('2026-01-01T12:00:00Z');
-
 const planText = ({ name, variants, alternative = 'two-sided', analysis, effect = 0.2 }) => `
 experiment: ${name}
 hypothesis: A clearer shop & a <b>bigger</b> button sell more
@@ -149,9 +147,8 @@ function players(name, variants, shares, from, count, days) {
     variants.forEach((variant, arm) => {
         for (let i = from; i < from + (count[arm] ?? count); i++) {
             const user = `${name}-${variant}-${i}`;
-            const at = (seconds) => new Date(day0 + (i % days) * 86400000 + seconds * 1000).toISOString();
             const one = (event_name, seconds, attributes) => event({ event_name, user_id: user, session_id: `${user}-s`,
-                occurred_at: at(seconds), attributes });
+                occurred_at: at(i % days, seconds), attributes });
             all.push(one('experiment_exposure', 0, { experiment: name, variant }));
             if (i * 7 % 10 < shares[arm]) {
                 all.push(one('purchase', 60, { price: 100 + i % 7 }));
@@ -162,16 +159,6 @@ function players(name, variants, shares, from, count, days) {
         }
     });
     return all;
-}
-
-async function send(server, all) {
-    for (let i = 0; i < all.length; i += 400) {
-        const answer = await server.send(all.slice(i, i + 400));
-        assert.equal(answer.status, 202, answer.text);
-        assert.deepEqual(answer.json.rejected, [], answer.text);
-    }
-    server.sent = (server.sent ?? 0) + all.length;
-    await server.settle(server.sent);
 }
 
 test('each verdict on each screen: said in words, drawn, and nothing runs off or touches', async (t) => {
@@ -203,9 +190,7 @@ test('each verdict on each screen: said in words, drawn, and nothing runs off or
             verdict: /ship c$/, words: /higher with c than with control/ },
     ];
     for (const one of cases) {
-        const plan = path.join(dir, `${one.name}.yaml`);
-        fs.writeFileSync(plan, planText(one));
-        await cliOk(['experiment', 'start', plan, '--data', dir]);
+        await cliOk(['experiment', 'start', write(dir, planText(one)), '--data', dir]);
     }
     await send(server, cases.flatMap((one) => players(one.name, one.variants, one.shares, 0, one.count, 20)));
     await server.stop();
@@ -227,26 +212,7 @@ test('Cookie Cats: the published readout as a page', async (t) => {
         return;
     }
     const dir = freshDir(t);
-    const server = await Server.forTest(t, dir);
-    const plan = path.join(dir, 'gate.yaml');
-    fs.writeFileSync(plan, `
-experiment: gate
-hypothesis: A gate at level 40 instead of 30 keeps more players
-variants: {gate_30: 1, gate_40: 1}
-minimum_effect: {absolute: 0.01, baseline: 0.19}
-metrics:
-  primary: {name: retention_7, type: retention, day: 7}
-  secondary:
-    - {name: retention_1, type: retention, day: 1}
-    - {name: game_rounds, type: mean, event: rounds_played, field: rounds, window: 14d, winsorise: 0.999}
-analysis: {type: fixed}
-sample_ratio_alpha: 0.001
-`);
-    await cliOk(['experiment', 'start', plan, '--data', dir]);
-    await cliOk(['import', cookieCats, '--map', path.join(root, 'tests/e2e/maps/cookie_cats.yaml'), '--url', server.url],
-        { timeoutMs: 600000 * patience });
-    await server.settle(3 * 90189 + 20034 + 20119 + 8502 + 8279);
-    await server.stop();
+    await storeCookieCats(t, dir);
     await cliOk(['experiment', 'analyze', 'gate', '--data', dir]);
     const said = await read(dir, 'gate');
     const text = said.text.replaceAll('\u00a0', ' ').replaceAll('\u2212', '-');

@@ -4,11 +4,11 @@
 // the others go on; no input crashes or hangs it. Method: tables of lines; every function fed with the
 // wrong type, the wrong number and nothing for each of its inputs.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { test } from 'node:test';
 
 import { ask, goldenDir, records } from './support/golden.mjs';
 import { cli, cliOk } from './support/server.mjs';
-import fs from 'node:fs';
 
 const prop = (more) => JSON.stringify({ fn: 'prop_ztest', inputs: { x_a: 1, n_a: 10, x_b: 2, n_b: 10, ...more } });
 const bounds = (more) => JSON.stringify({ fn: 'gs_bounds',

@@ -11,7 +11,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import zlib from 'node:zlib';
 
-import { Server, cliOk, event, freshDir, root } from '../e2e/support/server.mjs';
+import { Server, cliOk, event, freshDir, root, sleep } from '../e2e/support/server.mjs';
 
 const require = createRequire(path.join(root, 'tests/interop/openfeature/package.json'));
 const players = Array.from({ length: 60 }, (_, i) => `player-${i}`);
@@ -66,7 +66,7 @@ test('OpenFeature\'s OpenTelemetry hook, over our own OFREP', async (t) => {
     const client = OpenFeature.getClient();
 
     while ((await client.getNumberDetails('shop-layout', 0, { targetingKey: 'early' })).errorCode) {
-        await new Promise((resolve) => setTimeout(resolve, 50)); // until the new file is read
+        await sleep(50); // until the new file is read
     }
     exporter.reset();
     const given = [];

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, cliOk, freshDir, metric, root, sleep } from '../e2e/support/server.mjs';
+import { Server, cliOk, freshDir, metric, root, sleep, until } from '../e2e/support/server.mjs';
 
 const require = createRequire(path.join(root, 'tests/interop/openfeature/package.json'));
 
@@ -55,16 +55,6 @@ async function startProxy(t, target) {
     await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
     t.after(() => proxy.close());
     return { url: `http://127.0.0.1:${proxy.address().port}`, seen };
-}
-
-async function until(what, isTrue) {
-    for (let tries = 0; tries < 300; tries++) {
-        if (isTrue()) {
-            return;
-        }
-        await sleep(50);
-    }
-    assert.fail(`${what} did not come`);
 }
 
 test('the server SDK evaluates flag by flag', async (t) => {

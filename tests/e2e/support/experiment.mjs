@@ -1,11 +1,12 @@
-// experiment.mjs - what the tests of planned experiments share: a plan's text, players of the past, readouts
+// experiment.mjs - what the tests of planned experiments share: a plan's text, players of the past, the real ones
+// of Cookie Cats, readouts
 //
 // Who converts is fixed by a player's number, so that every count is known.
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 
-import { cli, cliOk, event } from './server.mjs';
+import { Server, cli, cliOk, event, patience, root, sharedData } from './server.mjs';
 
 const day0 = Date.parse('2026-01-01T12:00:00Z');
 export const at = (day, seconds = 0) => new Date(day0 + day * 86400000 + seconds * 1000).toISOString();
@@ -70,4 +71,29 @@ export async function send(server, all) {
 export const analyze = (dir, name, ...more) => cli(['experiment', 'analyze', name, '--data', dir, '--format', 'json', ...more]);
 export async function readout(dir, name, ...more) {
     return JSON.parse((await cliOk(['experiment', 'analyze', name, '--data', dir, '--format', 'json', ...more])).stdout);
+}
+
+export const cookieCats = path.join(sharedData, 'cookie_cats', 'cookie_cats.csv');
+
+// The published test of Cookie Cats as experiment `gate` in `dir`: planned, imported and stored, the server stopped.
+export async function storeCookieCats(t, dir) {
+    const server = await Server.forTest(t, dir);
+    const plan = write(dir, `
+experiment: gate
+hypothesis: A gate at level 40 instead of 30 keeps more players
+variants: {gate_30: 1, gate_40: 1}
+minimum_effect: {absolute: 0.01, baseline: 0.19}
+metrics:
+  primary: {name: retention_7, type: retention, day: 7}
+  secondary:
+    - {name: retention_1, type: retention, day: 1}
+    - {name: game_rounds, type: mean, event: rounds_played, field: rounds, window: 14d, winsorise: 0.999}
+analysis: {type: fixed}
+sample_ratio_alpha: 0.001
+`);
+    await cliOk(['experiment', 'start', plan, '--data', dir]);
+    await cliOk(['import', cookieCats, '--map', path.join(root, 'tests/e2e/maps/cookie_cats.yaml'), '--url', server.url],
+        { timeoutMs: 600000 * patience });
+    await server.settle(3 * 90189 + 20034 + 20119 + 8502 + 8279);
+    await server.stop();
 }

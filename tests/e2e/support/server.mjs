@@ -24,6 +24,17 @@ export function sleep(ms) {
     return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+// Wait for what is going to be true; a machine that is slow only waits longer.
+export async function until(what, isTrue) {
+    for (let tries = 0; tries < 600 * patience; tries++) {
+        if (isTrue()) {
+            return;
+        }
+        await sleep(50);
+    }
+    assert.fail(`${what} did not come`);
+}
+
 // Every PLAYTRACE_ name is a setting to the program, so that only those a test asks for may reach it.
 export function environment(extra = {}) {
     const env = { ...process.env, ...extra };
@@ -48,6 +59,7 @@ export function freshDir(t) {
             fs.rmSync(dir, { recursive: true, force: true });
         } catch {
             // A server of a test that failed still writes there; the hook that kills it comes after this one.
+            process.once('exit', () => fs.rmSync(dir, { recursive: true, force: true }));
         }
     });
     return dir;
