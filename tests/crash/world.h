@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "collect/collect.h"
+#include "loopback.h"
 #include "powercut.h"
 #include "seed.h"
 #include "stream/stream.h"
@@ -16,7 +17,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,10 +291,8 @@ static inline void put_events(struct pt_buf *body, const unsigned *numbers, unsi
 /* The status, or 0 where there was no answer. */
 static inline int post(struct world *w, struct pt_span body)
 {
-    uint16_t port = (uint16_t)strtoul(strrchr(pt_http_server_url(w->server), ':') + 1, NULL, 10);
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    uint16_t port = pt_test_port(pt_http_server_url(w->server));
+    int fd = pt_test_connect(port);
     struct pt_buf out;
     char answer[1024] = "";
     size_t got = 0;
@@ -306,8 +304,6 @@ static inline int post(struct world *w, struct pt_span body)
                    "Content-Length: %zu\r\n\r\n",
                    body.size);
     pt_buf_append(&out, body.data, body.size);
-    PT_CHECK(fd >= 0);
-    PT_CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     PT_CHECK(send(fd, out.data, out.size, MSG_NOSIGNAL) == (ssize_t)out.size);
     while (got < sizeof(answer) - 1 &&
            (n = recv(fd, answer + got, sizeof(answer) - 1 - got, 0)) > 0) {

@@ -8,8 +8,8 @@
 #include "check.h"
 #include "collect/collect.h"
 #include "fault_io.h"
+#include "loopback.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -118,7 +118,7 @@ static void door_open_on(struct door *door, struct pt_io *io)
     PT_CHECK_OK(pt_collect_open(&door->collect, &parts, limits.threads, &err), err);
     PT_CHECK_OK(pt_collect_routes(door->collect, door->server, &err), err);
     PT_CHECK_OK(pt_http_server_start(door->server, &err), err);
-    door->port = (uint16_t)strtoul(strrchr(pt_http_server_url(door->server), ':') + 1, NULL, 10);
+    door->port = pt_test_port(pt_http_server_url(door->server));
 }
 
 static void door_open(struct door *door, struct pt_io *io)
@@ -175,19 +175,16 @@ static int64_t accepted(struct door *door)
 /* One request on a connection of its own; the status, or 0 where there was no answer. */
 static int post(uint16_t port, const char *events, char *answer, size_t answer_bytes)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     char request[2048];
     int size = snprintf(request, sizeof(request),
                         "POST /v1/events HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
                         "Content-Length: %zu\r\n\r\n{\"events\":[%s]}",
                         strlen(events) + strlen("{\"events\":[]}"), events);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = pt_test_socket();
     size_t got = 0;
     int status = 0;
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
-        send(fd, request, (size_t)size, MSG_NOSIGNAL) == size) {
+    if (pt_test_dial(fd, port) && send(fd, request, (size_t)size, MSG_NOSIGNAL) == size) {
         ssize_t n = 0;
 
         while (got < answer_bytes - 1 &&

@@ -32,6 +32,7 @@ static void strata_are_averaged_never_thrown_together(void **state)
     struct pt_stratum strata[3] = {{{share(540, 900), share(70, 100)}},
                                    {{share(50, 500), share(100, 500)}},
                                    {{share(1, 1), {.n = 0}}}};
+    const struct pt_stratum thrown_together = {{share(590, 1400), share(170, 600)}};
     struct pt_readout_metric m;
     double weights[2] = {90, 250};
     double null_variance =
@@ -42,8 +43,8 @@ static void strata_are_averaged_never_thrown_together(void **state)
     PT_CHECK(is_near(m.estimate, (weights[0] * 0.1 + weights[1] * 0.1) / 340));
     PT_CHECK(is_near(m.z, 0.1 / (sqrt(null_variance) / 340)));
     PT_CHECK(!m.is_plain && m.units[0] == 1401 && m.units[1] == 600);
-    /* Thrown together the sign turns. */
-    PT_CHECK(170.0 / 600 < 590.0 / 1400);
+    pt_readout_metric_test(&metric, &thrown_together, 1, &m);
+    PT_CHECK(is_near(m.estimate, 170.0 / 600 - 590.0 / 1400) && m.estimate < 0);
     pt_readout_metric_test(&metric, strata, 1, &m);
     PT_CHECK(m.is_plain && is_near(m.value[0], 0.6) && is_near(m.value[1], 0.7));
 }

@@ -11,6 +11,7 @@
 #include "fault_io.h"
 #include "simdisk.h"
 
+#include "base/tree.h"
 #include "experiment/journal.h"
 
 #include <math.h>
@@ -158,20 +159,10 @@ static void check_and_go_on(const struct fixture *f, struct pt_io *io, size_t ac
 static struct pt_simdisk *disk_with(const struct fixture *f)
 {
     struct pt_simdisk *disk = pt_simdisk_create();
-    struct pt_io *io = pt_simdisk_io(disk);
+    bool is_unsure = true;
 
-    for (char *slash = strchr(f->base + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        PT_CHECK_OK(pt_io_mkdir(io, f->base, &err), err);
-        *slash = '/';
-    }
-    PT_CHECK_OK(pt_io_mkdir(io, f->base, &err), err);
-    for (char *slash = strchr(f->base + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        PT_CHECK_OK(pt_io_sync_dir(io, f->base, &err), err);
-        *slash = '/';
-    }
-    PT_CHECK_OK(pt_io_sync_dir(io, "/", &err), err);
+    PT_CHECK_OK(pt_tree_make(pt_simdisk_io(disk), f->base, &is_unsure, &err), err);
+    PT_CHECK(!is_unsure);
     return disk;
 }
 

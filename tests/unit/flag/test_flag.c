@@ -5,9 +5,8 @@
  * clear error; a broken file never replaces a sound one. Method: published hash vectors, flagd's
  * own evaluator cases where they are there, tables, distributions, nonsense, concurrent reloads.
  */
-#include "check.h"
+#include "bench.h"
 
-#include "flag/flag.h"
 #include "flag/murmur3.h"
 
 #include <math.h>
@@ -32,56 +31,6 @@ static const char basic_file[] =
     "\"mail\":{\"state\":\"ENABLED\",\"variants\":{\"a\":\"A\",\"b\":\"B\"},"
     "\"defaultVariant\":\"b\",\"targeting\":{\"fractional\":[{\"var\":\"email\"},[\"a\"],[\"b\"]]}}"
     "},\"metadata\":{\"flagSetId\":\"main\",\"team\":\"core\"}}";
-
-/* A set, a parser with room for a context, and scratch. */
-struct bench {
-    struct pt_flags *flags;
-    struct pt_json_parser *parser;
-    struct pt_buf context;
-    struct pt_buf scratch;
-    struct pt_flag_evaluation got;
-};
-
-static void bench_open(struct bench *b)
-{
-    b->flags = pt_flags_create(pt_io_posix(), pt_clock_system());
-    b->parser = pt_json_parser_create(4u << 20);
-    assert_non_null(b->flags);
-    assert_non_null(b->parser);
-    pt_buf_init(&b->context, 4u << 20);
-    pt_buf_init(&b->scratch, 4u << 20);
-}
-
-static void bench_close(struct bench *b)
-{
-    pt_flags_destroy(b->flags);
-    pt_json_parser_destroy(b->parser);
-    pt_buf_release(&b->context);
-    pt_buf_release(&b->scratch);
-}
-
-static void load(struct bench *b, const char *file)
-{
-    struct pt_error err;
-
-    PT_CHECK_OK(pt_flags_load(b->flags, pt_span_str(file), &err), err);
-}
-
-static const struct pt_flag_evaluation *eval(struct bench *b, const char *key, const char *context,
-                                             enum pt_flag_type type)
-{
-    struct pt_json value = {0};
-    struct pt_error err;
-
-    if (context) {
-        pt_buf_reset(&b->context);
-        pt_buf_append_str(&b->context, context);
-        assert_non_null(pt_buf_reserve(&b->context, PT_JSON_PADDING));
-        PT_CHECK_OK(pt_json_parse(b->parser, pt_buf_span(&b->context), &value, NULL, &err), err);
-    }
-    pt_flags_evaluate(b->flags, pt_span_str(key), value, type, &b->scratch, &b->got);
-    return &b->got;
-}
 
 static void wants(const struct pt_flag_evaluation *got, enum pt_flag_reason reason,
                   const char *variant, const char *json)

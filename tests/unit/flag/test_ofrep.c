@@ -6,11 +6,10 @@
  * while the file changes.
  */
 #include "check.h"
+#include "loopback.h"
 
 #include "flag/flag.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -58,7 +57,7 @@ static void setup(struct fixture *f)
     PT_CHECK_OK(
         pt_flag_routes(&f->api, f->server, f->flags, NULL, limits.threads, f->metrics, &err), err);
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
-    f->port = (uint16_t)strtoul(strrchr(pt_http_server_url(f->server), ':') + 1, NULL, 10);
+    f->port = pt_test_port(pt_http_server_url(f->server));
 }
 
 static void teardown(struct fixture *f)
@@ -77,17 +76,13 @@ static void teardown(struct fixture *f)
 static int ask_path(uint16_t port, const char *path, const char *sent, char tag[32], char *body,
                     size_t bytes)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     char text[8192];
     size_t size = 0;
     ssize_t got = 0;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = pt_test_connect(port);
     const char *end;
     const char *found;
 
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     snprintf(text, sizeof(text),
              "POST %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nIf-None-Match: %s\r\n"
              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",

@@ -6,12 +6,11 @@
  * Method: plain blocking clients of a real loopback server, a clock of the test's own.
  */
 #include "check.h"
+#include "loopback.h"
 
 #include "base/crypto.h"
 #include "flag/flag.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -73,7 +72,7 @@ static void setup(struct fixture *f, const char *setting, const char *key)
         err);
     PT_CHECK_OK(pt_flag_api_offer_events(f->api, f->server, &test_clock, setting, &err), err);
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
-    f->port = (uint16_t)strtoul(strrchr(pt_http_server_url(f->server), ':') + 1, NULL, 10);
+    f->port = pt_test_port(pt_http_server_url(f->server));
 }
 
 static void teardown(struct fixture *f)
@@ -96,13 +95,7 @@ struct client {
 
 static void client_open(struct client *client, uint16_t port, const char *request)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = 60};
-
-    *client = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    *client = (struct client){.fd = pt_test_connect(port)};
     assert_int_equal(send(client->fd, request, strlen(request), MSG_NOSIGNAL), strlen(request));
 }
 

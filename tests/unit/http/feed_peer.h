@@ -8,11 +8,10 @@
 #define PT_TESTS_FEED_PEER_H
 
 #include "check.h"
+#include "loopback.h"
 
 #include "base/mem.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <nghttp2/nghttp2.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -116,20 +115,16 @@ static void peer_send(struct peer *peer)
 static struct peer *peer_open(uint16_t port, bool is_h2, unsigned window)
 {
     struct peer *peer = pt_alloc_zero(sizeof(*peer));
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = 60};
     const nghttp2_settings_entry settings = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window};
     nghttp2_session_callbacks *callbacks = NULL;
     int size = window == PEER_WINDOW_MAX ? 4096 : (int)window;
 
     assert_non_null(peer);
-    peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(peer->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    peer->fd = pt_test_socket();
     if (window == PEER_WINDOW_MAX || (!is_h2 && window < 65535)) {
         setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
     }
-    assert_int_equal(connect(peer->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_true(pt_test_dial(peer->fd, port));
     if (is_h2) {
         assert_int_equal(nghttp2_session_callbacks_new(&callbacks), 0);
         nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);

@@ -13,10 +13,26 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <time.h>
 
 #define FEEDS_MAX 256u
+#define HOUR_US INT64_C(3600000000)
+
+/* The system's clock, and what a test lets pass at once. */
+static _Atomic int64_t skipped_us;
+
+static int64_t wall_us(void *ctx)
+{
+    (void)ctx;
+    return pt_clock_wall_us(pt_clock_system());
+}
+
+static int64_t mono_us(void *ctx)
+{
+    (void)ctx;
+    return pt_clock_mono_us(pt_clock_system()) + atomic_load(&skipped_us);
+}
+
+static struct pt_clock test_clock = {.wall_us = wall_us, .mono_us = mono_us};
 
 /* ---- the server under test ---- */
 
@@ -81,13 +97,12 @@ static void fixture_start(struct fixture *f)
 {
     struct pt_error err;
 
-    PT_CHECK_OK(pt_http_server_open(&f->server, "127.0.0.1:0", &f->limits, pt_clock_system(), &err),
-                err);
+    PT_CHECK_OK(pt_http_server_open(&f->server, "127.0.0.1:0", &f->limits, &test_clock, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/feed", 0, feed, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/later", 0, later, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/once", 0, once, f, &err), err);
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
-    f->port = (uint16_t)strtoul(strrchr(pt_http_server_url(f->server), ':') + 1, NULL, 10);
+    f->port = pt_test_port(pt_http_server_url(f->server));
 }
 
 static struct fixture *fixture_open(void)
@@ -128,13 +143,6 @@ static struct pt_http_feed *feed_at(struct fixture *f, size_t i)
     return opened;
 }
 
-static void sleep_ms(int ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
-}
-
 /* The server counts so many open feeds and connections; UINT64_MAX: any number. */
 static void wait_for(const struct fixture *f, uint64_t feeds, uint64_t connections)
 {
@@ -146,7 +154,7 @@ static void wait_for(const struct fixture *f, uint64_t feeds, uint64_t connectio
             (connections == UINT64_MAX || stats.connections_open == connections)) {
             return;
         }
-        sleep_ms(1);
+        pt_test_sleep_ms(1);
     }
     fail_msg("%d feeds and %d connections are open", (int)stats.feeds_open,
              (int)stats.connections_open);
@@ -355,15 +363,13 @@ static void a_peer_that_stands_still_is_closed(void **state)
     fixture_destroy(f);
 }
 
+/* Hours in which nobody says anything: they end a connection without a feed, and no other. */
 static void silence_ends_nothing(void **state)
 {
     struct fixture *f = fixture_create();
 
     (void)state;
-    f->limits.header_timeout_ms = 50;
-    f->limits.body_timeout_ms = 50;
-    f->limits.idle_timeout_ms = 50;
-    f->limits.write_timeout_ms = 50;
+    f->limits.threads = 1;
     fixture_start(f);
     for (int is_h2 = 0; is_h2 < 2; is_h2++) {
         struct peer *peer = peer_open(f->port, is_h2, 65535);
@@ -371,12 +377,18 @@ static void silence_ends_nothing(void **state)
 
         peer_hear(peer, ear, "hello\n");
         for (unsigned round = 0; round < 3; round++) {
+            struct peer *idle = peer_open(f->port, is_h2, 65535);
             char word[16];
 
-            sleep_ms(200);
+            peer_hear(idle, peer_ask(idle, "GET", "/once"), "once");
+            atomic_fetch_add(&skipped_us, HOUR_US);
             (void)snprintf(word, sizeof(word), "word %u\n", round);
             PT_CHECK(pt_http_feed_append(feed_at(f, 0), pt_span_str(word)));
             peer_hear(peer, ear, word);
+            while (peer_read(idle)) {
+            }
+            peer_close(idle);
+            PT_CHECK(pt_http_feed_is_open(feed_at(f, 0)));
         }
         close_feeds(f);
         peer_hear_all(peer, ear);
@@ -429,7 +441,7 @@ static void wait_for_stillness(const struct fixture *f)
 
     while (stats.bytes_out != before) {
         before = stats.bytes_out;
-        sleep_ms(200);
+        pt_test_sleep_ms(200);
         pt_http_server_stats(f->server, &stats);
     }
 }
@@ -487,7 +499,7 @@ static struct pt_http_request *take_boxed(struct fixture *f)
     struct pt_http_request *request = NULL;
 
     while (!request) {
-        sleep_ms(1);
+        pt_test_sleep_ms(1);
         pthread_mutex_lock(&f->mutex);
         request = f->boxed;
         f->boxed = NULL;
@@ -512,7 +524,7 @@ static void a_feed_may_be_opened_later(void **state)
 
         if (leaves) {
             peer_close(peer);
-            sleep_ms(20);
+            pt_test_sleep_ms(20);
         }
         opened = open_feed(request);
         assert_non_null(opened);

@@ -6,12 +6,11 @@
  * are decoded by nghttp2. Handlers answer at once, or when the test, another thread, says so.
  */
 #include "check.h"
+#include "loopback.h"
 
 #include "base/mem.h"
 #include "http/http.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <pthread.h>
@@ -129,7 +128,7 @@ static void fixture_start(struct fixture *f)
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/later", 0, later, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/big", 0, big, f, &err), err);
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
-    f->port = (uint16_t)strtoul(strrchr(pt_http_server_url(f->server), ':') + 1, NULL, 10);
+    f->port = pt_test_port(pt_http_server_url(f->server));
 }
 
 static struct fixture *fixture_open(void)
@@ -201,16 +200,12 @@ static void send_out(struct client *c)
 static struct client *client_open(const struct fixture *f)
 {
     struct client *c = pt_alloc_zero(sizeof(*c));
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(f->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = 20};
+    /* Shorter than a test's own: what met a failed allocation may stay without an answer. */
+    const struct timeval limit = {.tv_sec = 20};
 
     assert_non_null(c);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    c->fd = pt_test_connect(f->port);
+    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
     pt_buf_init(&c->out, 1u << 26);
     pt_buf_init(&c->block, 1u << 20);
     assert_int_equal(nghttp2_hd_inflate_new(&c->inflater), 0);
@@ -391,13 +386,6 @@ static uint32_t goaway(struct client *c)
     return code;
 }
 
-static void sleep_ms(int ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
-}
-
 static void wait_for_open(const struct fixture *f, uint64_t count)
 {
     struct pt_http_stats stats = {0};
@@ -407,7 +395,7 @@ static void wait_for_open(const struct fixture *f, uint64_t count)
         if (stats.connections_open == count) {
             return;
         }
-        sleep_ms(1);
+        pt_test_sleep_ms(1);
     }
     fail_msg("%d connections are open", (int)stats.connections_open);
 }
@@ -954,7 +942,7 @@ static void a_trickle_runs_out_of_time(void **state)
     for (; drops < 300; drops++) {
         put_frame(c, DATA, 0, 1, "x", 1);
         send_out(c);
-        sleep_ms(20);
+        pt_test_sleep_ms(20);
         /* The server's own first frames come at once. */
         if (drops > 3 && poll(&poll_fd, 1, 0) == 1 && next_frame(c)) {
             break;
@@ -979,9 +967,9 @@ static void a_peer_that_leaves_takes_nothing_with_it(void **state)
     take_box(f, requests, 3);
     pt_http_respond(requests[0], 200, "text/plain", pt_span_str("one"), NULL, 0);
     client_close(c);
-    sleep_ms(50);
+    pt_test_sleep_ms(50);
     pt_http_respond(requests[1], 200, "text/plain", pt_span_str("two"), NULL, 0);
-    sleep_ms(20);
+    pt_test_sleep_ms(20);
     wait_for_open(f, 1);
     pt_http_respond(requests[2], 200, "text/plain", pt_span_str("three"), NULL, 0);
     wait_for_open(f, 0);
@@ -994,7 +982,7 @@ static void *answer_late(void *arg)
     struct pt_http_request *request = NULL;
 
     take_box(f, &request, 1);
-    sleep_ms(100);
+    pt_test_sleep_ms(100);
     pt_http_respond(request, 200, "text/plain", pt_span_str("late"), NULL, 0);
     return NULL;
 }
@@ -1012,7 +1000,7 @@ static void drain_says_goaway_and_answers_what_was_read(void **state)
     get(c, 1, "/later");
     send_out(c);
     while (atomic_load(&f->handled) < 2) {
-        sleep_ms(1);
+        pt_test_sleep_ms(1);
     }
     pthread_create(&thread, NULL, answer_late, f);
     pt_http_server_drain(f->server, 10000);

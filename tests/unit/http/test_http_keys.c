@@ -6,12 +6,12 @@
  */
 #include "check.h"
 #include "http/keys.h"
+#include "loopback.h"
 
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "observe/observe.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,17 +53,12 @@ static void take_ticket(void *ctx, struct pt_http_request *request)
 /* Status of GET `route` with the header lines `extra` ("" or lines with CR LF). */
 static int ask(const char *route, const char *extra)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET};
     char text[1024];
     size_t used = 0;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = pt_test_connect(pt_test_port(pt_http_server_url(server)));
     int size = snprintf(text, sizeof(text),
                         "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", route, extra);
 
-    address.sin_port =
-        htons((uint16_t)strtoul(strrchr(pt_http_server_url(server), ':') + 1, NULL, 10));
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    PT_CHECK(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     PT_CHECK(write(fd, text, (size_t)size) == size);
     for (ssize_t got = 1; got > 0 && used < sizeof(text) - 1; used += (size_t)got) {
         got = read(fd, text + used, sizeof(text) - 1 - used);

@@ -6,14 +6,13 @@
  * it likes: that is how a group commit answers.
  */
 #include "check.h"
+#include "loopback.h"
 
 #include "base/mem.h"
 #include "http/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -145,7 +144,6 @@ static void fixture_start(struct fixture *f)
         {"GET", "/full", 0, full},
     };
     struct pt_error err;
-    const char *colon = NULL;
 
     PT_CHECK_OK(pt_http_server_open(&f->server, "127.0.0.1:0", &f->limits, pt_clock_system(), &err),
                 err);
@@ -155,9 +153,7 @@ static void fixture_start(struct fixture *f)
                     err);
     }
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
-    colon = strrchr(pt_http_server_url(f->server), ':');
-    f->port = (uint16_t)strtoul(colon + 1, NULL, 10);
-    PT_CHECK(f->port != 0);
+    f->port = pt_test_port(pt_http_server_url(f->server));
 }
 
 static void fixture_destroy(struct fixture *f)
@@ -194,17 +190,10 @@ struct answer {
 static struct client *client_open(const struct fixture *f)
 {
     struct client *client = pt_alloc_zero(sizeof(*client));
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(f->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = 20};
 
     assert_non_null(client);
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(client->fd >= 0);
-    setsockopt(client->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(client->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    if (connect(client->fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
+    client->fd = pt_test_socket();
+    if (!pt_test_dial(client->fd, f->port)) {
         close(client->fd);
         pt_free(client);
         return NULL;
@@ -302,13 +291,6 @@ static int64_t mono_ms(void)
     return pt_clock_mono_us(pt_clock_system()) / 1000;
 }
 
-static void sleep_ms(int ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
-}
-
 /* Wait for a statistic that another thread is about to change. */
 static void wait_for_open(const struct fixture *f, uint64_t count)
 {
@@ -319,7 +301,7 @@ static void wait_for_open(const struct fixture *f, uint64_t count)
         if (stats.connections_open == count) {
             return;
         }
-        sleep_ms(1);
+        pt_test_sleep_ms(1);
     }
     fail_msg("%" PRIu64 " connections are open instead of %" PRIu64, stats.connections_open, count);
 }
@@ -656,7 +638,7 @@ static void pipelined_requests_wait_their_turn(void **state)
             client_send(client, "3");
         }
         take_box(f, &request, 1);
-        sleep_ms(20);
+        pt_test_sleep_ms(20);
         pthread_mutex_lock(&f->box.mutex);
         assert_int_equal(f->box.count, 0);
         pthread_mutex_unlock(&f->box.mutex);
@@ -801,7 +783,7 @@ static void a_slow_reader_gets_all_of_a_large_answer(void **state)
 
     (void)state;
     client_send(client, "GET /big HTTP/1.1\r\n" HOST "\r\nGET /echo HTTP/1.1\r\n" HOST "\r\n");
-    sleep_ms(50);
+    pt_test_sleep_ms(50);
     while (!body_at) {
         const char *end = NULL;
 
@@ -892,9 +874,6 @@ static void a_connection_over_the_limit_gets_503(void **state)
 static void without_descriptors_accepting_waits(void **state)
 {
     struct fixture *f = fixture_open();
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(f->port),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct client *client = pt_alloc_zero(sizeof(*client));
     struct rlimit before;
     struct rlimit none;
@@ -903,16 +882,15 @@ static void without_descriptors_accepting_waits(void **state)
 
     (void)state;
     assert_non_null(client);
-    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_true(client->fd >= 0);
+    client->fd = pt_test_socket();
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = before;
     none.rlim_cur = 0;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
     used = clock();
-    assert_int_equal(connect(client->fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_true(pt_test_dial(client->fd, f->port));
     client_send(client, "GET /echo HTTP/1.1\r\n" HOST "\r\n");
-    sleep_ms(350);
+    pt_test_sleep_ms(350);
     used = clock() - used;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     PT_CHECK(used < CLOCKS_PER_SEC / 10);
@@ -994,7 +972,7 @@ static void a_peer_that_leaves_takes_nothing_with_it(void **state)
             setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         }
         client_close(client);
-        sleep_ms(50);
+        pt_test_sleep_ms(50);
         PT_CHECK(pt_span_is(pt_http_body(request), "abc"));
         PT_CHECK(pt_span_is(pt_http_path(request), "/later"));
         PT_CHECK(pt_span_is(pt_http_header(request, "Host"), "a"));
@@ -1016,7 +994,7 @@ static void a_peer_that_closes_half_still_gets_its_answer(void **state)
     client_send(client, "GET /later HTTP/1.1\r\n" HOST "\r\n");
     shutdown(client->fd, SHUT_WR);
     take_box(f, &request, 1);
-    sleep_ms(20);
+    pt_test_sleep_ms(20);
     pt_http_respond(request, 200, "text/plain", pt_span_str("kept"), NULL, 0);
     client_answer(client, &answer);
     assert_string_equal(answer.body, "kept");
@@ -1029,7 +1007,7 @@ static void a_peer_that_closes_half_still_gets_its_answer(void **state)
 /* Answers when told to drain: 100 ms later, so that drain has to wait. */
 static void *answer_late(void *arg)
 {
-    sleep_ms(100);
+    pt_test_sleep_ms(100);
     pt_http_respond(arg, 202, NULL, (struct pt_span){0}, NULL, 0);
     return NULL;
 }

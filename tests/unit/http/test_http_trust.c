@@ -5,14 +5,13 @@
  * requests go over a bare socket, and what comes back is compared as text.
  */
 #include "check.h"
+#include "loopback.h"
 
 #include "base/io.h"
 #include "base/mem.h"
 #include "http/http.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -163,23 +162,9 @@ static void fixture_start(struct fixture *f, const char *address)
     PT_CHECK_OK(pt_http_server_start(f->server, &err), err);
 }
 
-static uint16_t port_of(const char *url)
-{
-    return (uint16_t)strtoul(strrchr(url, ':') + 1, NULL, 10);
-}
-
 static int dial(const char *url)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(port_of(url)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = 20};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
+    return pt_test_connect(pt_test_port(url));
 }
 
 /* Send, read to the end; the answer stays in `text`. Its status. */
@@ -207,13 +192,6 @@ static int ask(const char *url, const char *request, char *text, size_t room)
 static int64_t mono_ms(void)
 {
     return pt_clock_mono_us(pt_clock_system()) / 1000;
-}
-
-static void sleep_ms(int ms)
-{
-    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    nanosleep(&time, NULL);
 }
 
 /* ---- TLS ---- */
@@ -324,7 +302,7 @@ static void a_large_answer_goes_through_tls(void **state)
     fixture_start(&f, "127.0.0.1:0");
     PT_CHECK(secure_open(&secure, pt_http_server_url(f.server), TLS1_3_VERSION, NULL));
     secure_send(&secure, GET("/big") "Connection: close\r\n\r\n");
-    sleep_ms(50);
+    pt_test_sleep_ms(50);
     while ((n = SSL_read(secure.ssl, text, sizeof(text))) > 0) {
         got += (size_t)n;
     }
@@ -363,14 +341,14 @@ static void an_answer_that_stays_open_goes_through_tls(void **state)
         secure_send(&secure, GET("/feed") "\r\n");
         secure_hear(&secure, "\r\n\r\nhello\n");
         while (!(feed = atomic_load(&last_feed))) {
-            sleep_ms(1);
+            pt_test_sleep_ms(1);
         }
         PT_CHECK(pt_http_feed_append(feed, pt_span_str("one\n")));
         secure_hear(&secure, "one\n");
         if (round == 0) {
             secure_close(&secure);
             while (pt_http_feed_is_open(feed)) {
-                sleep_ms(1);
+                pt_test_sleep_ms(1);
             }
         } else {
             pt_http_server_drain(f.server, 3600000);
@@ -668,7 +646,7 @@ static void wait_for_none(struct pt_http_server *server)
     struct pt_http_stats stats = {.connections_open = 1};
 
     for (unsigned tries = 0; stats.connections_open && tries < 1000; tries++) {
-        sleep_ms(10);
+        pt_test_sleep_ms(10);
         pt_http_server_stats(server, &stats);
     }
     assert_int_equal(stats.connections_open, 0);
@@ -705,7 +683,7 @@ static void all_connections_together_hold_a_bounded_sum(void **state)
         }
     }
     for (unsigned tries = 0; refused < 2 && tries < 1000; tries++) {
-        sleep_ms(10);
+        pt_test_sleep_ms(10);
         for (unsigned i = 0; i < COUNT; i++) {
             ssize_t n = recv(fds[i], text, sizeof(text) - 1, MSG_DONTWAIT);
 
@@ -766,7 +744,7 @@ static void a_reader_by_drops_is_closed(void **state)
         struct pt_http_stats stats = {0};
 
         (void)recv(fd, &byte, 1, MSG_DONTWAIT);
-        sleep_ms(20);
+        pt_test_sleep_ms(20);
         pt_http_server_stats(f.server, &stats);
         is_open = stats.connections_open > 0;
     }
