@@ -47,6 +47,7 @@ void playtrace_options_init(struct playtrace_options *options)
     memset(options, 0, sizeof(*options));
     options->consent = PLAYTRACE_CONSENT_NONE;
     options->sync_at_close = true;
+    options->report_health = true;
     options->flush_interval_ms = 10000;
     options->batch_events_max = 100;
     options->queue_bytes_max = UINT64_C(64) << 20;
@@ -316,6 +317,7 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     struct playtrace_platform platform;
     struct pt_client_segment *segments = NULL;
     struct playtrace *p = NULL;
+    int64_t begun_us = 0;
     enum playtrace_status status = PLAYTRACE_OK;
 
     if (p_out) {
@@ -332,6 +334,7 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     if (!platform_is_whole(&platform, options)) {
         return PLAYTRACE_INVALID; /* no alloc: a build that has no default platform */
     }
+    begun_us = platform.mono_us(platform.clock_ctx);
     p = create(&platform, options, &segments);
     if (!p) {
         return PLAYTRACE_NO_MEMORY;
@@ -343,6 +346,10 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     status = open_dir(p, options->queue_key, segments);
     if (status) {
         goto out;
+    }
+    if (options->report_health) {
+        pt_client_self_test(p, begun_us);
+        p->drain_due_us = options->without_worker ? INT64_MAX : pt_client_now_us(p);
     }
     p->send_due_us = pt_client_now_us(p);
     if (p->stats.recovered == 0) {
@@ -374,6 +381,9 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
     if (!p) {
         return PLAYTRACE_OK;
     }
+    pt_client_lock(p);
+    p->is_closing = true;
+    pt_client_unlock(p);
     if (p->worker) {
         pt_client_lock(p);
         p->is_stopping = true;

@@ -21,6 +21,8 @@
 #define PT_CLIENT_IDENTITY_BYTES_MAX 5600 /* three texts, each byte as \u00xx, and the ids */
 #define PT_CLIENT_RANDOM_BYTES 480        /* one refill makes 48 ids */
 
+#define PT_CLIENT_DROP_REASONS 7 /* health.c's list */
+
 /* Members stand beside the lock that guards them, which costs 40 bytes of padding. */
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
 struct playtrace {
@@ -90,6 +92,13 @@ struct playtrace {
     uint64_t ready_events; /* in the queue's files, as last published */
     unsigned flushers;     /* calls that wait in flush */
     bool is_stopping;
+    bool is_closing;     /* the last drains: what was dropped is reported now or never */
+    uint64_t sync_asked; /* tickets given to callers of sync … */
+    uint64_t sync_done;  /* … answered … */
+    uint64_t sync_sound; /* … and of these the last that found everything on the device */
+    char self_test[256]; /* attributes of the self-test's event until it is tracked; "" */
+    uint64_t drops_reported[PT_CLIENT_DROP_REASONS];
+    int64_t report_due_us;             /* no report of drops before */
     int64_t stop_us;                   /* while stopping: when to give up */
     enum playtrace_status stop_status; /* what the worker's last delivery came to */
 };
@@ -128,6 +137,24 @@ bool pt_client_text_is_valid(const char *text, size_t bytes_max); /* 1..max byte
 enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
                                       const char *attributes_json, enum pt_client_lane lane,
                                       char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+
+/* The same for a name and attributes of our own; the caller holds `lock`. */
+enum playtrace_status pt_client_put(struct playtrace *p, const char *name,
+                                    const char *attributes_json, enum pt_client_lane lane);
+
+/* ---- health.c: events about the client itself ---- */
+/* Look at what open found; `begun_us` is when it began. */
+void pt_client_self_test(struct playtrace *p, int64_t begun_us);
+/* Put what is to be told into the ring, if the queue has room. The caller holds work_lock. */
+void pt_client_health(struct playtrace *p);
+/* Have the worker wake when there is something to tell. The caller holds `lock`. */
+void pt_client_health_plan(struct playtrace *p);
+
+/* ---- sync.c: the caller holds work_lock ---- */
+/* Answer the callers of sync. */
+void pt_client_serve_sync(struct playtrace *p);
+/* What must not wait for the end of a request: write the ring if that is due, and sync. */
+void pt_client_serve(struct playtrace *p);
 
 /* ---- drain.c: ring to queue; the caller holds work_lock ---- */
 /* Empty what withdrawn consent must empty, write the state file, then the ring. False: a file

@@ -24,6 +24,7 @@ void pt_client_publish(struct playtrace *p)
     p->stats.dropped_age += losses.aged;
     p->stats.damaged += losses.damaged;
     p->stats.io_failures += losses.io_failures;
+    pt_client_health_plan(p);
     pt_client_unlock(p);
 }
 
@@ -231,6 +232,7 @@ bool pt_client_drain(struct playtrace *p)
     }
     /* An earlier drain's leftover goes first, so that the queue keeps the order of track(). */
     if (write_spare(p)) {
+        pt_client_health(p);
         swap_halves(p);
         is_sound = write_spare(p) && is_sound;
     } else {

@@ -21,6 +21,7 @@ static bool should_stop(void *client)
 {
     struct playtrace *p = client;
 
+    pt_client_serve(p); /* events do not wait in memory for the answer */
     return p->exchange.is_cancelled || is_over(p);
 }
 

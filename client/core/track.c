@@ -113,6 +113,7 @@ static enum playtrace_status put_in_ring(struct playtrace *p, struct parts *part
     int64_t wall_us = 0;
     size_t bytes = 0;
     char *frame = p->active + p->active_bytes;
+    bool has_worker = !p->options.without_worker; /* `worker` is not for the worker's eyes */
 
     if (p->state.consent != PLAYTRACE_CONSENT_GIVEN) {
         return PLAYTRACE_NO_CONSENT;
@@ -136,14 +137,28 @@ static enum playtrace_status put_in_ring(struct playtrace *p, struct parts *part
     p->active_events++;
     p->stats.tracked++;
     p->stats.queued++;
-    if (p->worker && p->active_events == 1) {
+    if (!has_worker) {
+        return PLAYTRACE_OK;
+    }
+    if (p->active_events == 1) {
         p->drain_due_us = pt_client_now_us(p) + DRAIN_DELAY_US;
         p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
-    } else if (p->worker && p->active_bytes > p->half_bytes / 2 && p->drain_due_us > 0) {
+    } else if (p->active_bytes > p->half_bytes / 2 && p->drain_due_us > 0) {
         p->drain_due_us = 0; /* at once */
         p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
     }
     return PLAYTRACE_OK;
+}
+
+enum playtrace_status pt_client_put(struct playtrace *p, const char *name,
+                                    const char *attributes_json, enum pt_client_lane lane)
+{
+    struct parts parts = {.name = name, .name_bytes = strlen(name), .lane = lane};
+    char event_id[PLAYTRACE_ID_TEXT_BYTES];
+
+    parts.attributes = attributes_json;
+    parts.attributes_bytes = strlen(attributes_json);
+    return put_in_ring(p, &parts, event_id);
 }
 
 enum playtrace_status pt_client_track(struct playtrace *p, const char *name,

@@ -38,6 +38,7 @@ static void step(struct playtrace *p)
     bool is_due = false;
 
     (void)pt_client_drain(p);
+    pt_client_serve_sync(p);
     if (pt_client_exchange_poll(p) == PT_CLIENT_STEP_WAITING) {
         return;
     }
@@ -67,7 +68,7 @@ void pt_client_worker_run(void *client)
 
         bool is_waiting = p->poll_due_us != INT64_MAX;
 
-        if (now_us >= p->drain_due_us ||
+        if (now_us >= p->drain_due_us || p->sync_asked != p->sync_done ||
             (is_waiting ? now_us >= p->poll_due_us : send_is_due(p, now_us))) {
             pt_client_unlock(p);
             pt_client_work_lock(p);

@@ -101,6 +101,8 @@ struct playtrace_options {
     bool sync_at_close;       /* fsync undelivered events at close. Default true */
     bool flush_ignores_retry; /* flush and close send at once, whatever the back-off timer says.
                                  Default false */
+    bool report_health;       /* the client tracks events of its own: playtrace_self_test once an
+                                 open, playtrace_dropped when events were lost. Default true */
 
     uint32_t flush_interval_ms;  /* send at least this often; default 10,000 */
     uint32_t batch_events_max;   /* events a request, 1..PLAYTRACE_BATCH_EVENTS_MAX; default 100 */
@@ -201,6 +203,14 @@ void playtrace_session_id(struct playtrace *p, char session_id_out[PLAYTRACE_ID_
  * time was up, or the server asks for a longer wait than that.
  */
 enum playtrace_status playtrace_flush(struct playtrace *p, uint32_t timeout_ms);
+
+/*
+ * The sync point. PLAYTRACE_OK: every event that was tracked before the call has left the queue
+ * already, is on disk and outlives also a loss of power, or is counted as dropped.
+ * PLAYTRACE_QUEUED: `timeout_ms` was over first (without a worker it is not looked at).
+ * PLAYTRACE_IO: a file operation failed; what was not written is still in memory.
+ */
+enum playtrace_status playtrace_sync(struct playtrace *p, uint32_t timeout_ms);
 
 /*
  * One step of the worker's work, for games without one (call it once a frame or a second):

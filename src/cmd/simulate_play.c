@@ -262,6 +262,7 @@ enum playtrace_status pt_sim_client_open(struct pt_sim_device *device, uint32_t 
     options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.without_worker = true;
     options.sync_at_close = false;
+    options.report_health = false; /* the truth holds the game's events only */
     options.flush_ignores_retry = true;
     options.retry_base_ms = 20;
     options.retry_cap_ms = 1000;
