@@ -69,6 +69,21 @@ static void report_drops(struct playtrace *p)
     p->report_due_us = pt_client_now_us(p) + (int64_t)p->options.flush_interval_ms * 1000;
 }
 
+/* RFC 4231, test case 2. */
+static bool hmac_is_sound(const struct playtrace *p)
+{
+    static const char data[] = "what do ya want for nothing?";
+    static const uint8_t expected[32] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e,
+                                         0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7,
+                                         0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27, 0x39, 0x83,
+                                         0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43};
+    uint8_t mac[32] = {0};
+
+    return p->platform.hmac_sha256(p->platform.crypto_ctx, "Jefe", 4, data, sizeof(data) - 1,
+                                   mac) == 0 &&
+           memcmp(mac, expected, sizeof(mac)) == 0;
+}
+
 static bool seal_is_sound(struct playtrace *p)
 {
     static const char text[] = "what goes in comes out";
@@ -91,20 +106,23 @@ void pt_client_self_test(struct playtrace *p, int64_t begun_us)
     const struct playtrace_platform *platform = &p->platform;
     int64_t wall_us = platform->wall_us(platform->clock_ctx);
     int64_t spent_us = pt_client_now_us(p) - begun_us;
+    bool has_hmac = platform->hmac_sha256 != NULL;
     bool has_seal = p->lanes.sealer.has_key;
+    bool hmac = has_hmac && hmac_is_sound(p);
     bool seal = has_seal && seal_is_sound(p);
     bool files = p->stats.io_failures == 0;
     /* Two draws that are the same, or none at all, are no randomness. */
     bool random = memcmp(p->random, p->random + 16, 16) != 0;
     bool clock = wall_us >= CLOCK_LEAST_US && wall_us < CLOCK_MOST_US && spent_us >= 0;
-    bool is_ok = files && random && clock && seal == has_seal;
+    bool is_ok = files && random && clock && hmac == has_hmac && seal == has_seal;
 
     (void)snprintf(p->self_test, sizeof(p->self_test),
-                   "{\"ok\":%s,\"files\":%s,\"random\":%s,\"clock\":%s,\"seal\":%s,"
+                   "{\"ok\":%s,\"files\":%s,\"random\":%s,\"clock\":%s,\"hmac\":%s,"
+                   "\"seal\":%s,"
                    "\"recovered\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"open_us\":%" PRId64 "}",
                    text_of(true, is_ok), text_of(true, files), text_of(true, random),
-                   text_of(true, clock), text_of(has_seal, seal), p->stats.recovered,
-                   p->stats.damaged, spent_us);
+                   text_of(true, clock), text_of(has_hmac, hmac), text_of(has_seal, seal),
+                   p->stats.recovered, p->stats.damaged, spent_us);
 }
 
 void pt_client_health(struct playtrace *p)
