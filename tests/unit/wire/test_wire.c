@@ -116,6 +116,43 @@ static void times(void **state)
     assert_int_equal(pt_day_of(-1), -1);
 }
 
+/* The polynomial's definition, a bit at a time. */
+static uint32_t crc32c_by_bits(const uint8_t *data, size_t bytes)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i < bytes * 8; i++) {
+        uint32_t bit = (crc ^ (uint32_t)data[i / 8] >> i % 8) & 1;
+
+        crc = (crc >> 1) ^ (bit ? 0x82f63b78 : 0);
+    }
+    return ~crc;
+}
+
+static void the_checksum_is_the_polynomials_at_any_length_and_in_parts(void **state)
+{
+    uint8_t data[96];
+    uint32_t value = 1;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        value = value * 1664525 + 1013904223;
+        data[i] = (uint8_t)(value >> 24);
+    }
+    for (size_t from = 0; from < 8; from++) {
+        for (size_t bytes = 0; bytes + from <= sizeof(data); bytes++) {
+            uint32_t whole = crc32c_by_bits(data + from, bytes);
+
+            assert_int_equal(pt_crc32c(0, data + from, bytes), whole);
+            for (size_t cut = 0; cut <= bytes; cut += 5) {
+                uint32_t first = pt_crc32c(0, data + from, cut);
+
+                assert_int_equal(pt_crc32c(first, data + from + cut, bytes - cut), whole);
+            }
+        }
+    }
+}
+
 static void frames(void **state)
 {
     uint8_t frame[PT_FRAME_HEADER_BYTES + 9];
@@ -205,6 +242,7 @@ static void events(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_checksum_is_the_polynomials_at_any_length_and_in_parts),
         cmocka_unit_test(uuids),
         cmocka_unit_test(times),
         cmocka_unit_test(frames),
