@@ -1,5 +1,5 @@
 /*
- * client.c - open, consent, close: the client's life
+ * client.c - open, close: the client's life
  */
 #include "core/client.h"
 #include "core/json.h"
@@ -33,6 +33,7 @@ void pt_client_work_unlock(struct playtrace *p)
     if (p->work_lock) {
         p->platform.mutex_unlock(p->platform.thread_ctx, p->work_lock);
     }
+    pt_client_log_deliver(p);
 }
 
 int64_t pt_client_now_us(struct playtrace *p)
@@ -89,25 +90,48 @@ static bool is_visible_ascii(const char *text, size_t bytes_max)
     return bytes > 0;
 }
 
-static bool options_are_valid(const struct playtrace_options *options)
+/* What is wrong with the options, in words; NULL: nothing. */
+static const char *options_fault(const struct playtrace_options *options)
 {
     bool is_http = options->url && (strncmp(options->url, "http://", 7) == 0 ||
                                     strncmp(options->url, "https://", 8) == 0);
 
-    return is_http && is_visible_ascii(options->url, PLAYTRACE_URL_BYTES_MAX - 1) &&
-           (!options->api_key || is_visible_ascii(options->api_key, PLAYTRACE_TEXT_BYTES_MAX)) &&
-           options->queue_dir && options->queue_dir[0] != '\0' &&
-           pt_client_text_bytes(options->queue_dir, PLAYTRACE_URL_BYTES_MAX) <
-               PLAYTRACE_URL_BYTES_MAX &&
-           text_is_absent_or_valid(options->user_id) &&
-           text_is_absent_or_valid(options->signing_secret) &&
-           text_is_absent_or_valid(options->build_id) &&
-           text_is_absent_or_valid(options->mechanic_version) &&
-           platform_name_is_known(options->platform) &&
-           options->consent <= PLAYTRACE_CONSENT_WITHDRAWN && options->batch_events_max > 0 &&
-           options->batch_events_max <= PLAYTRACE_BATCH_EVENTS_MAX &&
-           options->ring_bytes >= 4 * PLAYTRACE_EVENT_BYTES_MAX &&
-           options->ring_bytes <= (64u << 20) && options->request_timeout_ms > 0;
+    if (!is_http || !is_visible_ascii(options->url, PLAYTRACE_URL_BYTES_MAX - 1)) {
+        return "url: http://host or https://host in visible ASCII, up to 1023 bytes";
+    }
+    if (options->api_key && !is_visible_ascii(options->api_key, PLAYTRACE_TEXT_BYTES_MAX)) {
+        return "api_key: 1 to 256 bytes of visible ASCII, or NULL";
+    }
+    if (!options->queue_dir || options->queue_dir[0] == '\0' ||
+        pt_client_text_bytes(options->queue_dir, PLAYTRACE_URL_BYTES_MAX) ==
+            PLAYTRACE_URL_BYTES_MAX) {
+        return "queue_dir: a directory of this game's own, up to 1023 bytes";
+    }
+    if (!text_is_absent_or_valid(options->user_id)) {
+        return "user_id: 1 to 256 bytes of UTF-8, or NULL";
+    }
+    if (!text_is_absent_or_valid(options->signing_secret)) {
+        return "signing_secret: 1 to 256 bytes of UTF-8, or NULL";
+    }
+    if (!text_is_absent_or_valid(options->build_id)) {
+        return "build_id: 1 to 256 bytes of UTF-8, or NULL";
+    }
+    if (!text_is_absent_or_valid(options->mechanic_version)) {
+        return "mechanic_version: 1 to 256 bytes of UTF-8, or NULL";
+    }
+    if (!platform_name_is_known(options->platform)) {
+        return "platform: ios, android, pc, console or web, or NULL";
+    }
+    if (options->consent > PLAYTRACE_CONSENT_WITHDRAWN) {
+        return "consent: one of enum playtrace_consent";
+    }
+    if (options->batch_events_max == 0 || options->batch_events_max > PLAYTRACE_BATCH_EVENTS_MAX) {
+        return "batch_events_max: 1 to 1000; did playtrace_options_init() fill in the defaults?";
+    }
+    if (options->ring_bytes < 4 * PLAYTRACE_EVENT_BYTES_MAX || options->ring_bytes > (64u << 20)) {
+        return "ring_bytes: 131072 to 67108864";
+    }
+    return options->request_timeout_ms == 0 ? "request_timeout_ms: more than 0" : NULL;
 }
 
 /* Copy what the options point to into `p`. */
@@ -219,9 +243,10 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     size_t packed_bytes =
         platform->compress ? PT_CLIENT_SIGN_ROOM_BYTES + PT_CLIENT_PACKED_BYTES_MAX : 0;
     size_t half_bytes = options->ring_bytes / 2;
-    char *block = platform->alloc(platform->memory_ctx, head_bytes + segments_bytes + body_bytes +
-                                                            PT_CLIENT_ANSWER_BYTES_MAX +
-                                                            half_bytes * 3 + packed_bytes);
+    char *block =
+        platform->alloc(platform->memory_ctx,
+                        head_bytes + segments_bytes + body_bytes + PT_CLIENT_ANSWER_BYTES_MAX +
+                            PT_CLIENT_NOTICES_BYTES_MAX + half_bytes * 3 + packed_bytes);
     struct playtrace *p = (void *)block;
 
     if (!block) {
@@ -231,7 +256,8 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     *segments_out = (void *)(block + head_bytes);
     p->body = block + head_bytes + segments_bytes;
     p->answer = p->body + body_bytes;
-    p->active = p->answer + PT_CLIENT_ANSWER_BYTES_MAX;
+    p->notices = p->answer + PT_CLIENT_ANSWER_BYTES_MAX;
+    p->active = p->notices + PT_CLIENT_NOTICES_BYTES_MAX;
     p->spare = p->active + half_bytes;
     p->gathered = p->spare + half_bytes;
     if (platform->compress) {
@@ -255,8 +281,11 @@ static bool start_state(struct playtrace *p, bool is_loaded)
 {
     bool is_changed = !is_loaded && p->options.consent != PLAYTRACE_CONSENT_NONE;
 
-    if (!is_loaded) {
+    if (!is_loaded && p->options.consent != PLAYTRACE_CONSENT_NONE) {
         p->state.consent = p->options.consent;
+        p->state.decided_us = p->platform.wall_us(p->platform.clock_ctx);
+        p->state.purposes =
+            p->options.consent == PLAYTRACE_CONSENT_GIVEN ? PLAYTRACE_PURPOSES_ALL : 0;
     }
     pt_client_session_new(p);
     if (p->state.consent == PLAYTRACE_CONSENT_GIVEN) {
@@ -300,15 +329,30 @@ static enum playtrace_status open_dir(struct playtrace *p, const uint8_t *queue_
     if (!start_state(p, is_loaded)) {
         return PLAYTRACE_IO;
     }
-    p->stats.recovered = pt_client_lanes_events(&p->lanes);
+    pt_client_notices_load(p, is_loaded);
+    p->stats.recovered = pt_client_lanes_events(&p->lanes) + p->notice_count;
     /* Events of an install whose decision was lost stay until there is a new one. */
-    p->is_purge_due = (is_loaded || p->options.consent == PLAYTRACE_CONSENT_WITHDRAWN) &&
-                      p->state.consent != PLAYTRACE_CONSENT_GIVEN;
-    if (p->is_purge_due && !pt_client_drain(p)) {
+    if (is_loaded || p->options.consent == PLAYTRACE_CONSENT_WITHDRAWN) {
+        p->purge_lanes = PT_CLIENT_LANES_ALL & ~pt_client_lanes_of(p->state.purposes);
+        p->is_purge_due = p->purge_lanes == PT_CLIENT_LANES_ALL ||
+                          pt_client_events_of(&p->lanes, p->purge_lanes) > 0;
+    }
+    if ((p->is_purge_due || p->is_notices_dirty) && !pt_client_drain(p)) {
         return PLAYTRACE_IO;
     }
     pt_client_publish(p);
     return PLAYTRACE_OK;
+}
+
+/* To the game's log where there is no client. */
+static void say(const struct playtrace_options *options, const char *what, const char *why)
+{
+    char text[PT_CLIENT_LOG_TEXT_BYTES];
+
+    if (options->log) {
+        (void)snprintf(text, sizeof(text), "%.160s: %s", what, why);
+        options->log(options->log_ctx, PLAYTRACE_LOG_ERROR, text);
+    }
 }
 
 enum playtrace_status playtrace_open(struct playtrace **p_out,
@@ -318,12 +362,18 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     struct pt_client_segment *segments = NULL;
     struct playtrace *p = NULL;
     int64_t begun_us = 0;
+    const char *fault = NULL;
     enum playtrace_status status = PLAYTRACE_OK;
 
     if (p_out) {
         *p_out = NULL;
     }
-    if (!p_out || !options || !options_are_valid(options)) {
+    if (!p_out || !options) {
+        return PLAYTRACE_INVALID;
+    }
+    fault = options_fault(options);
+    if (fault) {
+        say(options, "not opened", fault);
         return PLAYTRACE_INVALID;
     }
     if (options->platform_table) {
@@ -332,6 +382,9 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
         playtrace_platform_posix_init(&platform);
     }
     if (!platform_is_whole(&platform, options)) {
+        say(options, "not opened",
+            "platform_table: a function is missing that these options need (alloc, http_post or "
+            "http_start; mutex_create unless without_worker; hmac_sha256; seal)");
         return PLAYTRACE_INVALID; /* no alloc: a build that has no default platform */
     }
     begun_us = platform.mono_us(platform.clock_ctx);
@@ -345,6 +398,12 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     }
     status = open_dir(p, options->queue_key, segments);
     if (status) {
+        say(options, p->dir,
+            status == PLAYTRACE_BUSY ? "another client has this directory open; one process a queue"
+            : status == PLAYTRACE_KEY ? "holds records that options.queue_key does not open"
+            : status == PLAYTRACE_VERSION
+                ? "was written by a newer version of this SDK"
+                : "cannot be made, read or written; is it on a full or read-only disk?");
         goto out;
     }
     if (options->report_health) {
@@ -401,7 +460,7 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
     pt_client_work_lock(p);
     pt_client_exchange_cancel(p);
     (void)pt_client_drain(p);
-    lost = p->spare_events + p->active_events;
+    lost = p->spare_events + p->active_events + (p->is_notices_dirty ? p->notice_count : 0);
     if (p->options.sync_at_close && pt_client_lanes_events(&p->lanes) > 0 &&
         !pt_client_lanes_sync(&p->lanes)) {
         lost += pt_client_lanes_events(
@@ -415,69 +474,13 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
     return status == PLAYTRACE_NO_CONSENT ? PLAYTRACE_OK : status;
 }
 
-/* ---- consent, stats ---- */
-
-/* The caller holds `lock`. */
-static void decide(struct playtrace *p, enum playtrace_consent consent)
-{
-    p->state.consent = consent;
-    p->is_state_dirty = true;
-    if (consent == PLAYTRACE_CONSENT_GIVEN) {
-        if (p->state.install_id[0] == '\0') {
-            pt_client_install_new(p);
-        }
-        return;
-    }
-    p->stats.withdrawn += p->active_events;
-    p->stats.queued -= p->active_events;
-    memset(p->active, 0, p->active_bytes);
-    p->active_bytes = 0;
-    p->active_events = 0;
-    p->is_purge_due = true;
-    p->state.install_id[0] = '\0';
-    p->state.boot = 0;
-    pt_client_session_new(p);
-}
-
-enum playtrace_status playtrace_set_consent(struct playtrace *p, enum playtrace_consent consent)
-{
-    bool is_changed = false;
-    bool is_sound = true;
-
-    if (!p || consent > PLAYTRACE_CONSENT_WITHDRAWN) {
-        return PLAYTRACE_INVALID;
-    }
-    pt_client_lock(p);
-    is_changed = consent != p->state.consent;
-    if (is_changed) {
-        decide(p, consent);
-        if (p->worker) {
-            p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
-        }
-    }
-    pt_client_unlock(p);
-    if (is_changed) {
-        pt_client_work_lock(p); /* a request on its way sees is_purge_due and ends */
-        is_sound = pt_client_drain(p);
-        pt_client_work_unlock(p);
-    }
-    return is_sound ? PLAYTRACE_OK : PLAYTRACE_IO;
-}
-
-enum playtrace_consent playtrace_get_consent(struct playtrace *p)
-{
-    enum playtrace_consent consent = PLAYTRACE_CONSENT_NONE;
-
-    if (p) {
-        pt_client_lock(p);
-        consent = p->state.consent;
-        pt_client_unlock(p);
-    }
-    return consent;
-}
+/* ---- stats ---- */
 
 void playtrace_stats(struct playtrace *p, struct playtrace_stats *stats_out)
 {
+    if (!stats_out) {
+        return;
+    }
     memset(stats_out, 0, sizeof(*stats_out));
     if (p) {
         pt_client_lock(p);

@@ -10,6 +10,7 @@
 
 #include "core/exchange.h"
 #include "core/lanes.h"
+#include "core/log.h"
 #include "core/sign.h"
 #include "core/state.h"
 #include "playtrace.h"
@@ -20,6 +21,7 @@
 #define PT_CLIENT_ANSWER_BYTES_MAX 65536u
 #define PT_CLIENT_IDENTITY_BYTES_MAX 5600 /* three texts, each byte as \u00xx, and the ids */
 #define PT_CLIENT_RANDOM_BYTES 480        /* one refill makes 48 ids */
+#define PT_CLIENT_NOTICES_BYTES_MAX 32768 /* consent events that wait for their receipt */
 
 #define PT_CLIENT_DROP_REASONS 7 /* health.c's list */
 
@@ -67,6 +69,7 @@ struct playtrace {
     uint32_t suspects;       /* events at a lane's head among which one is unreadable */
     unsigned suspect_lane;
     uint32_t batch_limit; /* events of the next request while there are suspects */
+    bool is_sending_notice;
 
     /* ring */
     char *active; /* frames that track() writes; swapped with `spare` */
@@ -74,9 +77,15 @@ struct playtrace {
     uint32_t active_events;
     size_t half_bytes; /* size of active, of spare and of gathered */
     struct pt_client_state state;
-    bool is_state_dirty; /* the file `state` must be written */
-    bool is_purge_due;   /* consent ended: files and spare must be emptied */
-    bool has_user;       /* else the install_id stands for the player */
+    bool is_state_dirty;  /* the file `state` must be written */
+    bool is_purge_due;    /* consent ended: files and spare must be emptied */
+    unsigned purge_lanes; /* of these lanes, bits 1 << lane */
+    bool is_decision_new; /* since the last drain: a request on its way ends */
+    char *notices;        /* PT_CLIENT_NOTICES_BYTES_MAX: frames, oldest first (consent.c) */
+    size_t notices_bytes;
+    uint32_t notice_count;
+    bool is_notices_dirty; /* the file `consent` must be written */
+    bool has_user;         /* else the install_id stands for the player */
     char user_id[PLAYTRACE_TEXT_BYTES_MAX + 1];
     char session_id[PLAYTRACE_ID_TEXT_BYTES];
     uint64_t seq;
@@ -85,6 +94,7 @@ struct playtrace {
     uint8_t random[PT_CLIENT_RANDOM_BYTES];
     size_t random_left;
     struct playtrace_stats stats;
+    struct pt_client_log log;
     int64_t drain_due_us;  /* when the active half goes to the queue; INT64_MAX: it is empty */
     int64_t send_due_us;   /* when the next request is due, full batches aside */
     bool is_backing_off;   /* not before send_due_us, not even full batches */
@@ -110,6 +120,71 @@ void pt_client_work_lock(struct playtrace *p);
 void pt_client_work_unlock(struct playtrace *p);
 int64_t pt_client_now_us(struct playtrace *p);
 
+/* ---- track.c: an event's text ---- */
+
+/* An event as the game gave it; what it points to is borrowed for the call. */
+struct pt_client_event {
+    const char *name;
+    size_t name_bytes;
+    const char *attributes; /* NULL: none; checked JSON */
+    size_t attributes_bytes;
+    enum pt_client_lane lane;
+    char seq[20]; /* set by pt_client_event_render() */
+    size_t seq_bytes;
+};
+
+/*
+ * Write the event's JSON text, with the next sequence number, to `to`, which holds `bytes_max`.
+ * Returns its bytes; 0: more than PLAYTRACE_EVENT_BYTES_MAX, which takes no number; or, with
+ * *is_full_out, more than bytes_max, which takes one. The caller holds `lock`.
+ */
+size_t pt_client_event_render(struct playtrace *p, struct pt_client_event *event, char *to,
+                              size_t bytes_max, char event_id_out[PLAYTRACE_ID_TEXT_BYTES],
+                              bool *is_full_out);
+
+/* Take an event whose attributes are known to be sound. The caller holds no lock. */
+enum playtrace_status pt_client_track_event(struct playtrace *p, struct pt_client_event *event,
+                                            char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+/* Check an event and take it into a lane; `event_id_out` may be NULL. The caller holds no lock. */
+enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
+                                      const char *attributes_json, enum pt_client_lane lane,
+                                      char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+/* The same for a name and attributes of our own; the caller holds `lock`. */
+enum playtrace_status pt_client_put(struct playtrace *p, const char *name,
+                                    const char *attributes_json, enum pt_client_lane lane);
+bool pt_client_lane_of(enum playtrace_priority priority, enum pt_client_lane *lane_out);
+
+/* Count and log a track call that was wrong, `offset` bytes into its attributes or (SIZE_MAX) not
+ * there. The caller holds no lock. */
+enum playtrace_status pt_client_invalid(struct playtrace *p, const char *name, const char *why,
+                                        size_t offset);
+bool pt_client_name_is_valid(const char *name, size_t *bytes_out);
+#define PT_CLIENT_WHY_NAME "a name is a letter and then up to 63 letters, digits, \"_\" and \".\""
+#define PT_CLIENT_WHY_PRIORITY "its priority is none of enum playtrace_priority"
+/* Decimal digits of `value`, without a NUL; returns their count. */
+size_t pt_client_put_number(uint64_t value, char digits_out[20]);
+
+/* ---- consent.c: the decision, and the events that tell the server of its end ---- */
+
+/* May events for this purpose be kept and sent? The caller holds `lock`. */
+static inline bool pt_client_may(const struct playtrace *p, enum playtrace_purpose purpose)
+{
+    return (p->state.purposes & (unsigned)purpose) != 0;
+}
+/* The lanes, as bits 1 << lane, that are kept for these purposes, and their events on disk. */
+unsigned pt_client_lanes_of(unsigned purposes);
+uint64_t pt_client_events_of(const struct pt_client_lanes *lanes, unsigned lane_mask);
+/* Is there anything that may be sent? The caller holds `lock`. */
+bool pt_client_has_work(const struct playtrace *p);
+/* Read the file `consent`; what belongs to a decision that was not kept is left out. */
+void pt_client_notices_load(struct playtrace *p, bool is_state_loaded);
+/* Write or remove that file where it is not as memory is. The caller holds work_lock. */
+bool pt_client_notices_save(struct playtrace *p);
+/* The oldest notice's text into `out`, which holds PLAYTRACE_EVENT_BYTES_MAX; its bytes, or 0. */
+size_t pt_client_notice_peek(struct playtrace *p, char *out);
+/* The oldest notice is settled. The caller holds work_lock. */
+void pt_client_notice_ack(struct playtrace *p);
+
 /* ---- worker.c: when to write and when to send ---- */
 void pt_client_worker_run(void *client);
 /* Events that have left, whichever way. The caller holds `lock`. */
@@ -131,16 +206,6 @@ void pt_client_identity_render(struct playtrace *p);
 /* strnlen(), which C99 does not have. */
 size_t pt_client_text_bytes(const char *text, size_t bytes_max);
 bool pt_client_text_is_valid(const char *text, size_t bytes_max); /* 1..max bytes of UTF-8 */
-
-/* ---- track.c ---- */
-/* playtrace_track_with() into a lane of choice; `event_id_out` is not NULL. */
-enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
-                                      const char *attributes_json, enum pt_client_lane lane,
-                                      char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
-
-/* The same for a name and attributes of our own; the caller holds `lock`. */
-enum playtrace_status pt_client_put(struct playtrace *p, const char *name,
-                                    const char *attributes_json, enum pt_client_lane lane);
 
 /* ---- health.c: events about the client itself ---- */
 /* Look at what open found; `begun_us` is when it began. */

@@ -17,7 +17,7 @@ void pt_client_publish(struct playtrace *p)
 
     pt_client_lanes_take_losses(&p->lanes, &losses);
     pt_client_lock(p);
-    p->stats.queued = events + p->spare_events + p->active_events;
+    p->stats.queued = events + p->spare_events + p->active_events + p->notice_count;
     p->stats.queued_bytes = pt_client_lanes_bytes(&p->lanes);
     p->ready_events = events;
     p->stats.dropped_evicted += losses.evicted;
@@ -34,21 +34,32 @@ static bool purge(struct playtrace *p)
     uint64_t events = 0;
     bool is_clean = false;
 
-    pt_client_exchange_cancel(p);
-    p->sending.events = 0;
+    unsigned lanes = 0;
+    uint32_t dropped = 0;
+
+    pt_client_lock(p);
+    lanes = p->purge_lanes;
+    pt_client_unlock(p);
+    if (!p->is_sending_notice) {
+        pt_client_exchange_cancel(p);
+        p->sending.events = 0;
+    }
     pt_client_lanes_unpin(&p->lanes);
-    events = pt_client_lanes_events(&p->lanes) + p->spare_events;
-    is_clean = pt_client_lanes_purge(&p->lanes, PT_CLIENT_LANES_ALL);
-    memset(p->spare, 0, p->spare_bytes);
-    p->spare_bytes = 0;
-    p->spare_events = 0;
+    events = pt_client_events_of(&p->lanes, lanes);
+    is_clean = pt_client_lanes_purge(&p->lanes, lanes);
+    dropped = pt_client_frames_drop(p->spare, &p->spare_bytes, lanes);
+    p->spare_events -= dropped;
     p->failures = 0;
     p->suspects = 0;
     p->is_repeat = false;
     pt_client_lock(p);
-    p->stats.withdrawn += events;
-    p->is_purge_due = !is_clean;
+    p->stats.withdrawn += events + dropped;
+    p->is_purge_due = !is_clean || p->purge_lanes != lanes;
+    p->purge_lanes = p->is_purge_due ? p->purge_lanes : 0;
     p->is_backing_off = false;
+    if (p->notice_count > 0) {
+        p->send_due_us = pt_client_now_us(p); /* the request that was cancelled is no failure */
+    }
     pt_client_unlock(p);
     return is_clean;
 }
@@ -204,6 +215,10 @@ static bool write_spare(struct playtrace *p)
         pt_client_lock(p);
         p->stats.dropped_budget += dropped;
         pt_client_unlock(p);
+        pt_client_log(p, PLAYTRACE_LOG_ERROR, PT_CLIENT_LOG_DROP,
+                      "%lu events are lost: the queue has reached options.queue_bytes_max; is the "
+                      "server out of reach for long?",
+                      (unsigned long)dropped);
     }
     if (is_empty) {
         p->spare_bytes = 0;
@@ -216,16 +231,27 @@ bool pt_client_drain(struct playtrace *p)
 {
     bool is_purge_due = false;
     bool is_state_dirty = false;
+    bool is_notices_dirty = false;
+    bool is_decision_new = false;
     bool is_sound = true;
 
     pt_client_lock(p);
     is_purge_due = p->is_purge_due;
     is_state_dirty = p->is_state_dirty;
+    is_notices_dirty = p->is_notices_dirty;
+    is_decision_new = p->is_decision_new;
+    p->is_decision_new = false;
     pt_client_unlock(p);
-    /* The decision first: a kill in between leaves "withdrawn" beside files, and the next open
-     * removes them. */
+    if (is_decision_new) {
+        pt_client_exchange_cancel(p);
+    }
+    /* The decision first, and before it what tells of it (consent.c): a kill in between leaves
+     * "withdrawn" beside files, and the next open removes them. */
+    if (is_notices_dirty) {
+        is_sound = pt_client_notices_save(p);
+    }
     if (is_state_dirty) {
-        is_sound = save_state(p);
+        is_sound = save_state(p) && is_sound;
     }
     if (is_purge_due) {
         is_sound = purge(p) && is_sound;

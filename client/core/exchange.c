@@ -11,7 +11,8 @@ static bool is_over(struct playtrace *p)
     bool is_over_now = false;
 
     pt_client_lock(p);
-    is_over_now = p->is_purge_due || (p->is_stopping && pt_client_now_us(p) >= p->stop_us);
+    is_over_now = p->is_decision_new || (p->is_purge_due && !p->is_sending_notice) ||
+                  (p->is_stopping && pt_client_now_us(p) >= p->stop_us);
     pt_client_unlock(p);
     return is_over_now;
 }

@@ -150,7 +150,7 @@ void pt_client_health_plan(struct playtrace *p)
 {
     bool is_due = false;
 
-    if (!p->options.report_health || p->state.consent != PLAYTRACE_CONSENT_GIVEN) {
+    if (!p->options.report_health || !pt_client_may(p, PLAYTRACE_PURPOSE_ANALYTICS)) {
         return;
     }
     for (unsigned i = 0; i < PT_CLIENT_DROP_REASONS && !is_due; i++) {

@@ -6,12 +6,22 @@
 #include <string.h>
 
 #define ANSWER_DEPTH_MAX 32
+#define LONE_SURROGATE "half of a surrogate pair"
 
 struct scan {
     const char *at;
     const char *end;
     unsigned depth_left;
+    const char *why; /* the first thing that was found wrong, or NULL */
 };
+
+static bool fail(struct scan *s, const char *why)
+{
+    if (!s->why) {
+        s->why = why;
+    }
+    return false;
+}
 
 static bool scan_value(struct scan *s);
 
@@ -134,18 +144,21 @@ static bool scan_escape(struct scan *s)
     case 'u':
         break;
     default:
-        return false;
+        return fail(s, "an escape that JSON does not have");
     }
     unit = scan_hex4(s);
-    if (unit < 0 || (unit >= 0xdc00 && unit <= 0xdfff)) {
-        return false;
+    if (unit < 0) {
+        return fail(s, "\\u needs four hexadecimal digits");
+    }
+    if (unit >= 0xdc00 && unit <= 0xdfff) {
+        return fail(s, LONE_SURROGATE);
     }
     if (unit >= 0xd800 && unit <= 0xdbff) {
         if (!take(s, '\\') || !take(s, 'u')) {
-            return false;
+            return fail(s, LONE_SURROGATE);
         }
         unit = scan_hex4(s);
-        return unit >= 0xdc00 && unit <= 0xdfff;
+        return (unit >= 0xdc00 && unit <= 0xdfff) || fail(s, LONE_SURROGATE);
     }
     return true;
 }
@@ -153,7 +166,7 @@ static bool scan_escape(struct scan *s)
 static bool scan_string(struct scan *s)
 {
     if (!take(s, '"')) {
-        return false;
+        return fail(s, "a text in double quotes belongs here");
     }
     while (s->at < s->end) {
         unsigned char c = (unsigned char)*s->at;
@@ -163,7 +176,7 @@ static bool scan_string(struct scan *s)
             return true;
         }
         if (c < 0x20) {
-            return false;
+            return fail(s, "a control character within a text: write it as \\u00xx");
         }
         if (c == '\\') {
             s->at++;
@@ -176,12 +189,12 @@ static bool scan_string(struct scan *s)
             size_t step = utf8_sequence((const unsigned char *)s->at, (size_t)(s->end - s->at));
 
             if (step == 0) {
-                return false;
+                return fail(s, "bytes that are not UTF-8");
             }
             s->at += step;
         }
     }
-    return false;
+    return fail(s, "the text ends within a string");
 }
 
 static size_t scan_digits(struct scan *s)
@@ -219,13 +232,16 @@ static bool scan_number(struct scan *s)
     size_t count = scan_digits(s);
     long exponent = 0;
 
-    if (count == 0 || (count > 1 && digits[0] == '0')) {
-        return false;
+    if (count == 0) {
+        return fail(s, "not a JSON value (NaN and infinite numbers are none)");
+    }
+    if (count > 1 && digits[0] == '0') {
+        return fail(s, "a number that starts with 0");
     }
     if (take(s, '.')) {
         is_integer = false;
         if (scan_digits(s) == 0) {
-            return false;
+            return fail(s, "digits belong behind the decimal point");
         }
     }
     if (take(s, 'e') || take(s, 'E')) {
@@ -238,7 +254,7 @@ static bool scan_number(struct scan *s)
         }
         start = s->at;
         if (scan_digits(s) == 0) {
-            return false;
+            return fail(s, "digits belong into the exponent");
         }
         for (const char *c = start; c < s->at && exponent < 100000; c++) {
             exponent = exponent * 10 + (*c - '0');
@@ -246,10 +262,12 @@ static bool scan_number(struct scan *s)
         exponent = is_minus ? -exponent : exponent;
     }
     if (is_integer) {
-        return integer_fits(digits, count, is_negative);
+        return integer_fits(digits, count, is_negative) ||
+               fail(s, "an integer that 64 bits do not hold");
     }
     /* Below 1e308 whatever the digits are; the largest double is some 1.8e308. */
-    return exponent + (long)(count < 100000 ? count : 100000) <= 308;
+    return exponent + (long)(count < 100000 ? count : 100000) <= 308 ||
+           fail(s, "a number too large for a double");
 }
 
 static bool scan_array(struct scan *s)
@@ -267,7 +285,7 @@ static bool scan_array(struct scan *s)
             return true;
         }
         if (!take(s, ',')) {
-            return false;
+            return fail(s, "\",\" or \"]\" belongs here");
         }
     }
 }
@@ -283,7 +301,7 @@ static bool scan_name(struct scan *s, const char **name_out, size_t *bytes_out)
     *bytes_out = (size_t)(s->at - *name_out) - 1;
     skip_space(s);
     if (!take(s, ':')) {
-        return false;
+        return fail(s, "\":\" belongs here");
     }
     skip_space(s);
     return true;
@@ -307,7 +325,7 @@ static bool scan_object(struct scan *s)
             return true;
         }
         if (!take(s, ',')) {
-            return false;
+            return fail(s, "\",\" or \"}\" belongs here");
         }
     }
 }
@@ -318,13 +336,13 @@ static bool scan_value(struct scan *s)
 
     skip_space(s);
     if (s->at == s->end) {
-        return false;
+        return fail(s, "the text ends where a value belongs");
     }
     switch (*s->at) {
     case '{':
     case '[':
         if (s->depth_left == 0) {
-            return false;
+            return fail(s, "nested too deep");
         }
         s->depth_left--;
         is_sound = *s->at++ == '{' ? scan_object(s) : scan_array(s);
@@ -343,16 +361,32 @@ static bool scan_value(struct scan *s)
     }
 }
 
-bool pt_client_json_is_object(const char *text, size_t bytes, unsigned depth_max)
+bool pt_client_json_check(const char *text, size_t bytes, unsigned depth_max, bool is_object,
+                          struct pt_client_json_fault *fault_out)
 {
-    struct scan s = {text, text + bytes, depth_max};
+    struct scan s = {text, text + bytes, depth_max, NULL};
+    bool is_sound = false;
 
     skip_space(&s);
-    if (s.at == s.end || *s.at != '{' || !scan_value(&s)) {
-        return false;
+    if (is_object && (s.at == s.end || *s.at != '{')) {
+        is_sound = fail(&s, "attributes are one JSON object, {\"key\":value,...}");
+    } else {
+        is_sound = scan_value(&s);
+        if (is_sound) {
+            skip_space(&s);
+        }
+        is_sound = is_sound && (s.at == s.end || fail(&s, "something follows the value's end"));
     }
-    skip_space(&s);
-    return s.at == s.end;
+    fault_out->offset = (size_t)(s.at - text);
+    fault_out->why = s.why ? s.why : "not JSON";
+    return is_sound;
+}
+
+bool pt_client_json_is_object(const char *text, size_t bytes, unsigned depth_max)
+{
+    struct pt_client_json_fault fault;
+
+    return pt_client_json_check(text, bytes, depth_max, true, &fault);
 }
 
 size_t pt_client_json_escape(const char *text, size_t bytes, char *out)
@@ -379,6 +413,18 @@ size_t pt_client_json_escape(const char *text, size_t bytes, char *out)
         }
     }
     return (size_t)(to - out);
+}
+
+size_t pt_client_json_escaped_bytes(const char *text, size_t bytes)
+{
+    size_t count = bytes;
+
+    for (size_t i = 0; i < bytes; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        count += c == '"' || c == '\\' ? 1 : c < 0x20 ? 5 : 0;
+    }
+    return count;
 }
 
 static bool is_named(const char *name, size_t bytes, const char *want)
@@ -431,7 +477,7 @@ static bool scan_object_count(struct scan *s, uint64_t *count_out)
 
 bool pt_client_receipt_parse(const char *body, size_t bytes, struct pt_client_receipt *receipt_out)
 {
-    struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX};
+    struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX, NULL};
     unsigned accepted_seen = 0;
     unsigned rejected_seen = 0;
 
@@ -469,7 +515,7 @@ bool pt_client_receipt_parse(const char *body, size_t bytes, struct pt_client_re
 
 bool pt_client_refusal_is_ours(const char *body, size_t bytes)
 {
-    struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX};
+    struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX, NULL};
 
     if (!pt_client_json_is_object(body, bytes, ANSWER_DEPTH_MAX)) {
         return false;

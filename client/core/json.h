@@ -18,6 +18,16 @@
  */
 bool pt_client_json_is_object(const char *text, size_t bytes, unsigned depth_max);
 
+/* Where a text is wrong, and how, in words. */
+struct pt_client_json_fault {
+    size_t offset; /* bytes into the text */
+    const char *why;
+};
+
+/* The same for one value of any kind, or (`is_object`) one object; says what is wrong. */
+bool pt_client_json_check(const char *text, size_t bytes, unsigned depth_max, bool is_object,
+                          struct pt_client_json_fault *fault_out);
+
 /* Is `text` valid UTF-8 (no surrogates, no overlong forms)? */
 bool pt_client_utf8_is_valid(const char *text, size_t bytes);
 
@@ -26,6 +36,8 @@ bool pt_client_utf8_is_valid(const char *text, size_t bytes);
  * 6 a byte of text, which `out` must have room for.
  */
 size_t pt_client_json_escape(const char *text, size_t bytes, char *out);
+/* How many bytes that writes. */
+size_t pt_client_json_escaped_bytes(const char *text, size_t bytes);
 
 /* How many events the server's receipt says it took and refused. */
 struct pt_client_receipt {

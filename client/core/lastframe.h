@@ -12,7 +12,7 @@
 #include "playtrace.h"
 
 #define PT_CLIENT_LASTFRAME_BYTES_MAX 4096
-#define PT_CLIENT_LASTFRAME_PAYLOAD_MAX 64
+#define PT_CLIENT_LASTFRAME_PAYLOAD_MAX 128
 
 struct pt_client_lastframe {
     const struct playtrace_platform *platform; /* borrowed */

@@ -134,6 +134,22 @@ static void back_off(struct playtrace *p, bool is_long,
     pt_client_unlock(p);
 }
 
+/* The server has answered for the oldest notice. */
+static void settle_notice(struct playtrace *p, uint64_t accepted, uint64_t rejected,
+                          uint64_t unreadable)
+{
+    p->failures = 0;
+    p->is_repeat = false;
+    pt_client_lock(p);
+    p->stats.delivered += accepted;
+    p->stats.refused += rejected;
+    p->stats.unreadable += unreadable;
+    p->is_backing_off = false;
+    p->send_due_us = pt_client_now_us(p); /* what stands behind it has waited for it */
+    pt_client_unlock(p);
+    pt_client_notice_ack(p);
+}
+
 /* The events of `batch` have left the queue. */
 static void settle(struct playtrace *p, const struct pt_client_batch *batch, uint64_t accepted,
                    uint64_t rejected, uint64_t unreadable)
@@ -183,7 +199,7 @@ static bool may_send(struct playtrace *p)
     bool is_allowed = false;
 
     pt_client_lock(p);
-    is_allowed = p->state.consent == PLAYTRACE_CONSENT_GIVEN && !p->is_purge_due;
+    is_allowed = p->state.purposes != 0 && !p->is_purge_due;
     pt_client_unlock(p);
     return is_allowed;
 }
@@ -215,19 +231,30 @@ static enum pt_client_step finish(struct playtrace *p,
     struct pt_client_batch batch = p->sending;
     enum pt_client_step step = PT_CLIENT_STEP_SENT;
     enum verdict verdict = VERDICT_LATER;
+    bool is_notice = false;
 
     if (batch.events == 0) {
         return PT_CLIENT_STEP_NOTHING; /* consent ended meanwhile, and the queue is empty */
     }
     p->sending.events = 0;
+    is_notice = p->is_sending_notice;
+    p->is_sending_notice = false;
     pt_client_lanes_unpin(&p->lanes);
     verdict = judge(p, response, batch.events, &receipt);
     switch (verdict) {
     case VERDICT_SETTLED:
-        settle(p, &batch, receipt.accepted, receipt.rejected, 0);
+        if (is_notice) {
+            settle_notice(p, receipt.accepted, receipt.rejected, 0);
+        } else {
+            settle(p, &batch, receipt.accepted, receipt.rejected, 0);
+        }
         break;
     case VERDICT_UNREADABLE:
-        settle(p, &batch, 0, 0, 1);
+        if (is_notice) {
+            settle_notice(p, 0, 0, 1);
+        } else {
+            settle(p, &batch, 0, 0, 1);
+        }
         break;
     case VERDICT_SPLIT:
         split(p, &batch);
@@ -310,6 +337,13 @@ enum pt_client_step pt_client_send(struct playtrace *p, uint32_t timeout_ms)
 {
     struct pt_client_batch *batch = &p->sending;
 
+    memset(batch, 0, sizeof(*batch));
+    batch->bytes = pt_client_notice_peek(p, p->body + PT_CLIENT_BODY_HEAD_BYTES);
+    if (batch->bytes > 0) {
+        batch->events = 1;
+        p->is_sending_notice = true;
+        return post(p, p->platform.http_start ? p->options.request_timeout_ms : timeout_ms);
+    }
     if (!may_send(p)) {
         return PT_CLIENT_STEP_NOTHING;
     }

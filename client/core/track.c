@@ -26,7 +26,9 @@
 #define PART_ATTRIBUTES ",\"attributes\":"
 #define TEXT_BYTES(literal) (sizeof(literal) - 1)
 
-static bool name_is_valid(const char *name, size_t *bytes_out)
+#define EXPOSURE_NAME "experiment_exposure"
+
+bool pt_client_name_is_valid(const char *name, size_t *bytes_out)
 {
     size_t bytes = 0;
 
@@ -44,8 +46,7 @@ static bool name_is_valid(const char *name, size_t *bytes_out)
     return bytes > 0;
 }
 
-/* Decimal digits of `value`, without a NUL; returns their count. */
-static size_t put_number(uint64_t value, char digits_out[20])
+size_t pt_client_put_number(uint64_t value, char digits_out[20])
 {
     char reversed[20];
     size_t count = 0;
@@ -66,26 +67,16 @@ static char *put(char *to, const char *text, size_t bytes)
     return to + bytes;
 }
 
-struct parts {
-    const char *name;
-    size_t name_bytes;
-    const char *attributes; /* NULL: none */
-    size_t attributes_bytes;
-    char seq[20];
-    size_t seq_bytes;
-    enum pt_client_lane lane;
-};
-
-static size_t event_bytes(const struct playtrace *p, const struct parts *parts)
+static size_t event_bytes(const struct playtrace *p, const struct pt_client_event *event)
 {
-    return TEXT_BYTES(PART_ID) + PT_UUID_TEXT_BYTES + TEXT_BYTES(PART_NAME) + parts->name_bytes +
-           TEXT_BYTES(PART_TIME) + PT_RFC3339_TEXT_BYTES + TEXT_BYTES(PART_SEQ) + parts->seq_bytes +
+    return TEXT_BYTES(PART_ID) + PT_UUID_TEXT_BYTES + TEXT_BYTES(PART_NAME) + event->name_bytes +
+           TEXT_BYTES(PART_TIME) + PT_RFC3339_TEXT_BYTES + TEXT_BYTES(PART_SEQ) + event->seq_bytes +
            p->identity_bytes +
-           (parts->attributes ? TEXT_BYTES(PART_ATTRIBUTES) + parts->attributes_bytes : 0) + 1;
+           (event->attributes ? TEXT_BYTES(PART_ATTRIBUTES) + event->attributes_bytes : 0) + 1;
 }
 
-static void put_event(const struct playtrace *p, const struct parts *parts, const char *event_id,
-                      int64_t wall_us, char *to)
+static void put_event(const struct playtrace *p, const struct pt_client_event *event,
+                      const char *event_id, int64_t wall_us, char *to)
 {
     char time[PT_RFC3339_TEXT_BYTES + 1];
 
@@ -93,46 +84,73 @@ static void put_event(const struct playtrace *p, const struct parts *parts, cons
     to = put(to, PART_ID, TEXT_BYTES(PART_ID));
     to = put(to, event_id, PT_UUID_TEXT_BYTES);
     to = put(to, PART_NAME, TEXT_BYTES(PART_NAME));
-    to = put(to, parts->name, parts->name_bytes);
+    to = put(to, event->name, event->name_bytes);
     to = put(to, PART_TIME, TEXT_BYTES(PART_TIME));
     to = put(to, time, PT_RFC3339_TEXT_BYTES);
     to = put(to, PART_SEQ, TEXT_BYTES(PART_SEQ));
-    to = put(to, parts->seq, parts->seq_bytes);
+    to = put(to, event->seq, event->seq_bytes);
     to = put(to, p->identity, p->identity_bytes);
-    if (parts->attributes) {
+    if (event->attributes) {
         to = put(to, PART_ATTRIBUTES, TEXT_BYTES(PART_ATTRIBUTES));
-        to = put(to, parts->attributes, parts->attributes_bytes);
+        to = put(to, event->attributes, event->attributes_bytes);
     }
     *to = '}';
 }
 
-/* The caller holds `lock`. */
-static enum playtrace_status put_in_ring(struct playtrace *p, struct parts *parts,
-                                         char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
+size_t pt_client_event_render(struct playtrace *p, struct pt_client_event *event, char *to,
+                              size_t bytes_max, char event_id_out[PLAYTRACE_ID_TEXT_BYTES],
+                              bool *is_full_out)
 {
     int64_t wall_us = 0;
     size_t bytes = 0;
-    char *frame = p->active + p->active_bytes;
-    bool has_worker = !p->options.without_worker; /* `worker` is not for the worker's eyes */
 
-    if (p->state.consent != PLAYTRACE_CONSENT_GIVEN) {
-        return PLAYTRACE_NO_CONSENT;
-    }
-    parts->seq_bytes = put_number(p->seq, parts->seq);
-    bytes = event_bytes(p, parts);
+    *is_full_out = false;
+    event->seq_bytes = pt_client_put_number(p->seq, event->seq);
+    bytes = event_bytes(p, event);
     if (bytes > PLAYTRACE_EVENT_BYTES_MAX) {
-        return PLAYTRACE_INVALID;
+        return 0;
     }
     p->seq++;
-    if (p->half_bytes - p->active_bytes < PT_FRAME_HEADER_BYTES + bytes) {
-        p->stats.dropped_ring++;
-        return PLAYTRACE_DROPPED;
+    if (bytes > bytes_max) {
+        *is_full_out = true;
+        return 0;
     }
     wall_us = p->platform.wall_us(p->platform.clock_ctx);
     pt_client_uuid(p, wall_us, event_id_out);
+    put_event(p, event, event_id_out, wall_us, to);
+    return bytes;
+}
+
+/* The caller holds `lock`. */
+static enum playtrace_status put_in_ring(struct playtrace *p, struct pt_client_event *event,
+                                         char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
+{
+    size_t left = p->half_bytes - p->active_bytes;
+    size_t bytes = 0;
+    bool is_full = false;
+    bool has_worker = !p->options.without_worker; /* `worker` is not for the worker's eyes */
+    char *frame = p->active + p->active_bytes;
+
+    if (event->name_bytes == TEXT_BYTES(EXPOSURE_NAME) &&
+        memcmp(event->name, EXPOSURE_NAME, TEXT_BYTES(EXPOSURE_NAME)) == 0) {
+        event->lane = PT_CLIENT_LANE_EXPOSURES; /* also one that the game makes itself */
+    }
+    if (!pt_client_may(p, event->lane == PT_CLIENT_LANE_EXPOSURES ? PLAYTRACE_PURPOSE_EXPERIMENTS
+                                                                  : PLAYTRACE_PURPOSE_ANALYTICS)) {
+        return PLAYTRACE_NO_CONSENT;
+    }
+    bytes = pt_client_event_render(p, event, frame + PT_FRAME_HEADER_BYTES,
+                                   left > PT_FRAME_HEADER_BYTES ? left - PT_FRAME_HEADER_BYTES : 0,
+                                   event_id_out, &is_full);
+    if (is_full) {
+        p->stats.dropped_ring++;
+        return PLAYTRACE_DROPPED;
+    }
+    if (bytes == 0) {
+        return PLAYTRACE_INVALID;
+    }
     pt_put_u32((uint8_t *)frame, (uint32_t)bytes);
-    pt_put_u32((uint8_t *)frame + 4, (uint32_t)parts->lane);
-    put_event(p, parts, event_id_out, wall_us, frame + PT_FRAME_HEADER_BYTES);
+    pt_put_u32((uint8_t *)frame + 4, (uint32_t)event->lane);
     p->active_bytes += PT_FRAME_HEADER_BYTES + bytes;
     p->active_events++;
     p->stats.tracked++;
@@ -153,49 +171,125 @@ static enum playtrace_status put_in_ring(struct playtrace *p, struct parts *part
 enum playtrace_status pt_client_put(struct playtrace *p, const char *name,
                                     const char *attributes_json, enum pt_client_lane lane)
 {
-    struct parts parts = {.name = name, .name_bytes = strlen(name), .lane = lane};
+    struct pt_client_event event = {0};
     char event_id[PLAYTRACE_ID_TEXT_BYTES];
 
-    parts.attributes = attributes_json;
-    parts.attributes_bytes = strlen(attributes_json);
-    return put_in_ring(p, &parts, event_id);
+    event.name = name;
+    event.name_bytes = strlen(name);
+    event.lane = lane;
+    event.attributes = attributes_json;
+    event.attributes_bytes = strlen(attributes_json);
+    return put_in_ring(p, &event, event_id);
+}
+
+enum playtrace_status pt_client_invalid(struct playtrace *p, const char *name, const char *why,
+                                        size_t offset)
+{
+    char shown[PLAYTRACE_NAME_BYTES_MAX + 1];
+    size_t bytes = 0;
+
+    if (!p) {
+        return PLAYTRACE_INVALID;
+    }
+    /* What goes to a log is plain ASCII, whatever came. */
+    for (; name && name[bytes] != '\0' && bytes + 1 < sizeof(shown); bytes++) {
+        shown[bytes] = (char)(name[bytes] < ' ' || name[bytes] > '~' ? '?' : name[bytes]);
+    }
+    shown[bytes] = '\0';
+    pt_client_lock(p);
+    p->stats.invalid++;
+    pt_client_unlock(p);
+    if (offset == SIZE_MAX) {
+        pt_client_log(p, PLAYTRACE_LOG_WARNING, PT_CLIENT_LOG_CALL, "event \"%s\" not taken: %s",
+                      shown, why);
+    } else {
+        pt_client_log(p, PLAYTRACE_LOG_WARNING, PT_CLIENT_LOG_CALL,
+                      "event \"%s\" not taken: attributes, byte %lu: %s", shown,
+                      (unsigned long)offset, why);
+    }
+    pt_client_log_deliver(p);
+    return PLAYTRACE_INVALID;
+}
+
+enum playtrace_status pt_client_track_event(struct playtrace *p, struct pt_client_event *event,
+                                            char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
+{
+    enum playtrace_status status = PLAYTRACE_OK;
+
+    pt_client_lock(p);
+    status = put_in_ring(p, event, event_id_out);
+    pt_client_unlock(p);
+    if (status == PLAYTRACE_INVALID) {
+        return pt_client_invalid(p, event->name,
+                                 "with ids and times it is longer than 32768 bytes: send less, or "
+                                 "several events",
+                                 SIZE_MAX);
+    }
+    if (status == PLAYTRACE_DROPPED) {
+        pt_client_log(p, PLAYTRACE_LOG_ERROR, PT_CLIENT_LOG_DROP,
+                      "event \"%.*s\" is lost: the ring in memory is full; is the disk slow, does "
+                      "nobody call playtrace_pump(), or is options.ring_bytes too small?",
+                      (int)event->name_bytes, event->name);
+        pt_client_log_deliver(p);
+    }
+    return status;
 }
 
 enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
                                       const char *attributes_json, enum pt_client_lane lane,
                                       char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
 {
-    struct parts parts = {0};
-    enum playtrace_status status = PLAYTRACE_OK;
+    struct pt_client_event event = {0};
+    char event_id[PLAYTRACE_ID_TEXT_BYTES];
+    struct pt_client_json_fault fault;
 
-    event_id_out[0] = '\0';
-    if (!p || !name || !name_is_valid(name, &parts.name_bytes)) {
+    if (event_id_out) {
+        event_id_out[0] = '\0';
+    }
+    if (!p) {
         return PLAYTRACE_INVALID;
     }
-    parts.name = name;
-    parts.lane = lane;
+    if (!name || !pt_client_name_is_valid(name, &event.name_bytes)) {
+        return pt_client_invalid(p, name, PT_CLIENT_WHY_NAME, SIZE_MAX);
+    }
+    event.name = name;
+    event.lane = lane;
     if (attributes_json) {
-        parts.attributes = attributes_json;
-        parts.attributes_bytes =
+        event.attributes = attributes_json;
+        event.attributes_bytes =
             pt_client_text_bytes(attributes_json, PLAYTRACE_EVENT_BYTES_MAX + 1);
-        if (parts.attributes_bytes > PLAYTRACE_EVENT_BYTES_MAX ||
-            !pt_client_json_is_object(attributes_json, parts.attributes_bytes,
-                                      PLAYTRACE_ATTRIBUTE_DEPTH_MAX)) {
-            return PLAYTRACE_INVALID;
+        if (event.attributes_bytes > PLAYTRACE_EVENT_BYTES_MAX) {
+            return pt_client_invalid(p, name, "longer than 32768 bytes: send less",
+                                     PLAYTRACE_EVENT_BYTES_MAX);
+        }
+        if (!pt_client_json_check(attributes_json, event.attributes_bytes,
+                                  PLAYTRACE_ATTRIBUTE_DEPTH_MAX, true, &fault)) {
+            return pt_client_invalid(p, name, fault.why, fault.offset);
         }
     }
-    pt_client_lock(p);
-    status = put_in_ring(p, &parts, event_id_out);
-    pt_client_unlock(p);
-    return status;
+    return pt_client_track_event(p, &event, event_id_out ? event_id_out : event_id);
+}
+
+bool pt_client_lane_of(enum playtrace_priority priority, enum pt_client_lane *lane_out)
+{
+    switch (priority) {
+    case PLAYTRACE_PRIORITY_LOW:
+        *lane_out = PT_CLIENT_LANE_LOW;
+        return true;
+    case PLAYTRACE_PRIORITY_NORMAL:
+        *lane_out = PT_CLIENT_LANE_NORMAL;
+        return true;
+    case PLAYTRACE_PRIORITY_HIGH:
+        *lane_out = PT_CLIENT_LANE_HIGH;
+        return true;
+    }
+    return false;
 }
 
 enum playtrace_status playtrace_track(struct playtrace *p, const char *name,
                                       const char *attributes_json)
 {
-    char event_id[PLAYTRACE_ID_TEXT_BYTES];
-
-    return pt_client_track(p, name, attributes_json, PT_CLIENT_LANE_NORMAL, event_id);
+    return pt_client_track(p, name, attributes_json, PT_CLIENT_LANE_NORMAL, NULL);
 }
 
 enum playtrace_status playtrace_track_id(struct playtrace *p, const char *name,
@@ -211,22 +305,12 @@ enum playtrace_status playtrace_track_with(struct playtrace *p, const char *name
                                            char event_id_out[PLAYTRACE_ID_TEXT_BYTES])
 {
     enum pt_client_lane lane = PT_CLIENT_LANE_NORMAL;
-    char event_id[PLAYTRACE_ID_TEXT_BYTES];
 
-    switch (priority) {
-    case PLAYTRACE_PRIORITY_LOW:
-        lane = PT_CLIENT_LANE_LOW;
-        break;
-    case PLAYTRACE_PRIORITY_NORMAL:
-        break;
-    case PLAYTRACE_PRIORITY_HIGH:
-        lane = PT_CLIENT_LANE_HIGH;
-        break;
-    default:
+    if (!pt_client_lane_of(priority, &lane)) {
         if (event_id_out) {
             event_id_out[0] = '\0';
         }
-        return PLAYTRACE_INVALID;
+        return pt_client_invalid(p, name, PT_CLIENT_WHY_PRIORITY, SIZE_MAX);
     }
-    return pt_client_track(p, name, attributes_json, lane, event_id_out ? event_id_out : event_id);
+    return pt_client_track(p, name, attributes_json, lane, event_id_out);
 }

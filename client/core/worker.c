@@ -16,7 +16,7 @@ uint64_t pt_client_settled(const struct playtrace *p)
 /* The caller holds `lock`. */
 static bool send_is_due(const struct playtrace *p, int64_t now_us)
 {
-    if (p->ready_events == 0 || p->state.consent != PLAYTRACE_CONSENT_GIVEN) {
+    if (!pt_client_has_work(p)) {
         return false;
     }
     if (now_us >= p->send_due_us) {
@@ -30,6 +30,12 @@ static bool send_is_due(const struct playtrace *p, int64_t now_us)
 static enum pt_client_step advance(struct playtrace *p, uint32_t timeout_ms)
 {
     return p->exchange.is_under_way ? pt_client_exchange_poll(p) : pt_client_send(p, timeout_ms);
+}
+
+/* Without consent nothing is sent but the news that it ended. The caller holds `lock`. */
+static bool may_deliver(const struct playtrace *p)
+{
+    return p->state.purposes != 0 || p->notice_count > 0;
 }
 
 /* One look: write what is due, send one batch if that is due. The caller holds work_lock. */
@@ -82,8 +88,7 @@ void pt_client_worker_run(void *client)
         }
         if (is_waiting) {
             due_us = p->poll_due_us < due_us ? p->poll_due_us : due_us;
-        } else if (p->ready_events > 0 && p->state.consent == PLAYTRACE_CONSENT_GIVEN &&
-                   p->send_due_us < due_us) {
+        } else if (pt_client_has_work(p) && p->send_due_us < due_us) {
             due_us = p->send_due_us;
         }
         p->platform.cond_wait(p->platform.thread_ctx, p->changed, p->lock,
@@ -104,22 +109,24 @@ enum playtrace_status pt_client_deliver(struct playtrace *p, uint32_t timeout_ms
     int64_t start_us = pt_client_now_us(p);
     int64_t slept_us = 0; /* a clock that stands still ends nothing */
     uint64_t target = 0;
+    bool had_notices = false;
 
     pt_client_lock(p);
     target = p->stats.tracked + p->stats.recovered;
+    had_notices = p->notice_count > 0;
     pt_client_unlock(p);
     for (;;) {
         int64_t now_us = 0;
         int64_t left_us = 0;
         int64_t wait_us = 0;
         bool is_done = false;
-        bool is_given = false;
+        bool is_allowed = false;
 
         (void)pt_client_drain(p);
         pt_client_lock(p);
         now_us = pt_client_now_us(p);
         is_done = p->stats.queued == 0 || pt_client_settled(p) >= target;
-        is_given = p->state.consent == PLAYTRACE_CONSENT_GIVEN;
+        is_allowed = may_deliver(p);
         wait_us = 0;
         if (p->poll_due_us != INT64_MAX) {
             wait_us = p->poll_due_us - now_us;
@@ -127,8 +134,8 @@ enum playtrace_status pt_client_deliver(struct playtrace *p, uint32_t timeout_ms
             wait_us = p->send_due_us - now_us;
         }
         pt_client_unlock(p);
-        if (!is_given) {
-            return PLAYTRACE_NO_CONSENT;
+        if (!is_allowed) {
+            return had_notices ? PLAYTRACE_OK : PLAYTRACE_NO_CONSENT;
         }
         if (is_done) {
             return PLAYTRACE_OK;
@@ -173,10 +180,12 @@ static enum playtrace_status flush_by_worker(struct playtrace *p, uint32_t timeo
     enum playtrace_status status = PLAYTRACE_QUEUED;
     int64_t until_us = 0;
     uint64_t target = 0;
+    bool had_notices = false;
 
     pt_client_lock(p);
     until_us = pt_client_now_us(p) + (int64_t)timeout_ms * 1000;
     target = p->stats.tracked + p->stats.recovered;
+    had_notices = p->notice_count > 0;
     if (timeout_ms > 0) {
         skip_retry_timer(p);
         p->flushers++;
@@ -188,8 +197,8 @@ static enum playtrace_status flush_by_worker(struct playtrace *p, uint32_t timeo
     for (;;) {
         int64_t now_us = pt_client_now_us(p);
 
-        if (p->state.consent != PLAYTRACE_CONSENT_GIVEN) {
-            status = PLAYTRACE_NO_CONSENT;
+        if (!may_deliver(p)) {
+            status = had_notices ? PLAYTRACE_OK : PLAYTRACE_NO_CONSENT;
             break;
         }
         if (p->stats.queued == 0 || pt_client_settled(p) >= target) {

@@ -24,7 +24,8 @@
  * Threads. playtrace_track(), _track_id(), _set_user(), _session_start(), _session_id() and
  * _stats() may be called from any thread at any time between open and close. flush, pump and
  * set_consent too, but they may wait for files (and flush and pump for the network). close is
- * called once, when no other call is running. Not from a signal handler; not after fork().
+ * called once, when no other call is running. Not from a signal handler; not after fork(). A
+ * struct playtrace_event belongs to one thread at a time.
  *
  * Text is UTF-8 with a final NUL, borrowed for the call unless stated.
  */
@@ -51,8 +52,12 @@ extern "C" {
 #define PLAYTRACE_ATTRIBUTE_DEPTH_MAX 32 /* objects and arrays within attributes */
 #define PLAYTRACE_ID_TEXT_BYTES 37       /* a UUID as text, with the NUL */
 #define PLAYTRACE_BATCH_BYTES_MAX 262144u
-#define PLAYTRACE_KEY_BYTES 32          /* queue_key */
-#define PLAYTRACE_BATCH_EVENTS_MAX 1000 /* highest batch_events_max */
+#define PLAYTRACE_KEY_BYTES 32             /* queue_key */
+#define PLAYTRACE_KEY_BYTES_MAX 64         /* an attribute's key, by the builder */
+#define PLAYTRACE_POLICY_BYTES_MAX 64      /* policy_version */
+#define PLAYTRACE_EVENT_OWN_BYTES 2048     /* attributes within struct playtrace_event */
+#define PLAYTRACE_EVENT_ATTRIBUTES_MAX 256 /* of one struct playtrace_event */
+#define PLAYTRACE_BATCH_EVENTS_MAX 1000    /* highest batch_events_max */
 
 enum playtrace_status {
     PLAYTRACE_OK = 0,
@@ -78,6 +83,27 @@ enum playtrace_priority {
     PLAYTRACE_PRIORITY_LOW = 0, /* heartbeats, positions: the first to give way */
     PLAYTRACE_PRIORITY_NORMAL,
     PLAYTRACE_PRIORITY_HIGH, /* purchases, consent: the last to give way, the first to be sent */
+};
+
+/* What data may be used for; bits. */
+enum playtrace_purpose {
+    PLAYTRACE_PURPOSE_ANALYTICS = 1,   /* the events of the game */
+    PLAYTRACE_PURPOSE_EXPERIMENTS = 2, /* flags from the server, exposures */
+    PLAYTRACE_PURPOSES_ALL = 3,
+};
+
+/* The decision that holds. */
+struct playtrace_consent_record {
+    enum playtrace_consent consent;
+    unsigned purposes;  /* bits of enum playtrace_purpose; 0 unless consent is given */
+    int64_t decided_us; /* UTC, microseconds since 1970; 0: none, or not known */
+    char policy_version[PLAYTRACE_POLICY_BYTES_MAX + 1]; /* "": none was named */
+};
+
+enum playtrace_log_level {
+    PLAYTRACE_LOG_ERROR = 1, /* data is lost, or nothing works until something is put right */
+    PLAYTRACE_LOG_WARNING,   /* a call did not do what it was meant to */
+    PLAYTRACE_LOG_INFO,
 };
 
 struct playtrace; /* one client: a queue directory, a session, a destination */
@@ -121,6 +147,14 @@ struct playtrace_options {
     uint32_t connect_timeout_ms; /* default 5,000 */
     uint32_t request_timeout_ms; /* one request in all; default 15,000 */
 
+    /*
+     * What was wrong, where, and what to do, as a line of text without a line feed; NULL: silence.
+     * Called from any thread that calls the client and from the worker, with no lock held: it may
+     * call the client, and it may be slow. Texts of one kind are thinned out when they repeat.
+     */
+    void (*log)(void *log_ctx, enum playtrace_log_level level, const char *text);
+    void *log_ctx;
+
     const struct playtrace_platform *platform_table; /* NULL: POSIX and libcurl */
 };
 
@@ -145,6 +179,7 @@ struct playtrace_stats {
     uint64_t io_failures;     /* file operations that failed; they are repeated */
     uint64_t dropped_evicted; /* gave way to events of a higher priority */
     uint64_t dropped_age;     /* older than queue_age_max_ms, and could not be sent */
+    uint64_t invalid;         /* track calls that returned PLAYTRACE_INVALID */
 };
 
 /* Fill in the defaults named above. */
@@ -181,15 +216,84 @@ enum playtrace_status playtrace_track_with(struct playtrace *p, const char *name
 enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_id);
 
 /*
- * The player's decision, kept on disk. Anything but GIVEN empties memory and queue, cancels a
- * request on its way (within some 50 ms with libcurl), and forgets install id and session before
- * it returns. PLAYTRACE_IO: a file could not be written or removed; the decision holds in this
- * process and the removal is repeated.
+ * ---- One event by typed calls: no text to put together, no allocation. ----
+ *
+ *     struct playtrace_event e;
+ *
+ *     playtrace_event_init(&e, "level_end");
+ *     playtrace_event_add_int(&e, "level", 7);
+ *     playtrace_event_add_double(&e, "seconds", 81.5);
+ *     playtrace_track_event(p, &e, NULL);
+ *
+ * The members are the client's; `refused` may be read. Each add answers PLAYTRACE_INVALID, counts
+ * in `refused` and leaves that attribute out where the number is not finite, the text is not UTF-8,
+ * the key is empty, longer than PLAYTRACE_KEY_BYTES_MAX, or repeated, or no room is left; what was
+ * added before stands. The event may be tracked more than once; each is an event of its own.
+ */
+struct playtrace_event {
+    char name[PLAYTRACE_NAME_BYTES_MAX + 2]; /* one more than allowed: too long stays too long */
+    enum playtrace_priority priority;
+    unsigned refused;        /* attributes that were left out */
+    const char *refused_why; /* the first one's reason */
+    char refused_key[32];    /* and the start of its key, in ASCII */
+    unsigned count;
+    size_t bytes;     /* of the text, without its NUL */
+    size_t bytes_max; /* with its NUL */
+    char *larger;     /* the caller's buffer; NULL: `own` */
+    uint16_t key_at[PLAYTRACE_EVENT_ATTRIBUTES_MAX];
+    char own[PLAYTRACE_EVENT_OWN_BYTES];
+};
+
+/* Start an event called `name` (copied). */
+void playtrace_event_init(struct playtrace_event *e, const char *name);
+/* The same with room for `bytes` of attributes in `buffer`, which is borrowed until the last use.
+ */
+void playtrace_event_init_in(struct playtrace_event *e, const char *name, void *buffer,
+                             size_t bytes);
+enum playtrace_status playtrace_event_add_string(struct playtrace_event *e, const char *key,
+                                                 const char *value);
+enum playtrace_status playtrace_event_add_int(struct playtrace_event *e, const char *key,
+                                              int64_t value);
+enum playtrace_status playtrace_event_add_uint(struct playtrace_event *e, const char *key,
+                                               uint64_t value);
+enum playtrace_status playtrace_event_add_double(struct playtrace_event *e, const char *key,
+                                                 double value);
+enum playtrace_status playtrace_event_add_bool(struct playtrace_event *e, const char *key,
+                                               bool value);
+/* `json` is the text of any one JSON value. */
+enum playtrace_status playtrace_event_add_json(struct playtrace_event *e, const char *key,
+                                               const char *json);
+/* NORMAL unless set. */
+void playtrace_event_set_priority(struct playtrace_event *e, enum playtrace_priority priority);
+/* As playtrace_track_with(); event_id_out may be NULL. */
+enum playtrace_status playtrace_track_event(struct playtrace *p, const struct playtrace_event *e,
+                                            char event_id_out[PLAYTRACE_ID_TEXT_BYTES]);
+
+/*
+ * The player's decision about all purposes, kept on disk with its time. Anything but GIVEN empties
+ * memory and queue, cancels a request on its way (within some 50 ms with libcurl), and forgets
+ * install id and session before it returns. PLAYTRACE_IO: a file could not be written or removed;
+ * the decision holds in this process and the removal is repeated.
+ *
+ * WITHDRAWN after GIVEN leaves one event, `playtrace_consent`, with the ids that it is about; it is
+ * sent until the server's receipt, over restarts too, and then nothing is left on the device but
+ * the decision. WITHDRAWN where nothing was given, and NONE ("not decided"), send nothing.
  */
 enum playtrace_status playtrace_set_consent(struct playtrace *p, enum playtrace_consent consent);
 
+/*
+ * The decision by purpose: GIVEN for `purposes` (bits of enum playtrace_purpose), WITHDRAWN where
+ * that is 0. `policy_version` (1..64 bytes) names the text that the player decided about; NULL: as
+ * recorded before. Taking one purpose of two back empties what was kept for it and sends one
+ * `playtrace_consent` event with the purposes left. Without ANALYTICS no event is taken but
+ * exposures; without EXPERIMENTS no exposure. The same decision again changes nothing.
+ */
+enum playtrace_status playtrace_set_consent_for(struct playtrace *p, unsigned purposes,
+                                                const char *policy_version);
+
 /* The decision that holds now. */
 enum playtrace_consent playtrace_get_consent(struct playtrace *p);
+void playtrace_get_consent_record(struct playtrace *p, struct playtrace_consent_record *record_out);
 
 /* A new session_id; seq starts from 0. playtrace_open() has started the first one. */
 enum playtrace_status playtrace_session_start(struct playtrace *p);
