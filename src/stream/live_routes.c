@@ -24,6 +24,7 @@
 struct parameter {
     struct pt_span name;
     struct pt_span value; /* in `text` */
+    bool is_broken;       /* it has a percent sign that is no escape */
     uint8_t text[VALUE_BYTES_MAX];
 };
 
@@ -37,7 +38,8 @@ static bool next_parameter(struct pt_span *query, struct parameter *out)
     if (!pt_http_query_next(query, &out->name, &value)) {
         return false;
     }
-    (void)pt_percent_decode(value, false, out->text, VALUE_BYTES_MAX, &size);
+    out->is_broken = !pt_percent_decode(value, false, out->text, VALUE_BYTES_MAX, &size) &&
+                     size < VALUE_BYTES_MAX;
     out->value = pt_span_of(out->text, size);
     return true;
 }
@@ -91,6 +93,16 @@ static void refuse(struct pt_http_request *request, const struct parameter *para
                           PT_SPAN_ARG(parameter->name), rule);
 }
 
+/* A value that cannot be read; true after saying so. */
+static bool is_unreadable(struct pt_http_request *request, const struct parameter *parameter)
+{
+    if (parameter->is_broken) {
+        refuse(request, parameter,
+               "a percent sign that is no escape such as %2C; itself it is %25");
+    }
+    return parameter->is_broken;
+}
+
 static void answer(struct pt_http_request *request, const struct pt_buf *text)
 {
     if (text->has_failed) {
@@ -115,6 +127,9 @@ static void handle_live(void *ctx, struct pt_http_request *request)
     question.minutes =
         account->windows.minutes < LIVE_MINUTES ? account->windows.minutes : LIVE_MINUTES;
     while (next_parameter(&query, &parameter)) {
+        if (is_unreadable(request, &parameter)) {
+            return;
+        }
         if (pt_span_is(parameter.name, "minutes")) {
             if (!take_number(parameter.value, account->windows.minutes, &question.minutes)) {
                 pt_http_respond_error(request, 400, "invalid_parameter",
@@ -345,6 +360,9 @@ static void handle_ledger(void *ctx, struct pt_http_request *request)
     while (next_parameter(&query, &parameter)) {
         bool is_from = pt_span_is(parameter.name, "from");
 
+        if (is_unreadable(request, &parameter)) {
+            return;
+        }
         if (!is_from && !pt_span_is(parameter.name, "to")) {
             refuse(request, &parameter, "no such parameter; there are from, to");
             return;
