@@ -53,9 +53,8 @@ static enum pt_code check_line(struct pt_chain *chain, struct pt_json_parser *pa
     pt_chain_hash(json, hash);
     if (memcmp(hash, line.data, HEX) != 0) {
         return pt_fail(err, PT_CORRUPT,
-                       "%s: line %" PRIu64 " was changed: its checksum is %.12s..., its text has "
-                       "%.12s...",
-                       chain->path, number, (const char *)line.data, hash);
+                       "%s: line %" PRIu64 " was changed: its checksum is %.*s, its text has %s",
+                       chain->path, number, PT_SPAN_ARG(pt_span_of(line.data, HEX)), hash);
     }
     if (pt_json_parse(parser, json, &root, NULL, err) || pt_json_type(root) != PT_JSON_OBJECT) {
         return pt_fail(err, PT_CORRUPT, "%s: line %" PRIu64 " is no JSON object", chain->path,

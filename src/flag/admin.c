@@ -325,19 +325,23 @@ static void respond_failure(struct pt_http_request *request, enum pt_code code,
         enum pt_code code;
         int status;
         const char *name;
+        const char *advice;
     } failures[] = {
-        {PT_INVALID, 400, "invalid"},
-        {PT_NOT_FOUND, 404, "not_found"},
-        {PT_FENCED, 412, "precondition_failed"},
-        {PT_AGAIN, 503, "busy"},
-        {PT_CORRUPT, 409, "history_tampered"},
-        {PT_TOO_BIG, 413, "too_big"},
-        {PT_FULL, 507, "disk_full"},
+        {PT_INVALID, 400, "invalid", ""},
+        {PT_NOT_FOUND, 404, "not_found", ""},
+        {PT_FENCED, 412, "precondition_failed", ""},
+        {PT_AGAIN, 503, "busy", ""},
+        {PT_CORRUPT, 409, "history_tampered",
+         "the history was tampered with (`playtrace flags set` with --new-history puts it aside "
+         "and begins anew): "},
+        {PT_TOO_BIG, 413, "too_big", ""},
+        {PT_FULL, 507, "disk_full", ""},
     };
 
     for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         if (failures[i].code == code) {
-            pt_http_respond_error(request, failures[i].status, failures[i].name, "%s", err->text);
+            pt_http_respond_error(request, failures[i].status, failures[i].name, "%s%s",
+                                  failures[i].advice, err->text);
             return;
         }
     }

@@ -165,7 +165,7 @@ test('history tells who, what and why, edits by hand and tampering; undo goes ba
     for (const verb of [['history'], ['set', 'shop', '--state', 'on']]) {
         const result = await cli(['flags', ...verb, '--data', dir]);
         assert.equal(result.code, 1);
-        assert.match(result.stderr, /line 2 was changed/);
+        assert.match(result.stderr, /line 2 was changed: its checksum is [0-9a-f]{64}, its text has [0-9a-f]{64}$/m);
     }
     const doctor = await cli(['doctor', '--data', dir]);
     assert.match(doctor.stdout, /flags history.*line 2 was changed/);
@@ -173,6 +173,19 @@ test('history tells who, what and why, edits by hand and tampering; undo goes ba
     assert.equal(readFlags(dir).flags.shop.state, 'ENABLED');
     assert.match(fs.readFileSync(`${file}.history.broken-1`, 'utf8'), /all is well!/);
     assert.equal((await history(dir)).standing, 'recorded');
+});
+
+test('a tampered history over the API: named by line, and what helps', async (t) => {
+    const dir = freshDir(t);
+    const file = path.join(dir, 'flags.json.history');
+    write(dir, { shop });
+    await set(dir, 'shop', '--state', 'off', '--why', 'sale is over');
+    fs.writeFileSync(file, fs.readFileSync(file, 'utf8').replace('sale is over', 'all is well!'));
+    const server = await Server.forTest(t, dir);
+    for (const answer of [await call(server, 'PATCH', '/shop', { state: 'on' }), await call(server, 'GET', '/history')]) {
+        assert.deepEqual([answer.status, answer.json.code], [409, 'history_tampered']);
+        assert.match(answer.json.detail, /--new-history puts it aside.*line 2 was changed: .* has [0-9a-f]{64}$/);
+    }
 });
 
 test('the doctor tells an edit by hand from a flag that speaks of one', async (t) => {
