@@ -2,6 +2,8 @@
  * flags_history.c - playtrace flags history: who changed what, when and why
  */
 #include "cmd/cmd.h"
+
+#include "base/host.h"
 #include "cmd/flags_verbs.h"
 #include "flag/change.h"
 #include "flag/flag.h"
@@ -208,6 +210,25 @@ out:
     return is_done;
 }
 
+/* The directory that `path` is in; false after saying that there is none. */
+static bool has_directory(const char *path)
+{
+    struct pt_host_file look = {0};
+    struct pt_error err = {0};
+    char *dir = pt_io_parent(path);
+    enum pt_code code =
+        dir ? pt_host_look(dir, &look, &err) : pt_fail(&err, PT_NO_MEMORY, "%s: no memory", path);
+
+    if (code == PT_NOT_FOUND || (!code && !look.is_dir)) {
+        code = pt_fail(&err, PT_NOT_FOUND, "there is no directory %s", dir);
+    }
+    if (code) {
+        pt_cmd_failed("flags history", &err);
+    }
+    pt_free(dir);
+    return !code;
+}
+
 int pt_flags_verb_history(int argc, char **argv)
 {
     const char *words[1] = {NULL};
@@ -249,6 +270,9 @@ int pt_flags_verb_history(int argc, char **argv)
     status = PT_EXIT_FAILED;
     pt_buf_init(&result, RESULT_BYTES_MAX);
     pt_jsonw_init(&w, &result);
+    if (!has_directory(path)) {
+        goto out;
+    }
     if (pt_flag_history_show(pt_io_posix(), path, pt_span_str(words[0] ? words[0] : ""), &w,
                              &err)) {
         pt_cmd_failed("flags history", &err);
@@ -258,6 +282,8 @@ int pt_flags_verb_history(int argc, char **argv)
     } else {
         status = print_table(&result) ? PT_EXIT_OK : PT_EXIT_FAILED;
     }
+
+out:
     pt_buf_release(&result);
     pt_free(path);
     return status;

@@ -175,6 +175,15 @@ test('history tells who, what and why, edits by hand and tampering; undo goes ba
     assert.equal((await history(dir)).standing, 'recorded');
 });
 
+test('the history of a directory that is not there is none, not an empty one', async (t) => {
+    const dir = path.join(freshDir(t), 'nowhere');
+    for (const where of [['--data', dir], ['--flags', path.join(dir, 'flags.json')]]) {
+        const result = await cli(['flags', 'history', ...where]);
+        assert.deepEqual([result.code, result.stdout], [1, '']);
+        assert.match(result.stderr, /there is no directory .*nowhere$/m);
+    }
+});
+
 test('a tampered history over the API: named by line, and what helps', async (t) => {
     const dir = freshDir(t);
     const file = path.join(dir, 'flags.json.history');
