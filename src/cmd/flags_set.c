@@ -7,6 +7,7 @@
 #include "flag/change.h"
 #include "flag/flag.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,6 +160,23 @@ static bool take_rollout(const struct given *given, struct pt_flag_change *chang
     return true;
 }
 
+/* Of the change that is to be taken back. */
+static bool take_number(const char *word, uint64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoull(word, &end, 10);
+    if (errno || *word < '0' || *word > '9' || *end || *out == 0 || *out > INT64_MAX) {
+        pt_cmd_say(
+            "flags set: --undo takes the number of a change, a whole number from 1, not \"%s\": "
+            "`playtrace flags history` lists the changes",
+            word);
+        return false;
+    }
+    return true;
+}
+
 /* The change that the command line asks for; false after saying what is wrong with it. */
 static bool read_change(const struct given *given, struct held *held, struct pt_flag_change *change)
 {
@@ -169,18 +187,14 @@ static bool read_change(const struct given *given, struct held *held, struct pt_
     change->why = given->why;
     change->may_reassign = given->may_reassign;
     if (given->is_undo) {
-        int64_t number = 0;
-
         change->kind = PT_FLAG_CHANGE_UNDO;
         if (sets || given->is_delete || given->is_global || given->word_count > 1) {
             pt_cmd_say("flags set: --undo goes with the number of a change alone");
             return false;
         }
-        if (given->word_count == 1 &&
-            !pt_cmd_parse_int("flags set: --undo", given->words[0], 1, INT64_MAX, &number)) {
+        if (given->word_count == 1 && !take_number(given->words[0], &change->undo)) {
             return false;
         }
-        change->undo = (uint64_t)number;
         return true;
     }
     if (!given->is_global) {

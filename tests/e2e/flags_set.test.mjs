@@ -127,6 +127,9 @@ test('a definition comes from a file or standard input, and mistakes are refused
         [['shop', '--weights', 'on=1'], /go with --rollout/],
         [['shop', '--rollout', 'much'], /no percentage/],
         [['--undo', 'last'], /whole number/],
+        [['shop', '--undo'], /--undo takes the number of a change, .*not "shop": `playtrace flags history`/],
+        [['--undo', '0'], /number of a change/],
+        [['--undo', '99999999999999999999'], /number of a change/],
         [['shop', '--definition', path.join(dir, 'none')], /cannot be opened/],
     ]) {
         const result = await cli(['flags', 'set', '--data', dir, ...args]);
