@@ -1,0 +1,252 @@
+// sdk_web.test.mjs - the client's core in a real Chromium: events outlive the page, the network and the server
+//
+// tests/portable/web_page.c is compiled to WebAssembly with client/platform/web and opened from an origin of its own,
+// so every request passes CORS. The page tracks numbered events; it is reloaded, left, and loses its server on the
+// way; at the end the table must hold each number once.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { Chromium, findChromium } from './support/chromium.mjs';
+import { Server, freshDir, patience, root, sleep, sql } from './support/server.mjs';
+
+const files = {
+    '/': ['text/html', () => '<!doctype html><link rel="icon" href="data:,"><title>game</title><script src="sdk_web.js"></script>'],
+    '/elsewhere': ['text/html', () => '<!doctype html><link rel="icon" href="data:,"><title>elsewhere</title>'],
+    '/sdk_web.js': ['text/javascript', () => fs.readFileSync(path.join(root, 'build/wasm/sdk_web.js'))],
+    '/sdk_web.wasm': ['application/wasm', () => fs.readFileSync(path.join(root, 'build/wasm/sdk_web.wasm'))],
+};
+let browser = null;
+let origin = null;
+let host = null;
+
+before(async () => {
+    assert.ok(findChromium(), 'no Chromium is here: run tools/setup.sh test');
+    const built = spawnSync(path.join(root, 'tools/build.sh'), ['wasm', 'sdk_web'], { encoding: 'utf8' });
+    assert.equal(built.status, 0, `${built.stdout}${built.stderr}`);
+    host = http.createServer((request, response) => {
+        const [type, content] = files[request.url] ?? ['text/plain', () => ''];
+        response.writeHead(request.url in files ? 200 : 404, { 'Content-Type': type, 'Cache-Control': 'no-store' });
+        response.end(content());
+    });
+    await new Promise((resolve) => host.listen(0, '127.0.0.1', resolve));
+    origin = `http://127.0.0.1:${host.address().port}`;
+    browser = await Chromium.start({ timeoutMs: 60000 * patience });
+});
+after(async () => {
+    await browser?.close();
+    host?.close();
+    host?.closeAllConnections();
+});
+
+async function until(what, ask) {
+    const end = Date.now() + 30000 * patience;
+    for (;;) {
+        const answer = await ask();
+        if (answer) {
+            return answer;
+        }
+        assert.ok(Date.now() < end, `never: ${what}`);
+        await sleep(20);
+    }
+}
+
+// One tab with the game in it.
+class Game {
+    constructor(page, dir, options) {
+        Object.assign(this, { page, dir, url: options.url, secret: options.secret ?? '' });
+    }
+
+    static async start(dir, options) {
+        const game = new Game(await browser.open('about:blank'), dir, options);
+        await game.visit();
+        return game;
+    }
+
+    call(name, type, ...args) {
+        const types = args.map((arg) => (typeof arg === 'string' ? 'string' : 'number'));
+        return this.page.evaluate(`Module.ccall('page_${name}', ${JSON.stringify(type)}, ${JSON.stringify(types)}, ${JSON.stringify(args)})`);
+    }
+
+    async go(url) {
+        const loaded = this.page.once('Page.loadEventFired');
+        await this.page.send('Page.navigate', { url });
+        await loaded;
+    }
+
+    // The page, loaded anew, and its storage.
+    async visit() {
+        await this.go(`${origin}/`);
+        await until('the program is compiled', () => this.page.evaluate('typeof Module !== "undefined" && Module.calledRun === true'));
+        await this.call('load', null, this.dir);
+        return until('the files are loaded', async () => {
+            const { state } = await this.report();
+            return state > 1 && state;
+        });
+    }
+
+    open() {
+        return this.call('open', 'number', this.dir, this.url, '', this.secret);
+    }
+
+    async track(first, count, name = 'tick') {
+        assert.equal(await this.call('track', 'number', name, first, count), count);
+    }
+
+    pump() {
+        return this.call('pump', 'number');
+    }
+
+    async report() {
+        return JSON.parse(await this.call('report', 'string', this.dir));
+    }
+
+    // Frame by frame, until nothing is queued.
+    deliver() {
+        return until('everything is delivered', async () => (await this.pump()) === 0);
+    }
+
+    stored() {
+        return until('everything is in IndexedDB', async () => (await this.report()).stored === 1);
+    }
+}
+
+// Which numbers are in the table, and how often.
+async function numbers(data, name = 'tick') {
+    const rows = await sql(data, `select (attributes ->> 'n')::int as n, count(*) as times, min(attributes ->> 'text') as text
+        from events where event_name = '${name}' group by 1 order by 1`);
+    assert.ok(rows.every((row) => Number(row.times) === 1), JSON.stringify(rows.filter((row) => Number(row.times) !== 1)));
+    assert.ok(rows.every((row) => row.text === 'é'));
+    return rows.map((row) => Number(row.n));
+}
+
+const range = (count) => Array.from({ length: count }, (_, n) => n);
+const start = (t, data, { args = [], env = {} } = {}) =>
+    Server.forTest(t, data, { args, env: { PLAYTRACE_SERVER_CORS_ORIGINS: origin, ...env } });
+
+test('events outlive a reload, a page that is left, and a server that is down', async (t) => {
+    const data = freshDir(t);
+    let server = await start(t, data);
+    const port = new URL(server.url).port;
+    const game = await Game.start('save-a', { url: server.url });
+
+    assert.equal(await game.open(), 0);
+    await game.track(0, 50);
+    await game.deliver();
+    assert.ok((await game.report()).delivered >= 50);
+
+    // The server goes. What is tracked now is tried in vain, and kept.
+    await server.stop();
+    await game.track(50, 60);
+    await until('it was tried', async () => (await game.pump(), (await game.report()).attempts >= 3));
+    await game.stored();
+    assert.equal(await game.visit(), 3);
+    assert.equal(await game.open(), 0);
+    assert.ok((await game.report()).recovered >= 60);
+    assert.equal((await game.report()).damaged, 0);
+
+    // Nobody pumps after this track(): leaving the page saves it.
+    await game.track(110, 40);
+    await game.go(`${origin}/elsewhere`);
+    assert.equal(await game.visit(), 3);
+    assert.equal(await game.open(), 0);
+    assert.ok((await game.report()).recovered >= 100);
+
+    server = await start(t, data, { args: ['--listen', `127.0.0.1:${port}`] });
+    await game.track(150, 350);
+    await game.deliver();
+    await game.stored();
+    assert.equal(await game.call('close', 'number'), 0);
+    await server.settle(500);
+    assert.deepEqual(await numbers(data), range(500));
+    await server.stop();
+    await game.page.close();
+});
+
+test('a page that is left sends what it has, and the server drops what comes twice', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const game = await Game.start('save-b', { url: server.url });
+
+    assert.equal(await game.open(), 0);
+    await game.track(0, 100); // a full batch is due at once
+    await game.go(`${origin}/elsewhere`);
+    const rows = await until('they arrive without the page', async () => {
+        await server.checkpoint();
+        const found = await numbers(data);
+        return found.length > 0 && found;
+    });
+    assert.deepEqual(rows, range(100));
+    await game.visit(); // no receipt was seen: they are still queued, and sent again
+    assert.equal(await game.open(), 0);
+    assert.ok((await game.report()).recovered >= 100);
+    await game.track(100, 5);
+    await game.deliver();
+    await server.settle(105);
+    assert.deepEqual(await numbers(data), range(105));
+    await server.stop();
+    await game.page.close();
+});
+
+test('a second tab is told that the queue is taken', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const first = await Game.start('save-c', { url: server.url });
+    const second = await Game.start('save-c', { url: server.url });
+
+    assert.equal((await second.report()).state, 2);
+    assert.equal(await first.open(), 0);
+    assert.equal(await second.open(), 5); // PLAYTRACE_BUSY
+    await first.page.close();
+    assert.equal(await second.visit(), 3);
+    assert.equal(await second.open(), 0);
+    await second.page.close();
+    await server.stop();
+});
+
+test('withdrawn consent empties the browser', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const game = await Game.start('save-d', { url: server.url });
+    const kept = () => game.page.evaluate(`new Promise((resolve, reject) => {
+        const opening = indexedDB.open('playtrace:save-d');
+        opening.onerror = () => reject(opening.error);
+        opening.onsuccess = () => {
+            const keys = opening.result.transaction(['files']).objectStore('files').getAllKeys();
+            keys.onsuccess = () => { opening.result.close(); resolve(keys.result); };
+        };
+    })`);
+
+    assert.equal(await game.open(), 0);
+    await game.track(0, 20);
+    await game.call('pump', 'number');
+    await game.stored();
+    assert.ok((await kept()).some((name) => name.endsWith('.log')));
+    assert.equal(await game.call('consent', 'number', 2), 0);
+    await game.deliver();
+    await game.stored();
+    assert.deepEqual((await kept()).filter((name) => name.endsWith('.log')), []);
+    await server.stop();
+    await game.page.close();
+});
+
+test('batches are signed, as the server demands it', async (t) => {
+    const data = freshDir(t);
+    const secret = 'a secret of thirty-two characters';
+    const server = await start(t, data, {
+        env: { PLAYTRACE_COLLECT_SIGNING_SECRETS: secret, PLAYTRACE_COLLECT_SIGNATURE_REQUIRED: '1' },
+    });
+    const game = await Game.start('save-e', { url: server.url, secret });
+
+    assert.equal(await game.open(), 0);
+    await game.track(0, 130);
+    await game.deliver();
+    assert.equal((await game.report()).refused, 0);
+    await server.settle(130);
+    assert.deepEqual(await numbers(data), range(130));
+    await server.stop();
+    await game.page.close();
+});
