@@ -12,12 +12,13 @@ bad=0
 for file in client/core/*.c src/wire/*.c; do
     clang --target=x86_64-pc-windows-msvc -fms-compatibility-version=19.20 -fgnuc-version=0 -fsyntax-only \
         -std=c99 -isystem "$headers" -Iclient/include -Iclient -Isrc -DPT_VERSION='"msvc"' \
+        '-D__attribute__(x)=pt_attributes_are_not_for_msvc' \
         -Wall -Wextra -Wpedantic -Wgnu -Wvla -Wgcc-compat -Wlanguage-extension-token -Wc11-extensions \
         -Wimplicit-function-declaration -Werror "$file" || bad=1
 done
-# What the stand-in would let pass.
+# What the stand-in would let pass, where it is not in a macro that only gcc and clang see.
 if grep -nE '__attribute__|__builtin_|__typeof__|\btypeof\b|__thread|__asm__|#include <(unistd|pthread|sys/|strings)' \
-    client/core/*.[ch] src/wire/*.[ch]; then
+    client/include/playtrace.h client/core/*.[ch] src/wire/*.[ch] | grep -v ':#define '; then
     bad=1
 fi
 [ "$bad" = 0 ] && printf '[       OK ] core and wire compile for MSVC\n'
