@@ -231,12 +231,19 @@ static void retry_after_is_read(void **state)
         {"Sun, 06 Nov 1994 08:49:47 CET", 0},
         {"Sun, 06 Nov 2094 08:49:47 GMT", 86400},
     };
+    static const char date[] = "Sun, 06 Nov 1994 08:49:37 GMT";
+    static const int64_t wall_us = INT64_C(784111777000000); /* the same */
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        int64_t wait_us =
-            pt_client_retry_after_us(cases[i].value, INT64_C(784111777000000)); /* 08:49:37 */
+        int64_t wait_us = pt_client_retry_after_us(cases[i].value, "", wall_us);
+        /* The server's date counts where there is one, whatever the device's clock says. */
+        int64_t by_date_us =
+            pt_client_retry_after_us(cases[i].value, date, wall_us + INT64_C(86400000000));
 
+        if (by_date_us != wait_us) {
+            fail_msg("%s: %lld us by the server's date", cases[i].value, (long long)by_date_us);
+        }
         if (wait_us != cases[i].seconds * 1000000) {
             fail_msg("%s: %lld us", cases[i].value, (long long)wait_us);
         }
