@@ -326,10 +326,12 @@ static enum playtrace_status open_dir(struct playtrace *p, const uint8_t *queue_
     if (status) {
         return status;
     }
+    if (!pt_client_notices_load(p, is_loaded)) {
+        return PLAYTRACE_KEY;
+    }
     if (!start_state(p, is_loaded)) {
         return PLAYTRACE_IO;
     }
-    pt_client_notices_load(p, is_loaded);
     p->stats.recovered = pt_client_lanes_events(&p->lanes) + p->notice_count;
     /* Events of an install whose decision was lost stay until there is a new one. */
     if (is_loaded || p->options.consent == PLAYTRACE_CONSENT_WITHDRAWN) {

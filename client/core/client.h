@@ -176,8 +176,9 @@ unsigned pt_client_lanes_of(unsigned purposes);
 uint64_t pt_client_events_of(const struct pt_client_lanes *lanes, unsigned lane_mask);
 /* Is there anything that may be sent? The caller holds `lock`. */
 bool pt_client_has_work(const struct playtrace *p);
-/* Read the file `consent`; what belongs to a decision that was not kept is left out. */
-void pt_client_notices_load(struct playtrace *p, bool is_state_loaded);
+/* Read the file `consent`; what belongs to a decision that was not kept is left out. False:
+ * a notice is sealed by another key; nothing was changed. */
+bool pt_client_notices_load(struct playtrace *p, bool is_state_loaded);
 /* Write or remove that file where it is not as memory is. The caller holds work_lock. */
 bool pt_client_notices_save(struct playtrace *p);
 /* The oldest notice's text into `out`, which holds PLAYTRACE_EVENT_BYTES_MAX; its bytes, or 0. */

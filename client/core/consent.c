@@ -5,7 +5,7 @@
  * first, each a notice that no receipt has settled yet:
  *
  *     0  i64  decided  the decision that it tells of, as in `state`
- *     8       the event playtrace_consent as JSON text
+ *     8       the event playtrace_consent as JSON text, or sealed (seal.h)
  *
  * A withdrawal is made durable in this order: notice, state, removal of what was kept. Killed
  * before the state was written, the old decision stands, and the next open drops the notice, which
@@ -36,6 +36,7 @@ static void notice_drop_first(struct playtrace *p)
     memmove(p->notices, p->notices + bytes, p->notices_bytes);
     memset(p->notices + p->notices_bytes, 0, bytes);
     p->notice_count--;
+    p->stats.queued--;
     p->is_notices_dirty = true;
 }
 
@@ -76,7 +77,6 @@ static void notice_add(struct playtrace *p, const struct pt_client_state *decisi
            PT_CLIENT_IDENTITY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + 256) {
         notice_drop_first(p); /* the newest decisions count most */
         p->stats.dropped_budget++;
-        p->stats.queued--;
     }
     {
         char *frame = p->notices + p->notices_bytes;
@@ -101,9 +101,32 @@ static void make_path(const struct playtrace *p, const char *name, char path[PT_
     (void)snprintf(path, PT_CLIENT_PATH_BYTES, "%s/%s", p->dir, name);
 }
 
-void pt_client_notices_load(struct playtrace *p, bool is_state_loaded)
+/* Put one notice of the file behind those in memory. False: the key does not open it. */
+static bool take_notice(struct playtrace *p, const uint8_t *payload, uint32_t bytes)
+{
+    uint8_t *frame = (uint8_t *)p->notices + p->notices_bytes;
+    uint8_t *to = frame + PT_FRAME_HEADER_BYTES;
+    size_t text_bytes = bytes - NOTICE_HEAD_BYTES;
+
+    if (p->notices_bytes + PT_FRAME_HEADER_BYTES + bytes > PT_CLIENT_NOTICES_BYTES_MAX) {
+        return true; /* more than this version ever writes: sealed ones take more room on disk */
+    }
+    memcpy(to, payload, bytes);
+    if (payload[NOTICE_HEAD_BYTES] == PT_CLIENT_SEAL_MARK &&
+        !pt_client_unseal(&p->lanes.sealer, to + NOTICE_HEAD_BYTES, text_bytes,
+                          to + NOTICE_HEAD_BYTES, &text_bytes)) {
+        return false;
+    }
+    pt_frame_header(to, (uint32_t)(NOTICE_HEAD_BYTES + text_bytes), frame);
+    p->notices_bytes += PT_FRAME_HEADER_BYTES + NOTICE_HEAD_BYTES + text_bytes;
+    p->notice_count++;
+    return true;
+}
+
+bool pt_client_notices_load(struct playtrace *p, bool is_state_loaded)
 {
     const struct playtrace_platform *platform = &p->platform;
+    const uint8_t *content = (const uint8_t *)p->gathered;
     char path[PT_CLIENT_PATH_BYTES];
     void *file = NULL;
     int64_t got = 0;
@@ -117,22 +140,57 @@ void pt_client_notices_load(struct playtrace *p, bool is_state_loaded)
     }
     make_path(p, "consent", path);
     if (platform->file_open(platform->file_ctx, path, PLAYTRACE_FILE_READ, &file) != 0) {
-        return;
+        return true;
     }
-    got = platform->file_read(platform->file_ctx, file, 0, p->notices, PT_CLIENT_NOTICES_BYTES_MAX);
+    got = platform->file_read(platform->file_ctx, file, 0, p->gathered, p->half_bytes);
     platform->file_close(platform->file_ctx, file);
-    while (got > 0 && pt_frame_read((const uint8_t *)p->notices + at, (size_t)got - at, &bytes) &&
-           bytes > NOTICE_HEAD_BYTES && bytes <= NOTICE_HEAD_BYTES + PLAYTRACE_EVENT_BYTES_MAX) {
-        const uint8_t *payload = (const uint8_t *)p->notices + at + PT_FRAME_HEADER_BYTES;
+    while (got > 0 && pt_frame_read(content + at, (size_t)got - at, &bytes) &&
+           bytes > NOTICE_HEAD_BYTES &&
+           bytes <= NOTICE_HEAD_BYTES + PLAYTRACE_EVENT_BYTES_MAX + PT_CLIENT_SEAL_BYTES) {
+        const uint8_t *payload = content + at + PT_FRAME_HEADER_BYTES;
 
         if (is_state_loaded && (int64_t)pt_get_u64(payload) > p->state.decided_us) {
             break; /* its decision was never kept: the old one stands */
         }
+        if (!take_notice(p, payload, bytes)) {
+            return false;
+        }
         at += PT_FRAME_HEADER_BYTES + bytes;
-        p->notice_count++;
     }
-    p->notices_bytes = at;
     p->is_notices_dirty = p->is_notices_dirty || at != (size_t)(got > 0 ? got : 0);
+    return true;
+}
+
+/* What the file holds: the notices, each sealed where there is a key. 0: it could not be sealed. */
+static size_t render_file(struct playtrace *p)
+{
+    size_t from = 0;
+    size_t to = 0;
+
+    while (from < p->notices_bytes) {
+        const uint8_t *frame = (const uint8_t *)p->notices + from;
+        const uint8_t *payload = frame + PT_FRAME_HEADER_BYTES;
+        uint8_t *out = (uint8_t *)p->gathered + to;
+        uint32_t bytes = pt_get_u32(frame);
+        uint32_t out_bytes = bytes;
+
+        from += PT_FRAME_HEADER_BYTES + bytes;
+        if (p->lanes.sealer.has_key) {
+            uint8_t *sealed = out + PT_FRAME_HEADER_BYTES + NOTICE_HEAD_BYTES;
+
+            memcpy(out + PT_FRAME_HEADER_BYTES, payload, NOTICE_HEAD_BYTES);
+            if (!pt_client_seal(&p->lanes.sealer, payload + NOTICE_HEAD_BYTES,
+                                bytes - NOTICE_HEAD_BYTES, sealed)) {
+                return 0;
+            }
+            out_bytes += PT_CLIENT_SEAL_BYTES;
+            pt_frame_header(out + PT_FRAME_HEADER_BYTES, out_bytes, out);
+        } else {
+            memcpy(out, frame, PT_FRAME_HEADER_BYTES + bytes);
+        }
+        to += PT_FRAME_HEADER_BYTES + out_bytes;
+    }
+    return to;
 }
 
 bool pt_client_notices_save(struct playtrace *p)
@@ -142,21 +200,22 @@ bool pt_client_notices_save(struct playtrace *p)
     char path_new[PT_CLIENT_PATH_BYTES];
     void *file = NULL;
     bool is_saved = false;
+    bool is_empty = false;
     size_t bytes = 0;
 
     pt_client_lock(p);
-    /* Only under work_lock do notices leave; new ones come behind. */
-    bytes = p->notices_bytes;
+    is_empty = p->notice_count == 0;
+    bytes = render_file(p);
     p->is_notices_dirty = false;
     pt_client_unlock(p);
     make_path(p, "consent", path);
     make_path(p, "consent.new", path_new);
-    if (bytes == 0) {
+    if (is_empty) {
         is_saved = platform->file_remove(platform->file_ctx, path) == 0;
         is_saved = platform->file_remove(platform->file_ctx, path_new) == 0 && is_saved;
-    } else if (platform->file_open(platform->file_ctx, path_new, PLAYTRACE_FILE_REPLACE, &file) ==
-               0) {
-        is_saved = platform->file_append(platform->file_ctx, file, p->notices, bytes) == 0 &&
+    } else if (bytes > 0 && platform->file_open(platform->file_ctx, path_new,
+                                                PLAYTRACE_FILE_REPLACE, &file) == 0) {
+        is_saved = platform->file_append(platform->file_ctx, file, p->gathered, bytes) == 0 &&
                    platform->file_sync(platform->file_ctx, file) == 0;
         platform->file_close(platform->file_ctx, file);
         is_saved = is_saved && platform->file_rename(platform->file_ctx, path_new, path) == 0;

@@ -440,6 +440,38 @@ static void a_notice_leaves_though_a_file_stays(void **state)
     pt_test_dir_remove(dir);
 }
 
+/* A notice is sealed on disk like any record, and the wrong key opens neither. */
+static void with_a_key_the_notice_is_sealed(void **state)
+{
+    static const uint8_t keys[2][PLAYTRACE_KEY_BYTES] = {{1, 2, 3}, {9}};
+    char *dir = pt_test_dir_create();
+    struct fake *fake = fake_create();
+    struct playtrace_options options = fake_options(fake, dir);
+    struct playtrace *p = NULL;
+    size_t bytes = 0;
+
+    (void)state;
+    options.queue_key = keys[0];
+    fake->answer = refuse_all;
+    PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    fake_track(p, 3);
+    PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
+    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_QUEUED);
+    PT_CHECK(!disk_holds(dir, "player", &bytes) && bytes > 0);
+    options.queue_key = keys[1];
+    PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_KEY);
+    options.queue_key = NULL;
+    PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_KEY);
+    options.queue_key = keys[0];
+    fake->answer = NULL;
+    PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    PT_CHECK(playtrace_close(p, 600000) == PLAYTRACE_OK && fake->taken_count == 1);
+    PT_CHECK(strcmp(fake->taken[0].user_id, "player") == 0);
+    check_nothing_but_the_decision(dir, fake->taken[0].install_id);
+    fake_destroy(fake);
+    pt_test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_state_of_version_1_is_read),
         cmocka_unit_test(a_clock_that_goes_back_keeps_the_newest_decision),
         cmocka_unit_test(a_notice_leaves_though_a_file_stays),
+        cmocka_unit_test(with_a_key_the_notice_is_sealed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
