@@ -410,7 +410,7 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     }
     if (options->report_health) {
         pt_client_self_test(p, begun_us);
-        p->drain_due_us = options->without_worker ? INT64_MAX : pt_client_now_us(p);
+        pt_client_health(p);
     }
     p->send_due_us = pt_client_now_us(p);
     if (p->stats.recovered == 0) {

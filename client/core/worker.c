@@ -111,6 +111,7 @@ enum playtrace_status pt_client_deliver(struct playtrace *p, uint32_t timeout_ms
     uint64_t target = 0;
     bool had_notices = false;
 
+    (void)pt_client_drain(p); /* what it has to tell of itself counts, too */
     pt_client_lock(p);
     target = p->stats.tracked + p->stats.recovered;
     had_notices = p->notice_count > 0;
