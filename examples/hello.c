@@ -13,6 +13,7 @@
 int main(int argc, char **argv)
 {
     struct playtrace_options options;
+    struct playtrace_event event;
     struct playtrace *p = NULL;
     enum playtrace_status status = PLAYTRACE_OK;
 
@@ -28,7 +29,11 @@ int main(int argc, char **argv)
         fprintf(stderr, "hello: open: %s\n", playtrace_status_name(status));
         return 1;
     }
-    status = playtrace_track(p, "hello", "{\"from\":\"c\",\"level\":7,\"won\":true}");
+    playtrace_event_init(&event, "hello");
+    playtrace_event_add_string(&event, "from", "c");
+    playtrace_event_add_int(&event, "level", 7);
+    playtrace_event_add_bool(&event, "won", true);
+    status = playtrace_track_event(p, &event, NULL);
     if (status != PLAYTRACE_OK) {
         fprintf(stderr, "hello: track: %s\n", playtrace_status_name(status));
     }

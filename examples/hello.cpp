@@ -22,7 +22,7 @@ int main(int argc, char **argv)
         std::fprintf(stderr, "hello: open: %s\n", Playtrace::status_name(status));
         return 1;
     }
-    status = client.track("hello", R"({"from":"c++","level":7,"won":true})");
+    status = client.track("hello", {{"from", "c++"}, {"level", 7}, {"won", true}});
     if (status != PLAYTRACE_OK) {
         std::fprintf(stderr, "hello: track: %s\n", Playtrace::status_name(status));
     }

@@ -6,7 +6,7 @@
  *
  *     options.user_id(account).consent(PLAYTRACE_CONSENT_GIVEN);
  *     if (client.open(options) == PLAYTRACE_OK) {
- *         client.track("level_end", R"({"level":7,"won":true})");
+ *         client.track("level_end", {{"level", 7}, {"won", true}, {"seconds", 81.5}});
  *     }
  *
  * Every call has the name, the threads and the promises of its C function, and answers with the
@@ -20,10 +20,13 @@
 
 #include "playtrace.h"
 
+#include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace Playtrace
@@ -32,6 +35,8 @@ namespace Playtrace
 using Status = enum ::playtrace_status;
 using Consent = enum ::playtrace_consent;
 using Stats = struct ::playtrace_stats;
+using Priority = enum ::playtrace_priority;
+using ConsentRecord = struct ::playtrace_consent_record;
 
 namespace detail
 {
@@ -66,6 +71,164 @@ template <std::size_t Bytes> class Text
 };
 
 } // namespace detail
+
+/* The text of one JSON value, as an attribute's value: Playtrace::Json{"[1,2]"}. */
+struct Json {
+    std::string_view text;
+};
+
+/* One attribute, for the length of a call: {"level", 7}, {"won", true}, {"mode", "arena"}. */
+class Attribute
+{
+  public:
+    Attribute(std::string_view key, std::string_view value) noexcept
+        : key_(key), kind_(Kind::Text), text_(value)
+    {
+    }
+    Attribute(std::string_view key, const char *value) noexcept
+        : key_(key), kind_(Kind::Text), terminated_(value ? value : "")
+    {
+    }
+    Attribute(std::string_view key, const std::string &value) noexcept
+        : Attribute(key, std::string_view(value))
+    {
+    }
+    Attribute(std::string_view key, Json value) noexcept
+        : key_(key), kind_(Kind::Json), text_(value.text)
+    {
+    }
+    Attribute(std::string_view key, bool value) noexcept : key_(key), kind_(Kind::Bool)
+    {
+        integer_ = value ? 1 : 0;
+    }
+    template <typename Number, typename = std::enable_if_t<std::is_arithmetic_v<Number>>>
+    Attribute(std::string_view key, Number value) noexcept : key_(key)
+    {
+        if constexpr (std::is_floating_point_v<Number>) {
+            kind_ = Kind::Double;
+            number_ = static_cast<double>(value);
+        } else if constexpr (std::is_signed_v<Number>) {
+            kind_ = Kind::Int;
+            integer_ = static_cast<std::int64_t>(value);
+        } else {
+            kind_ = Kind::Uint;
+            unsigned_ = static_cast<std::uint64_t>(value);
+        }
+    }
+
+  private:
+    friend class Event;
+    enum class Kind { Text, Json, Bool, Int, Uint, Double };
+
+    std::string_view key_;
+    Kind kind_;
+    std::string_view text_;
+    const char *terminated_ = nullptr; /* instead of text_: needs no copy for its NUL */
+    union {
+        std::int64_t integer_ = 0;
+        std::uint64_t unsigned_;
+        double number_;
+    };
+};
+
+/*
+ * One event and its attributes, in the object itself: no allocation, no throw. What cannot be an
+ * attribute (not finite, not UTF-8, a key twice, no room) is left out and counted in refused().
+ */
+class Event
+{
+  public:
+    explicit Event(std::string_view name) noexcept
+    {
+        ::playtrace_event_init(&e_, detail::Text<PLAYTRACE_NAME_BYTES_MAX + 1>(name).get());
+    }
+    Event(std::string_view name, std::initializer_list<Attribute> attributes) noexcept : Event(name)
+    {
+        for (const Attribute &attribute : attributes) {
+            (void)add(attribute);
+        }
+    }
+    /* With room for `bytes` of attributes in `buffer`, which outlives the event. */
+    Event(std::string_view name, void *buffer, std::size_t bytes) noexcept
+    {
+        ::playtrace_event_init_in(&e_, detail::Text<PLAYTRACE_NAME_BYTES_MAX + 1>(name).get(),
+                                  buffer, bytes);
+    }
+
+    template <typename Value> Event &add(std::string_view key, const Value &value) noexcept
+    {
+        return add(Attribute(key, value));
+    }
+
+    Event &add(const Attribute &a) noexcept
+    {
+        const detail::Text<PLAYTRACE_KEY_BYTES_MAX + 1> key(a.key_);
+
+        switch (a.kind_) {
+        case Attribute::Kind::Text:
+            with_terminated(a, [&](const char *text) {
+                (void)::playtrace_event_add_string(&e_, key.get(), text);
+            });
+            break;
+        case Attribute::Kind::Json:
+            with_terminated(a, [&](const char *text) {
+                (void)::playtrace_event_add_json(&e_, key.get(), text);
+            });
+            break;
+        case Attribute::Kind::Bool:
+            (void)::playtrace_event_add_bool(&e_, key.get(), a.integer_ != 0);
+            break;
+        case Attribute::Kind::Int:
+            (void)::playtrace_event_add_int(&e_, key.get(), a.integer_);
+            break;
+        case Attribute::Kind::Uint:
+            (void)::playtrace_event_add_uint(&e_, key.get(), a.unsigned_);
+            break;
+        case Attribute::Kind::Double:
+            (void)::playtrace_event_add_double(&e_, key.get(), a.number_);
+            break;
+        }
+        return *this;
+    }
+
+    Event &priority(Priority priority) noexcept
+    {
+        ::playtrace_event_set_priority(&e_, priority);
+        return *this;
+    }
+
+    unsigned refused() const noexcept
+    {
+        return e_.refused;
+    }
+    const struct ::playtrace_event *get() const noexcept
+    {
+        return &e_;
+    }
+
+  private:
+    /* A text longer than the stack's share is the one thing here that allocates. */
+    template <typename Use> static void with_terminated(const Attribute &a, Use use) noexcept
+    {
+        char small[512];
+
+        if (a.terminated_) {
+            use(a.terminated_);
+        } else if (a.text_.find('\0') != std::string_view::npos) {
+            use("\xff"); /* is refused, as other text that is no UTF-8 is */
+        } else if (a.text_.size() < sizeof(small)) {
+            if (!a.text_.empty()) {
+                std::memcpy(small, a.text_.data(), a.text_.size());
+            }
+            small[a.text_.size()] = '\0';
+            use(small);
+        } else {
+            use(std::string(a.text_).c_str());
+        }
+    }
+
+    struct ::playtrace_event e_;
+};
 
 /* Where to send and whose events they are. Copies its texts; set once, used by Client::open(). */
 class Options
@@ -223,9 +386,30 @@ class Client
     /* ---- events ---- */
 
     /* `attributes_json`: nullptr or the text of one JSON object. */
-    Status track(std::string_view name, const char *attributes_json = nullptr) noexcept
+    Status track(std::string_view name, const char *attributes_json = nullptr,
+                 Priority priority = PLAYTRACE_PRIORITY_NORMAL) noexcept
     {
-        return ::playtrace_track(p_, Name(name).get(), attributes_json);
+        return ::playtrace_track_with(p_, Name(name).get(), attributes_json, priority, nullptr);
+    }
+
+    Status track(const Event &event) noexcept
+    {
+        return ::playtrace_track_event(p_, event.get(), nullptr);
+    }
+
+    /* The same, and the event's id, "" unless the answer is PLAYTRACE_OK. */
+    Status track(const Event &event, std::string &event_id_out)
+    {
+        char id[PLAYTRACE_ID_TEXT_BYTES] = "";
+        const Status status = ::playtrace_track_event(p_, event.get(), id);
+
+        event_id_out = id;
+        return status;
+    }
+
+    Status track(std::string_view name, std::initializer_list<Attribute> attributes) noexcept
+    {
+        return track(Event(name, attributes));
     }
 
     /* ---- who ---- */
@@ -268,11 +452,32 @@ class Client
         return ::playtrace_get_consent(p_);
     }
 
+    /* `purposes`: bits of enum playtrace_purpose, 0: withdrawn. "": no policy is named. */
+    Status set_consent_for(unsigned purposes, std::string_view policy_version = {}) noexcept
+    {
+        const detail::Text<PLAYTRACE_POLICY_BYTES_MAX + 1> policy(policy_version);
+
+        return ::playtrace_set_consent_for(p_, purposes,
+                                           policy_version.empty() ? nullptr : policy.get());
+    }
+
+    ConsentRecord consent_record() const noexcept
+    {
+        ConsentRecord record = {};
+
+        ::playtrace_get_consent_record(p_, &record);
+        return record;
+    }
+
     /* ---- delivery ---- */
 
     Status flush(std::uint32_t timeout_ms) noexcept
     {
         return ::playtrace_flush(p_, timeout_ms);
+    }
+    Status sync(std::uint32_t timeout_ms) noexcept
+    {
+        return ::playtrace_sync(p_, timeout_ms);
     }
     Status pump() noexcept
     {

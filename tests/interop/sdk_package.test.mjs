@@ -79,7 +79,12 @@ test('find_package: shared and static, C and C++', async (t) => {
 test('the C++ wrapper, without exceptions and type information', async (t) => {
     const rows = await rowsAfter(t, [[path.join(work, 'game', 'wrapper')]]);
     assert.deepEqual(rows.map((row) => row.event_name).sort(),
-        ['first', 'second', 'level_end', 'n'.repeat(64), 'other_player', 'with_consent'].sort());
+        ['first', 'second', 'level_end', 'n'.repeat(64), 'other_player', 'kinds', 'left_out', 'large', 'purchase', 'with_consent'].sort());
+    const attributesOf = Object.fromEntries(rows.map((row) => [row.event_name, JSON.parse(row.attributes ?? 'null')]));
+    assert.deepEqual(attributesOf.kinds, { int: -7, long: -9007199254740991, unsigned: 7, size: 8, double: 0.5, float: 0.25,
+        yes: true, no: false, literal: 'text', string: 'a "quoted" é text', view: 'view', json: [1, { a: null }] });
+    assert.deepEqual(attributesOf.left_out, { kept: 1, last: 'one' });
+    assert.deepEqual(attributesOf.large, { longer: 'x'.repeat(3000) });
     const userOf = Object.fromEntries(rows.map((row) => [row.event_name, row.user_id]));
     assert.equal(userOf.first, userOf.level_end);
     assert.notEqual(userOf.first, userOf.other_player);

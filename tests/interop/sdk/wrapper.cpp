@@ -53,6 +53,10 @@ void a_closed_client_answers_and_does_not_crash()
     CHECK(client.consent() == PLAYTRACE_CONSENT_NONE);
     CHECK(client.session_start() == PLAYTRACE_INVALID);
     CHECK(client.session_id().empty());
+    CHECK(client.set_consent_for(3, "v1") == PLAYTRACE_INVALID);
+    CHECK(client.consent_record().purposes == 0);
+    CHECK(client.track("a", {{"n", 1}}) == PLAYTRACE_INVALID);
+    CHECK(client.sync(0) == PLAYTRACE_INVALID);
     CHECK(client.flush(0) == PLAYTRACE_INVALID);
     CHECK(client.pump() == PLAYTRACE_INVALID);
     CHECK(client.stats().tracked == 0);
@@ -106,6 +110,52 @@ void text_that_is_no_text_is_refused(const char *url, const std::string &dir)
     /* ~Client() delivers, because close_timeout_ms says so. */
 }
 
+/* Every kind of attribute, as its row must show it; what cannot be one is left out and counted. */
+void attributes_keep_their_types(const char *url, const std::string &dir)
+{
+    using namespace std::string_view_literals;
+    const std::string text = "a \"quoted\" \xc3\xa9 text";
+    const std::string longer(3000, 'x');
+    static char buffer[16384];
+    Playtrace::Client client;
+    std::string id;
+
+    CHECK(client.open(options_for(url, dir)) == PLAYTRACE_OK);
+    CHECK(client.track("kinds", {{"int", -7},
+                                 {"long", INT64_C(-9007199254740991)},
+                                 {"unsigned", 7u},
+                                 {"size", sizeof(std::uint64_t)},
+                                 {"double", 0.5},
+                                 {"float", 0.25f},
+                                 {"yes", true},
+                                 {"no", false},
+                                 {"literal", "text"},
+                                 {"string", text},
+                                 {"view", "view of more"sv.substr(0, 4)},
+                                 {"json", Playtrace::Json{"[1,{\"a\":null}]"}}}) == PLAYTRACE_OK);
+
+    Playtrace::Event event("left_out", {{"kept", 1}});
+    event
+        .add("kept", 2)                    /* the key is there already */
+        .add("nan", 0.0 / 0.0)             /* no number */
+        .add("nul", "a\0b"sv)              /* no text */
+        .add("json", Playtrace::Json{"{"}) /* no JSON */
+        .add(std::string(65, 'k'), 1)      /* the key is too long */
+        .add("longer", longer)             /* no room */
+        .add("last", "one");
+    CHECK(event.refused() == 6);
+    CHECK(client.track(event, id) == PLAYTRACE_OK);
+    CHECK(id.size() == 36);
+
+    Playtrace::Event large("large", buffer, sizeof(buffer));
+    large.add("longer", std::string_view(longer)).priority(PLAYTRACE_PRIORITY_HIGH);
+    CHECK(large.refused() == 0);
+    CHECK(client.track(large) == PLAYTRACE_OK);
+    CHECK(client.track("purchase", R"({"gold":1})", PLAYTRACE_PRIORITY_HIGH) == PLAYTRACE_OK);
+    CHECK(client.sync(20000) == PLAYTRACE_OK);
+    CHECK(client.close(20000) == PLAYTRACE_OK);
+}
+
 void consent_rules(const char *url, const std::string &dir)
 {
     Playtrace::Options options(url, dir);
@@ -116,7 +166,15 @@ void consent_rules(const char *url, const std::string &dir)
     CHECK(client.track("too_early") == PLAYTRACE_NO_CONSENT);
     CHECK(client.set_consent(PLAYTRACE_CONSENT_GIVEN) == PLAYTRACE_OK);
     CHECK(client.track("with_consent") == PLAYTRACE_OK);
+    CHECK(client.set_consent_for(PLAYTRACE_PURPOSE_ANALYTICS, "policy-2") == PLAYTRACE_OK);
+    CHECK(client.consent_record().purposes == PLAYTRACE_PURPOSE_ANALYTICS);
+    CHECK(std::string_view(client.consent_record().policy_version) == "policy-2");
+    CHECK(client.set_consent_for(1, std::string(65, 'v')) == PLAYTRACE_INVALID);
     CHECK(client.flush(20000) == PLAYTRACE_OK);
+    CHECK(client.set_consent_for(0) == PLAYTRACE_OK);
+    CHECK(client.consent() == PLAYTRACE_CONSENT_WITHDRAWN);
+    CHECK(client.track("too_late") == PLAYTRACE_NO_CONSENT);
+    CHECK(client.close(20000) == PLAYTRACE_OK);
 }
 
 } // namespace
@@ -131,6 +189,7 @@ int main(int argc, char **argv)
     a_closed_client_answers_and_does_not_crash();
     the_client_moves_with_its_queue(argv[1], dir + "/moved");
     text_that_is_no_text_is_refused(argv[1], dir + "/text");
+    attributes_keep_their_types(argv[1], dir + "/kinds");
     consent_rules(argv[1], dir + "/consent");
     std::puts(failures == 0 ? "ok" : "failed");
     return failures == 0 ? 0 : 1;
