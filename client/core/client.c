@@ -58,6 +58,10 @@ void playtrace_options_init(struct playtrace_options *options)
     options->retry_cap_ms = 300000;
     options->connect_timeout_ms = 5000;
     options->request_timeout_ms = 15000;
+    options->flags_enabled = true;
+    options->flags_stream = true;
+    options->flags_poll_ms = 60000;
+    options->flags_bytes_max = 256u * 1024;
 }
 
 static bool text_is_absent_or_valid(const char *text)
@@ -88,6 +92,21 @@ static bool is_visible_ascii(const char *text, size_t bytes_max)
         }
     }
     return bytes > 0;
+}
+
+/* As options_fault(). */
+static const char *flags_options_fault(const struct playtrace_options *options)
+{
+    if (!options->flags_enabled) {
+        return NULL;
+    }
+    if (options->flags_bytes_max < 1024 || options->flags_bytes_max > PLAYTRACE_FLAGS_BYTES_MAX) {
+        return "flags_bytes_max: 1024 to 1047552";
+    }
+    if (options->flag_context && !pt_client_flag_context_is_valid(options->flag_context)) {
+        return "flag_context: a JSON object up to 4096 bytes without targetingKey, or NULL";
+    }
+    return NULL;
 }
 
 /* What is wrong with the options, in words; NULL: nothing. */
@@ -131,7 +150,10 @@ static const char *options_fault(const struct playtrace_options *options)
     if (options->ring_bytes < 4 * PLAYTRACE_EVENT_BYTES_MAX || options->ring_bytes > (64u << 20)) {
         return "ring_bytes: 131072 to 67108864";
     }
-    return options->request_timeout_ms == 0 ? "request_timeout_ms: more than 0" : NULL;
+    if (options->request_timeout_ms == 0) {
+        return "request_timeout_ms: more than 0";
+    }
+    return flags_options_fault(options);
 }
 
 /* Copy what the options point to into `p`. */
@@ -213,6 +235,7 @@ static void destroy(struct playtrace *p)
     struct playtrace_platform platform = p->platform;
 
     pt_client_lanes_close(&p->lanes);
+    pt_client_flags_destroy(p);
     if (p->is_http_owned && platform.http_destroy) {
         platform.http_destroy(p->http);
     }
@@ -243,10 +266,11 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     size_t packed_bytes =
         platform->compress ? PT_CLIENT_SIGN_ROOM_BYTES + PT_CLIENT_PACKED_BYTES_MAX : 0;
     size_t half_bytes = options->ring_bytes / 2;
-    char *block =
-        platform->alloc(platform->memory_ctx,
-                        head_bytes + segments_bytes + body_bytes + PT_CLIENT_ANSWER_BYTES_MAX +
-                            PT_CLIENT_NOTICES_BYTES_MAX + half_bytes * 3 + packed_bytes);
+    size_t flags_bytes = pt_client_flags_block_bytes(options);
+    char *block = platform->alloc(platform->memory_ctx,
+                                  head_bytes + segments_bytes + flags_bytes + body_bytes +
+                                      PT_CLIENT_ANSWER_BYTES_MAX + PT_CLIENT_NOTICES_BYTES_MAX +
+                                      half_bytes * 3 + packed_bytes);
     struct playtrace *p = (void *)block;
 
     if (!block) {
@@ -254,7 +278,7 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     }
     memset(p, 0, sizeof(*p));
     *segments_out = (void *)(block + head_bytes);
-    p->body = block + head_bytes + segments_bytes;
+    p->body = block + head_bytes + segments_bytes + flags_bytes;
     p->answer = p->body + body_bytes;
     p->notices = p->answer + PT_CLIENT_ANSWER_BYTES_MAX;
     p->active = p->notices + PT_CLIENT_NOTICES_BYTES_MAX;
@@ -273,6 +297,7 @@ static struct playtrace *create(const struct playtrace_platform *platform,
     p->drain_due_us = INT64_MAX;
     p->poll_due_us = INT64_MAX;
     take_options(p, options);
+    pt_client_flags_place(p, block + head_bytes + segments_bytes);
     return p;
 }
 
@@ -338,10 +363,13 @@ static enum playtrace_status open_dir(struct playtrace *p, const uint8_t *queue_
         p->purge_lanes = PT_CLIENT_LANES_ALL & ~pt_client_lanes_of(p->state.purposes);
         p->is_purge_due = p->purge_lanes == PT_CLIENT_LANES_ALL ||
                           pt_client_events_of(&p->lanes, p->purge_lanes) > 0;
+        p->flags.is_removal_due = !(p->state.purposes & PLAYTRACE_PURPOSE_EXPERIMENTS);
     }
-    if ((p->is_purge_due || p->is_notices_dirty) && !pt_client_drain(p)) {
+    if ((p->is_purge_due || p->is_notices_dirty || p->flags.is_removal_due) &&
+        !pt_client_drain(p)) {
         return PLAYTRACE_IO;
     }
+    pt_client_flags_open(p);
     pt_client_publish(p);
     return PLAYTRACE_OK;
 }
@@ -416,6 +444,7 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
     if (p->stats.recovered == 0) {
         p->send_due_us += (int64_t)options->flush_interval_ms * 1000;
     }
+    pt_client_flags_start_stream(p);
     if (!options->without_worker) {
         /* track() and flush() look at `worker`; the thread itself never does. */
         p->worker = platform.thread_start(platform.thread_ctx, pt_client_worker_run, p);
@@ -429,6 +458,7 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
 
 out:
     if (p) {
+        pt_client_flags_stop_stream(p);
         destroy(p);
     }
     return status;
@@ -455,6 +485,7 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
         p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
         pt_client_unlock(p);
         p->platform.thread_join(p->platform.thread_ctx, p->worker);
+        pt_client_flags_stop_stream(p);
         status = p->stop_status;
     } else {
         status = playtrace_flush(p, timeout_ms);

@@ -9,6 +9,7 @@
 #define PT_CLIENT_CLIENT_H
 
 #include "core/exchange.h"
+#include "core/flags.h"
 #include "core/lanes.h"
 #include "core/log.h"
 #include "core/sign.h"
@@ -111,6 +112,8 @@ struct playtrace {
     int64_t report_due_us;             /* no report of drops before */
     int64_t stop_us;                   /* while stopping: when to give up */
     enum playtrace_status stop_status; /* what the worker's last delivery came to */
+
+    struct pt_client_flags flags; /* says itself which lock guards what */
 };
 
 /* ---- client.c ---- */
@@ -221,6 +224,9 @@ void pt_client_health_plan(struct playtrace *p);
 void pt_client_serve_sync(struct playtrace *p);
 /* What must not wait for the end of a request: write the ring if that is due, and sync. */
 void pt_client_serve(struct playtrace *p);
+
+/* Would the ring take an event with so many bytes of attributes now? The caller holds `lock`. */
+bool pt_client_track_has_room(const struct playtrace *p, size_t attributes_bytes);
 
 /* ---- drain.c: ring to queue; the caller holds work_lock ---- */
 /* Empty what withdrawn consent must empty, write the state file, then the ring. False: a file

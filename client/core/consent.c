@@ -318,6 +318,7 @@ static void decide(struct playtrace *p, struct pt_client_state *next)
     } else if (p->state.install_id[0] == '\0') {
         pt_client_install_new(p);
     }
+    pt_client_flags_consent_changed(p);
     if (p->notice_count > 0 && !p->is_backing_off) {
         p->send_due_us = pt_client_now_us(p);
     }

@@ -233,6 +233,7 @@ bool pt_client_drain(struct playtrace *p)
     bool is_state_dirty = false;
     bool is_notices_dirty = false;
     bool is_decision_new = false;
+    bool is_flags_file_due = false;
     bool is_sound = true;
 
     pt_client_lock(p);
@@ -241,6 +242,7 @@ bool pt_client_drain(struct playtrace *p)
     is_notices_dirty = p->is_notices_dirty;
     is_decision_new = p->is_decision_new;
     p->is_decision_new = false;
+    is_flags_file_due = p->flags.is_removal_due;
     pt_client_unlock(p);
     if (is_decision_new) {
         pt_client_exchange_cancel(p);
@@ -255,6 +257,9 @@ bool pt_client_drain(struct playtrace *p)
     }
     if (is_purge_due) {
         is_sound = purge(p) && is_sound;
+    }
+    if (is_flags_file_due) {
+        is_sound = pt_client_flags_purge(p) && is_sound;
     }
     /* An earlier drain's leftover goes first, so that the queue keeps the order of track(). */
     if (write_spare(p)) {

@@ -5,14 +5,15 @@
 
 #include <string.h>
 
-/* Consent ended, or close has no time left. */
+/* Consent ended, close has no time left, or it is not urgent and something else is. */
 static bool is_over(struct playtrace *p)
 {
     bool is_over_now = false;
 
     pt_client_lock(p);
     is_over_now = p->is_decision_new || (p->is_purge_due && !p->is_sending_notice) ||
-                  (p->is_stopping && pt_client_now_us(p) >= p->stop_us);
+                  (p->is_stopping && pt_client_now_us(p) >= p->stop_us) ||
+                  (p->exchange.call.yields && (p->is_stopping || p->flushers > 0));
     pt_client_unlock(p);
     return is_over_now;
 }

@@ -37,6 +37,7 @@ struct pt_client_call {
     char *answer; /* storage for the answer's body */
     size_t answer_bytes_max;
     uint32_t timeout_ms;
+    bool yields; /* it is given up where somebody flushes or closes: events go first */
     /* Judge the answer. May not begin another exchange; its result is begin's or poll's. */
     enum pt_client_step (*finish)(struct playtrace *p,
                                   const struct playtrace_http_response *response);

@@ -70,6 +70,7 @@ void pt_client_session_new(struct playtrace *p)
     pt_client_uuid(p, p->platform.wall_us(p->platform.clock_ctx), p->session_id);
     p->seq = 0;
     pt_client_identity_render(p);
+    pt_client_flags_session_changed(p);
 }
 
 void pt_client_install_new(struct playtrace *p)
@@ -134,15 +135,21 @@ bool pt_client_text_is_valid(const char *text, size_t bytes_max)
 
 enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_id)
 {
+    bool is_changed = false;
+
     if (!p || (user_id && !pt_client_text_is_valid(user_id, PLAYTRACE_TEXT_BYTES_MAX))) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
+    is_changed = p->has_user != (user_id != NULL) || (user_id && strcmp(p->user_id, user_id) != 0);
     p->has_user = user_id != NULL;
     if (user_id) {
         memcpy(p->user_id, user_id, strlen(user_id) + 1);
     }
     pt_client_identity_render(p);
+    if (is_changed) {
+        pt_client_flags_user_changed(p);
+    }
     pt_client_unlock(p);
     return PLAYTRACE_OK;
 }

@@ -286,6 +286,17 @@ bool pt_client_lane_of(enum playtrace_priority priority, enum pt_client_lane *la
     return false;
 }
 
+bool pt_client_track_has_room(const struct playtrace *p, size_t attributes_bytes)
+{
+    struct pt_client_event event = {0};
+
+    event.name_bytes = PLAYTRACE_NAME_BYTES_MAX;
+    event.attributes = "";
+    event.attributes_bytes = attributes_bytes;
+    event.seq_bytes = sizeof(event.seq);
+    return p->half_bytes - p->active_bytes >= PT_FRAME_HEADER_BYTES + event_bytes(p, &event);
+}
+
 enum playtrace_status playtrace_track(struct playtrace *p, const char *name,
                                       const char *attributes_json)
 {

@@ -38,10 +38,13 @@ static bool may_deliver(const struct playtrace *p)
     return p->state.purposes != 0 || p->notice_count > 0;
 }
 
-/* One look: write what is due, send one batch if that is due. The caller holds work_lock. */
+/* One look: write what is due, ask for flags and send one batch if they are due. The caller
+ * holds work_lock. */
 static void step(struct playtrace *p)
 {
     bool is_due = false;
+    bool is_flags_due = false;
+    int64_t now_us = 0;
 
     (void)pt_client_drain(p);
     pt_client_serve_sync(p);
@@ -49,8 +52,14 @@ static void step(struct playtrace *p)
         return;
     }
     pt_client_lock(p);
-    is_due = send_is_due(p, pt_client_now_us(p));
+    now_us = pt_client_now_us(p);
+    is_due = send_is_due(p, now_us);
+    is_flags_due = now_us >= pt_client_flags_due_us(p);
     pt_client_unlock(p);
+    if (is_flags_due &&
+        pt_client_flags_fetch(p, p->options.request_timeout_ms) == PT_CLIENT_STEP_WAITING) {
+        return;
+    }
     if (is_due) {
         (void)pt_client_send(p, p->options.request_timeout_ms);
     }
@@ -71,11 +80,12 @@ void pt_client_worker_run(void *client)
     while (!p->is_stopping) {
         int64_t now_us = pt_client_now_us(p);
         int64_t due_us = p->drain_due_us;
-
+        int64_t flags_due_us = pt_client_flags_due_us(p);
         bool is_waiting = p->poll_due_us != INT64_MAX;
 
         if (now_us >= p->drain_due_us || p->sync_asked != p->sync_done ||
-            (is_waiting ? now_us >= p->poll_due_us : send_is_due(p, now_us))) {
+            (is_waiting ? now_us >= p->poll_due_us
+                        : send_is_due(p, now_us) || now_us >= flags_due_us)) {
             pt_client_unlock(p);
             pt_client_work_lock(p);
             step(p);
@@ -88,8 +98,11 @@ void pt_client_worker_run(void *client)
         }
         if (is_waiting) {
             due_us = p->poll_due_us < due_us ? p->poll_due_us : due_us;
-        } else if (pt_client_has_work(p) && p->send_due_us < due_us) {
-            due_us = p->send_due_us;
+        } else {
+            if (pt_client_has_work(p) && p->send_due_us < due_us) {
+                due_us = p->send_due_us;
+            }
+            due_us = flags_due_us < due_us ? flags_due_us : due_us;
         }
         p->platform.cond_wait(p->platform.thread_ctx, p->changed, p->lock,
                               due_us == INT64_MAX ? WAIT_MS_MAX : wait_ms(due_us - now_us));
@@ -230,12 +243,16 @@ enum playtrace_status playtrace_flush(struct playtrace *p, uint32_t timeout_ms)
         return flush_by_worker(p, timeout_ms);
     }
     pt_client_work_lock(p);
+    pt_client_lock(p);
+    p->flushers++; /* a request for flags gives way */
     if (timeout_ms > 0) {
-        pt_client_lock(p);
         skip_retry_timer(p);
-        pt_client_unlock(p);
     }
+    pt_client_unlock(p);
     status = pt_client_deliver(p, timeout_ms);
+    pt_client_lock(p);
+    p->flushers--;
+    pt_client_unlock(p);
     pt_client_work_unlock(p);
     return status;
 }

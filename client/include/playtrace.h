@@ -58,6 +58,8 @@ extern "C" {
 #define PLAYTRACE_EVENT_OWN_BYTES 2048     /* attributes within struct playtrace_event */
 #define PLAYTRACE_EVENT_ATTRIBUTES_MAX 256 /* of one struct playtrace_event */
 #define PLAYTRACE_BATCH_EVENTS_MAX 1000    /* highest batch_events_max */
+#define PLAYTRACE_FLAG_CONTEXT_BYTES_MAX 4096
+#define PLAYTRACE_FLAGS_BYTES_MAX 1047552u /* highest flags_bytes_max */
 
 enum playtrace_status {
     PLAYTRACE_OK = 0,
@@ -155,6 +157,15 @@ struct playtrace_options {
     void (*log)(void *log_ctx, enum playtrace_log_level level, const char *text);
     void *log_ctx;
 
+    bool flags_enabled;       /* ask the server for feature flags. Default true */
+    bool flags_stream;        /* hear of changes at once, by a second thread and connection, where
+                                 the server offers a stream of them. Default true */
+    const char *flag_context; /* as playtrace_set_flag_context(); NULL: nothing */
+    uint32_t flags_poll_ms;   /* ask again so often; ten times rarer while the stream is open; 0:
+                                 only at open and when asked to. Default 60,000 */
+    uint32_t flags_bytes_max; /* an answer with more is not taken; 1,024..
+                                 PLAYTRACE_FLAGS_BYTES_MAX; default 256 KiB */
+
     const struct playtrace_platform *platform_table; /* NULL: POSIX and libcurl */
 };
 
@@ -180,6 +191,8 @@ struct playtrace_stats {
     uint64_t dropped_evicted; /* gave way to events of a higher priority */
     uint64_t dropped_age;     /* older than queue_age_max_ms, and could not be sent */
     uint64_t invalid;         /* track calls that returned PLAYTRACE_INVALID */
+    uint64_t flag_requests;   /* HTTP requests for flags */
+    uint64_t flag_failures;   /* of these, how many brought no answer that could be used */
 };
 
 /* Fill in the defaults named above. */
@@ -335,6 +348,63 @@ void playtrace_stats(struct playtrace *p, struct playtrace_stats *stats_out);
 
 /* "OK", "QUEUED", …; never NULL. */
 const char *playtrace_status_name(enum playtrace_status status);
+
+/*
+ * ---- Feature flags (docs/flags.md, "In the game") ----
+ *
+ * The values are the server's last answer for this player: first the one kept on disk by an
+ * earlier run, then the network's. A getter takes the value from memory: it never waits, reads no
+ * file and allocates nothing; without a value of its type it gives `default_value`, which is so
+ * before the first answer, without consent, for an unknown flag, and for one that is turned off.
+ * What is the value of an experiment's flag is logged as its exposure by the getter that returns
+ * it, once a session, flag, variant and epoch: call it where the player meets what it decides.
+ */
+
+bool playtrace_flag_bool(struct playtrace *p, const char *key, bool default_value);
+/* Whole numbers of 64 bits; 3.0 is one. */
+int64_t playtrace_flag_int(struct playtrace *p, const char *key, int64_t default_value);
+/* Any number. */
+double playtrace_flag_double(struct playtrace *p, const char *key, double default_value);
+
+/*
+ * Like snprintf(): the length of the whole text; `out` gets what fits of it, cut before a
+ * character that does not, and a NUL (`out` may be NULL where `out_bytes` is 0). `default_value`
+ * may be NULL for "". json is for objects and arrays, as the server wrote them.
+ */
+size_t playtrace_flag_string(struct playtrace *p, const char *key, const char *default_value,
+                             char *out, size_t out_bytes);
+size_t playtrace_flag_json(struct playtrace *p, const char *key, const char *default_value,
+                           char *out, size_t out_bytes);
+
+/* Why a flag has its value. Longer texts are cut. */
+struct playtrace_flag_details {
+    char variant[65];
+    char reason[33];     /* OpenFeature's; CACHED: from disk, the server has not confirmed it yet */
+    char error_code[33]; /* with reason ERROR: FLAG_NOT_FOUND, PROVIDER_NOT_READY, the server's */
+    bool is_default;     /* getters of any type give the caller's default */
+};
+
+/* Logs no exposure. PLAYTRACE_INVALID: an argument is NULL. */
+enum playtrace_status playtrace_flag_details(struct playtrace *p, const char *key,
+                                             struct playtrace_flag_details *details_out);
+
+/*
+ * What targeting rules are asked with beside the player (targetingKey: the user id, else the
+ * install id) and the options' build_id, platform and mechanic_version: a JSON object of at most
+ * PLAYTRACE_FLAG_CONTEXT_BYTES_MAX bytes without targetingKey, NULL: nothing. A change asks
+ * anew; until the answer comes the present values hold. (After playtrace_set_user() they do not.)
+ */
+enum playtrace_status playtrace_set_flag_context(struct playtrace *p, const char *attributes_json);
+
+/*
+ * Ask the server now, and wait for the answer at most `timeout_ms` (0: do not wait). PLAYTRACE_OK:
+ * the values are those of now; PLAYTRACE_QUEUED: they are the last known ones, because time was
+ * up, the answer could not be used, or the server asks for a longer wait (Retry-After).
+ */
+enum playtrace_status playtrace_flags_refresh(struct playtrace *p, uint32_t timeout_ms);
+
+/* Grows with each change of values: compare once a frame. */
+uint64_t playtrace_flags_generation(struct playtrace *p);
 
 /*
  * ---- The platform table: everything that the core asks of the machine. ----

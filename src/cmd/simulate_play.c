@@ -266,6 +266,7 @@ enum playtrace_status pt_sim_client_open(struct pt_sim_device *device, uint32_t 
     options.flush_ignores_retry = true;
     options.retry_base_ms = 20;
     options.retry_cap_ms = 1000;
+    options.flags_enabled = false;
     options.platform_table = &table;
     return playtrace_open(client_out, &options);
 }

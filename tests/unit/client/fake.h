@@ -367,6 +367,7 @@ static inline struct playtrace_options fake_options(struct fake *fake, const cha
     options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.without_worker = true;
     options.sync_at_close = false;
+    options.flags_enabled = false;
     options.report_health = false;
     options.platform_table = &fake->platform;
     return options;

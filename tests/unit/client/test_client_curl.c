@@ -303,6 +303,7 @@ static struct playtrace_options options_for(const struct server *server, const c
     struct playtrace_options options;
 
     playtrace_options_init(&options);
+    options.flags_enabled = false;
     options.url = server->url;
     options.queue_dir = dir;
     options.user_id = "player";
