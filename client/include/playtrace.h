@@ -435,12 +435,14 @@ struct playtrace_http_response {
     int status; /* HTTP status; 0: no whole answer came */
     char *body; /* storage of the core: fill at most body_bytes_max */
     size_t body_bytes_max;
-    size_t body_bytes;     /* filled */
-    bool is_truncated;     /* the answer was longer */
-    char retry_after[64];  /* Retry-After */
-    char etag[128];        /* ETag, with its quotes */
-    char content_type[64]; /* Content-Type */
-    char date[64];         /* Date: tells a device whose clock is wrong what time it is */
+    size_t body_bytes;      /* filled */
+    bool is_truncated;      /* the answer was longer */
+    char retry_after[64];   /* Retry-After */
+    char etag[128];         /* ETag, with its quotes */
+    char content_type[64];  /* Content-Type */
+    char traceresponse[64]; /* traceresponse: the request's traceparent, from a server that we know
+                             */
+    char date[64];          /* Date: tells a device whose clock is wrong what time it is */
 };
 
 enum playtrace_file_mode {

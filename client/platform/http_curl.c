@@ -100,12 +100,15 @@ static size_t take_header(char *data, size_t size, size_t count, void *arg)
         response->etag[0] = '\0';
         response->content_type[0] = '\0';
         response->date[0] = '\0';
+        response->traceresponse[0] = '\0';
     }
     take_value(data, bytes, "retry-after:", response->retry_after, sizeof(response->retry_after));
     take_value(data, bytes, "etag:", response->etag, sizeof(response->etag));
     take_value(data, bytes, "content-type:", response->content_type,
                sizeof(response->content_type));
     take_value(data, bytes, "date:", response->date, sizeof(response->date));
+    take_value(data, bytes, "traceresponse:", response->traceresponse,
+               sizeof(response->traceresponse));
     return bytes;
 }
 

@@ -13,7 +13,8 @@
 #include <stdarg.h>
 
 #define DATE_BYTES 29  /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-#define HEAD_BYTES 224 /* status line and our own fields, but for the content type */
+#define TRACE_BYTES 55 /* of a traceparent of version 00 */
+#define HEAD_BYTES 320 /* status line and our own fields, but for the content type */
 #define DETAIL_BYTES ((size_t)512)
 
 struct date_cache {
@@ -145,6 +146,26 @@ static uint8_t *put_number(uint8_t *to, uint64_t number)
     return put(to, digits + at, sizeof(digits) - at);
 }
 
+/*
+ * The trace of the request goes back with the answer (traceresponse, W3C Trace Context 2): over
+ * HTTP/1 a peer can tell by nothing else that an answer is to its request, where a proxy between
+ * has lost count. HTTP/2 has its streams.
+ */
+static uint8_t *put_trace(uint8_t *to, const struct pt_http_request *request)
+{
+    struct pt_span trace = {0};
+
+    if (!request->conn->lingers) { /* else it is refused unread */
+        trace = pt_http_header(request, "traceparent");
+    }
+    if (trace.size != TRACE_BYTES) {
+        return to;
+    }
+    to = PUT_LITERAL(to, "traceresponse: ");
+    to = put(to, (const char *)trace.data, trace.size);
+    return PUT_LITERAL(to, "\r\n");
+}
+
 static uint8_t *put_head(uint8_t *to, struct pt_http_conn *conn, int status,
                          const char *content_type, size_t body_bytes)
 {
@@ -201,6 +222,7 @@ static void write_http1(struct pt_http_request *request, int status, const char 
         return;
     }
     to = put_head(start, conn, status, content_type, body.size);
+    to = put_trace(to, request);
     for (size_t i = 0; i < header_count; i++) {
         to = put_field(to, headers[i].name, headers[i].value);
     }

@@ -330,7 +330,7 @@ static inline struct fake *fake_create(void)
     fake->platform.http_create = NULL;
     fake->platform.http_destroy = NULL;
     fake->platform.http_post = fake_post;
-    fake->platform.compress = NULL; /* the tests read what is sent */
+    fake->platform.compress = NULL;            /* the tests read what is sent */
     fake->wall_us = INT64_C(1793534400000000); /* 2026-11-01T12:00:00Z */
     fake->mono_us = 1000000;
     return fake;
@@ -395,9 +395,9 @@ static inline void fake_check_balance(struct playtrace *p)
     struct playtrace_stats s;
 
     playtrace_stats(p, &s);
-    PT_CHECK(s.tracked + s.recovered ==
-             s.queued + s.delivered + s.refused + s.unreadable + s.dropped_budget +
-                 s.dropped_evicted + s.dropped_age + s.withdrawn);
+    PT_CHECK(s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
+                                            s.dropped_budget + s.dropped_evicted + s.dropped_age +
+                                            s.withdrawn);
 }
 
 #endif

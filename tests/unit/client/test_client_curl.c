@@ -206,10 +206,12 @@ static bool serve_one(struct server *server, int fd, char *buffer, size_t buffer
         }
         return false;
     case MANNER_HEADERS:
-        answer(fd, "HTTP/1.1 100 Continue\r\nETag: \"old\"\r\n\r\n"
-                   "HTTP/1.1 200 OK\r\netag:  W/\"a b\" \r\nCONTENT-TYPE: application/json\r\n"
-                   "Retry-After: 3\r\nDate: Sun, 01 Nov 2026 12:00:00 GMT\r\n"
-                   "Content-Length: 2\r\n\r\n{}");
+        answer(
+            fd,
+            "HTTP/1.1 100 Continue\r\nETag: \"old\"\r\n\r\n"
+            "HTTP/1.1 200 OK\r\netag:  W/\"a b\" \r\nCONTENT-TYPE: application/json\r\n"
+            "Retry-After: 3\r\ntraceresponse: 00-1-2-01\r\nDate: Sun, 01 Nov 2026 12:00:00 GMT\r\n"
+            "Content-Length: 2\r\n\r\n{}");
         return true;
     case MANNER_GZIP:
         answer_gzip(fd);
@@ -313,6 +315,7 @@ static struct playtrace_options options_for(const struct server *server, const c
     options.retry_cap_ms = 40;
     options.request_timeout_ms = 300;
     options.platform_table = plain_platform();
+    options.report_health = false;
     return options;
 }
 
@@ -491,6 +494,7 @@ static void the_transport_reads_headers_and_streams(void **state)
     PT_CHECK(strcmp(response.etag, "W/\"a b\"") == 0);
     PT_CHECK(strcmp(response.content_type, "application/json") == 0);
     PT_CHECK(strcmp(response.retry_after, "3") == 0);
+    PT_CHECK(strcmp(response.traceresponse, "00-1-2-01") == 0);
     PT_CHECK(strcmp(response.date, "Sun, 01 Nov 2026 12:00:00 GMT") == 0);
     PT_CHECK(strncmp(server->head, "GET / HTTP/1.1\r\n", 16) == 0);
     PT_CHECK(strstr(server->head, "\r\nIf-None-Match: \"v1\"") != NULL);
