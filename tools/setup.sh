@@ -83,6 +83,9 @@ find_missing() {
         need_command chromium chromium
         need_command openjdk-17-jre-headless java
         need_command maven mvn
+        # The Unity package's C#: mcs compiles it, Mono runs it.
+        need_command mono-mcs mcs
+        need_command mono-runtime mono
         python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need python3-venv
     fi
     if [ "$stage" = lint ]; then

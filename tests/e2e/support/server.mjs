@@ -76,6 +76,8 @@ export function cli(args, { env, input, cwd, timeoutMs = 120000 * patience } = {
         const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
         let stdout = '';
         let stderr = '';
+        child.stdout.setEncoding('utf8'); // a letter of two bytes may come in two parts
+        child.stderr.setEncoding('utf8');
         child.stdout.on('data', (chunk) => (stdout += chunk));
         child.stderr.on('data', (chunk) => (stderr += chunk));
         child.stdin.on('error', () => {}); // it may end without reading

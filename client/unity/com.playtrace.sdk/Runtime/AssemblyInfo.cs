@@ -1,0 +1,5 @@
+using System.Runtime.CompilerServices;
+
+[assembly: InternalsVisibleTo("Playtrace.Editor")]
+[assembly: InternalsVisibleTo("Playtrace.Tests")]
+[assembly: InternalsVisibleTo("Playtrace.Editor.Tests")]

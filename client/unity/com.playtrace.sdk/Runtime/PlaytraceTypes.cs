@@ -1,0 +1,88 @@
+using System;
+
+namespace PlaytraceSdk
+{
+    /// <summary>What a call came to. No call of the SDK throws, and none ends the game.</summary>
+    public enum PlaytraceStatus
+    {
+        /// <summary>Done.</summary>
+        Ok = 0,
+        /// <summary>Not everything is delivered; what is left stays in the queue on disk.</summary>
+        Queued,
+        /// <summary>An argument is wrong, or Playtrace is not running; nothing was done. The log says which.</summary>
+        Invalid,
+        /// <summary>The player has not agreed: nothing was stored or sent.</summary>
+        NoConsent,
+        /// <summary>The ring in memory is full; the event is lost and counted.</summary>
+        Dropped,
+        /// <summary>Another instance of the game (or of the editor) has the queue directory open.</summary>
+        Busy,
+        /// <summary>The queue directory cannot be used.</summary>
+        Io,
+        /// <summary>Memory is out.</summary>
+        NoMemory,
+        /// <summary>The queue holds records that <c>PlaytraceOptions.QueueKey</c> does not open.</summary>
+        Key,
+        /// <summary>The queue was written by a newer version of the SDK.</summary>
+        Version,
+    }
+
+    /// <summary>The player's decision.</summary>
+    public enum PlaytraceConsent
+    {
+        /// <summary>Not asked, or not answered.</summary>
+        None = 0,
+        /// <summary>Given, for at least one purpose.</summary>
+        Given,
+        /// <summary>Refused, or taken back.</summary>
+        Withdrawn,
+    }
+
+    /// <summary>What is kept and sent before what, when there is no room for all.</summary>
+    public enum PlaytracePriority
+    {
+        /// <summary>Heartbeats, positions: the first to give way.</summary>
+        Low = 0,
+        /// <summary>Everything else.</summary>
+        Normal,
+        /// <summary>Purchases: the last to give way, the first to be sent.</summary>
+        High,
+    }
+
+    /// <summary>Counts since <c>Init</c>.</summary>
+    public struct PlaytraceStats
+    {
+        /// <summary>Events that Track took.</summary>
+        public ulong Tracked;
+        /// <summary>Found in the queue at Init.</summary>
+        public ulong Recovered;
+        /// <summary>Now in memory or on disk.</summary>
+        public ulong Queued;
+        /// <summary>Bytes of queue files now on disk.</summary>
+        public ulong QueuedBytes;
+        /// <summary>Accepted by the server's receipt.</summary>
+        public ulong Delivered;
+        /// <summary>Refused by the server's receipt.</summary>
+        public ulong Refused;
+        /// <summary>Single events that the server could not read.</summary>
+        public ulong Unreadable;
+        /// <summary>Lost because the ring was full.</summary>
+        public ulong DroppedRing;
+        /// <summary>Lost because the queue had reached its budget.</summary>
+        public ulong DroppedBudget;
+        /// <summary>Thrown away because consent ended.</summary>
+        public ulong Withdrawn;
+        /// <summary>Runs of damaged bytes that were cut or skipped in the queue.</summary>
+        public ulong Damaged;
+        /// <summary>HTTP requests made.</summary>
+        public ulong SendAttempts;
+        /// <summary>Of these, how many repeat a batch that failed.</summary>
+        public ulong Retries;
+        /// <summary>File operations that failed; they are repeated.</summary>
+        public ulong IoFailures;
+        /// <summary>Gave way to events of a higher priority.</summary>
+        public ulong DroppedEvicted;
+        /// <summary>Too old, and could not be sent.</summary>
+        public ulong DroppedAge;
+    }
+}

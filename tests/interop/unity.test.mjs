@@ -1,0 +1,210 @@
+// unity.test.mjs - the Unity package: its C# under Mono, against the real library and the real collector
+//
+// Promise: a game in C# gets what the C library promises. Method: everything that needs no engine is compiled by mcs
+// and run with Debian's Mono against libplaytrace.so and `playtrace serve`; the rest is compiled, and its life cycle
+// driven, with stand-ins of the engine's API (tests/unity/standins), which shows that it compiles and how it is wired,
+// and nothing about a real editor or player. PLAYTRACE_LIB names another directory of libplaytrace.so.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { isBound, readHeader, render } from '../../tools/unity_native.mjs';
+import { Server, environment, freshDir, patience, root, sql } from '../e2e/support/server.mjs';
+
+const packageDir = path.join(root, 'client/unity/com.playtrace.sdk');
+const testDir = path.join(root, 'tests/unity');
+const libraryDir = process.env.PLAYTRACE_LIB ?? path.join(root, 'build/client');
+let out; // what mcs makes
+
+const files = (dir) => fs.readdirSync(dir, { withFileTypes: true }).flatMap((entry) => {
+    const full = path.join(dir, entry.name);
+    return entry.isDirectory() ? files(full) : [full];
+});
+const sources = (dir) => files(dir).filter((file) => file.endsWith('.cs'));
+// The package's files that need no engine.
+const engineFree = () => sources(path.join(packageDir, 'Runtime')).filter((file) => !file.includes('/Unity/'));
+
+function run(command, args, { env = {}, timeoutMs = 90000 * patience } = {}) {
+    return new Promise((resolve, reject) => {
+        const child = spawn(command, args, { env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] });
+        const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+        let stdout = '';
+        let stderr = '';
+        child.stdout.setEncoding('utf8');
+        child.stderr.setEncoding('utf8');
+        child.stdout.on('data', (chunk) => (stdout += chunk));
+        child.stderr.on('data', (chunk) => (stderr += chunk));
+        child.on('error', reject);
+        child.on('close', (code, signal) => {
+            clearTimeout(timer);
+            if (code !== 0) {
+                reject(new Error(`${path.basename(command)} ${args.slice(0, 3).join(' ')}: ${code ?? signal}\n${stderr}${stdout}`));
+                return;
+            }
+            resolve(stdout);
+        });
+    });
+}
+
+// As Unity 2021.3 compiles it, but for the language: mcs ends at 7.2.
+function compile(name, list, { kind = 'library', references = [], define = [] } = {}) {
+    return run('mcs', ['-langversion:7.2', '-unsafe', '-warn:4', '-warnaserror', '-debug', `-target:${kind}`,
+        `-out:${path.join(out, name)}`, ...references.map((one) => `-reference:${path.join(out, one)}`),
+        ...define.map((one) => `-define:${one}`), ...list]);
+}
+
+const mono = (program, ...args) => run('mono', ['--debug', path.join(out, program), ...args],
+    { env: { LD_LIBRARY_PATH: libraryDir, MONO_PATH: out } });
+
+before(async () => {
+    out = fs.mkdtempSync(path.join(os.tmpdir(), 'playtrace-unity-'));
+    await compile('Binding.exe', [path.join(testDir, 'Binding.cs'), ...engineFree()], { kind: 'exe' });
+});
+after(() => fs.rmSync(out, { recursive: true, force: true }));
+
+// ---- the binding is the header's ----------------------------------------------
+
+const pascal = (name) => name.split('_').map((word) => word[0].toUpperCase() + word.slice(1).toLowerCase()).join('');
+
+test('Native.cs is what the header makes it, and the C compiler lays it out the same', async (t) => {
+    assert.equal(fs.readFileSync(path.join(packageDir, 'Runtime/Native.cs'), 'utf8'), render(),
+        'run node tools/unity_native.mjs');
+    const { structs, enums, functions } = readHeader();
+    assert.ok(structs.size >= 5 && functions.length >= 15 && enums.size >= 3, 'the header was read');
+    const declared = fs.readFileSync(path.join(root, 'client/include/playtrace.h'), 'utf8');
+    assert.equal(structs.size, [...declared.matchAll(/^struct playtrace_\w+ \{/gm)].length, 'every struct was read');
+    assert.equal(enums.size, [...declared.matchAll(/^enum playtrace_\w+ \{/gm)].length, 'every enum was read');
+
+    const dir = freshDir(t);
+    const lines = ['#include <stdio.h>', '#include "playtrace.h"', 'int main(void) {'];
+    for (const [name, fields] of structs) {
+        lines.push(`printf("${name} - %zu\\n", sizeof(struct ${name}));`);
+        for (const field of fields) {
+            lines.push(`printf("${name} ${field.name} %zu\\n", offsetof(struct ${name}, ${field.name}));`);
+        }
+    }
+    for (const [name, values] of enums) {
+        for (const key of values.keys()) {
+            lines.push(`printf("${name} ${key} %d\\n", (int)${key});`);
+        }
+    }
+    fs.writeFileSync(path.join(dir, 'layout.c'), [...lines, 'return 0; }', ''].join('\n'));
+    await run('gcc', ['-std=c99', '-Wall', '-Werror', '-I', path.join(root, 'client/include'),
+        path.join(dir, 'layout.c'), '-o', path.join(dir, 'layout')]);
+    await compile('Layout.exe', [path.join(testDir, 'Layout.cs'), ...engineFree()], { kind: 'exe' });
+    const seen = JSON.parse(await mono('Layout.exe'));
+    let compared = 0;
+    for (const line of (await run(path.join(dir, 'layout'), [])).trim().split('\n')) {
+        const [type, member, value] = line.split(' ');
+        if (structs.has(type)) {
+            const mine = member === '-' ? seen[type]?.bytes : seen[type]?.fields[member];
+            assert.equal(mine, Number(value), `${type}.${member}`);
+            compared++;
+        } else if (seen[pascal(type)]) {
+            // PLAYTRACE_CONSENT_GIVEN -> Given, PLAYTRACE_NO_CONSENT -> NoConsent
+            const prefix = `${type.toUpperCase()}_`;
+            const short = member.startsWith(prefix) ? member.slice(prefix.length) : member.slice('PLAYTRACE_'.length);
+            assert.equal(seen[pascal(type)][pascal(short)], Number(value), `${type}.${member}`);
+            compared++;
+        }
+    }
+    t.diagnostic(`${compared} sizes, offsets and enumerators compared`);
+    for (const [name, values] of enums) {
+        if (seen[pascal(name)]) {
+            assert.equal(Object.keys(seen[pascal(name)]).length, values.size, `${name} has no more in C# than in C`);
+        }
+    }
+
+    // The library shows what the header declares and nothing else, and the rest of the package calls what is bound.
+    const symbols = (await run('nm', ['-D', '--defined-only', path.join(libraryDir, 'libplaytrace.so')]))
+        .trim().split('\n').map((line) => line.split(' ').pop()).sort();
+    assert.deepEqual(symbols, functions.map(({ name }) => name).sort());
+    const code = engineFree().filter((file) => !file.endsWith('Native.cs')).map((file) => fs.readFileSync(file, 'utf8')).join('');
+    const unused = functions.map(({ name }) => name).filter((name) => isBound(name) && !new RegExp(`Native\\.${name}(_get)?\\(`).test(code));
+    assert.deepEqual(unused, []);
+});
+
+// ---- the binding at work --------------------------------------------------------
+
+const value = (row) => JSON.parse(row.attributes);
+
+test('every type of attribute arrives as it was written', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const facts = JSON.parse(await mono('Binding.exe', 'types', server.url, path.join(dir, 'queue')));
+    await server.settle(facts.tracked);
+    const rows = await sql(dir, 'select event_id, event_name, user_id, session_id, build_id, attributes from events');
+    assert.equal(rows.length, facts.tracked);
+    const one = (name) => {
+        const found = rows.filter((row) => row.event_name === name);
+        assert.equal(found.length, 1, name);
+        return found[0];
+    };
+    assert.deepEqual(value(one('json')), { a: { b: [1, 2] } });
+    assert.deepEqual(value(one('dictionary')), {
+        text: 'Zoë "😀" \\ \n\t\u0001 日本', empty: '', int: -7, uint: 7, long: -9223372036854775808, ulong: 18446744073709551615,
+        short: -3, byte: 255, float: 0.1, double: 0.1 + 0.2, decimal: 12.5, true: true, char: 'é', none: null, enum: 'Sword',
+        when: '2026-01-02T03:04:05.006Z', list: [1, 2], in: { ключ: 1.5 },
+    });
+    assert.match(one('dictionary').attributes, /18446744073709551615/); // JavaScript would round it
+    assert.equal(value(one('half')).text, 'half \ufffd pair');
+    assert.equal(value(one('long')).text, 'ß'.repeat(2000));
+    assert.equal(one('with_id').event_id, facts.id);
+    assert.equal(one('plain').session_id, facts.session);
+    assert.equal(one('plain').build_id, '1.4.2');
+    assert.notEqual(one('other_user').session_id, facts.session);
+    assert.notEqual(one('other_user').user_id, one('plain').user_id);
+    await server.stop();
+});
+
+test('10,000 events of four threads, beside a garbage collector at work: each once', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const facts = JSON.parse(await mono('Binding.exe', 'threads', server.url, path.join(dir, 'queue')));
+    assert.ok(facts.collections > 0, 'the collector ran');
+    await server.settle(facts.wanted);
+    const [row] = await sql(dir, `select count(*) as n, count(distinct event_id) as ids,
+        count(distinct attributes) as texts from events where event_name = 'tick'`);
+    assert.deepEqual([row.n, row.ids, row.texts].map(Number), [facts.wanted, facts.wanted, facts.wanted]);
+    t.diagnostic(`${facts.collections} collections`);
+    await server.stop();
+});
+
+test('nothing before consent, nothing after it', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    await mono('Binding.exe', 'consent', server.url, path.join(dir, 'queue'));
+    await server.settle(1);
+    const rows = await sql(dir, `select event_name from events where event_name not like 'playtrace%'`);
+    assert.deepEqual(rows.map((row) => row.event_name), ['during']);
+    await server.stop();
+});
+
+test('wrong calls are statuses: too early, too late, nonsense, twice', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    await mono('Binding.exe', 'misuse', server.url, path.join(dir, 'queue'));
+    await server.settle(2);
+    const rows = await sql(dir, `select event_name from events where event_name not like 'playtrace%' order by 1`);
+    assert.deepEqual(rows.map((row) => row.event_name), ['sealed', 'x'.repeat(64)]);
+    await server.stop();
+});
+
+test('Shutdown while threads track, 100 times: what was taken arrives once', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const facts = JSON.parse(await mono('Binding.exe', 'closing', server.url, path.join(dir, 'queue')));
+    assert.ok(facts.wanted > 100);
+    await server.settle(facts.wanted);
+    const [row] = await sql(dir, `select count(*) as n, count(distinct event_id) as ids from events where event_name = 'closing'`);
+    assert.deepEqual([row.n, row.ids].map(Number), [facts.wanted, facts.wanted]);
+    t.diagnostic(`${facts.wanted} events`);
+    await server.stop();
+});
+
+test('an engine\'s transport: a break, a hang, a refusal, a long answer, a close on its way', async (t) => {
+    await mono('Binding.exe', 'network', 'http://127.0.0.1:9', path.join(freshDir(t), 'queue'));
+});
