@@ -11,8 +11,8 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const headerPath = path.join(root, 'client/include/playtrace.h');
 const nativePath = path.join(root, 'client/unity/com.playtrace.sdk/Runtime/Native.cs');
 
-// Not for C#: what _track_with() does too, and the transports of the default table, which C# replaces as a whole.
-const unbound = /^playtrace_(track|track_id|status_name|http_curl_.*)$/;
+// Not for C#: what _track_with() and _event_init_in() do too, and the transports of the default table, which C# replaces as a whole.
+const unbound = /^playtrace_(track|track_id|event_init|status_name|http_curl_.*)$/;
 // Where there is no POSIX table there is no symbol, and a player that links statically would miss it.
 const notOnWeb = /^playtrace_platform_posix_init$/;
 
@@ -75,16 +75,17 @@ function readField(field, macros) {
     if (pointer) {
         return { name: pointer[1], type: 'function' };
     }
-    const array = /^(.*?)(\w+)\[(\w+)\]$/.exec(field);
+    const array = /^(.*?)(\w+)\[([\w +]+)\]$/.exec(field);
     if (array) {
-        return { name: array[2], type: array[1].trim(), length: macros.get(array[3]) ?? Number(array[3]) };
+        const terms = array[3].split('+').map((term) => macros.get(term.trim()) ?? Number(term));
+        return { name: array[2], type: array[1].trim(), length: terms.reduce((sum, term) => sum + term) };
     }
     const [, type, name] = /^(.*?)(\w+)$/.exec(field);
     return { name, type: type.trim() };
 }
 
 const scalars = {
-    bool: 'byte', char: 'byte', uint8_t: 'byte', int: 'int', unsigned: 'uint', int32_t: 'int', uint32_t: 'uint',
+    bool: 'byte', char: 'byte', uint8_t: 'byte', uint16_t: 'ushort', int: 'int', unsigned: 'uint', int32_t: 'int', uint32_t: 'uint',
     int64_t: 'long', uint64_t: 'ulong', size_t: 'UIntPtr', double: 'double', void: 'void',
 };
 

@@ -98,8 +98,24 @@ namespace PlaytraceSdk.Tests
             Same(PlaytraceStatus.Ok, Playtrace.Track("half", new Dictionary<string, object> { { "text", half } }), "half a pair");
             string longText = new string('ß', 2000);
             Same(PlaytraceStatus.Ok, Playtrace.Track("long", new Dictionary<string, object> { { "text", longText } }), "4 KB");
-            PlaytraceClient client = Playtrace.Client;
+            Same(PlaytraceStatus.Ok, Playtrace.Event("built").Set("text", "Zoë \"😀\" \\ \n 日本").Set("ключ", "").Set("none", null)
+                .Set("int", int.MinValue).Set("long", long.MaxValue).Set("ulong", ulong.MaxValue).Set("float", 0.1f)
+                .Set("large", 16777217f).Set("double", 1e-300).Set("true", true).Set("false", false)
+                .SetJson("json", "{\"a\":[1,null]}").Set("nan", double.NaN).Set("inf", float.PositiveInfinity)
+                .Set("int", "again").Set(null, 1).Set("", 1).Set(new string('k', 65), 1).Set("nul", "a\0b")
+                .SetJson("broken", "{").Set("wide", new string('ß', 2000)).Set("last", 1)
+                .Priority(PlaytracePriority.High).Send(), "builder");
+            PlaytraceEvent outer = Playtrace.Event("outer").Set("a", 1); // two at once
+            Same(PlaytraceStatus.Ok, Playtrace.Event("inner").Set("b", 2).Send(), "inner");
+            PlaytraceEvent copy = outer.Set("c", 3);
+            Same(PlaytraceStatus.Ok, outer.Send(), "outer");
+            Same(PlaytraceStatus.Invalid, copy.Send(), "sent already");
+            Same(PlaytraceStatus.Invalid, copy.Set("d", 4).Send(), "changed after it was sent");
+            Playtrace.Event("never_sent").Set("a", 1);
             string id;
+            Same(PlaytraceStatus.Ok, Playtrace.Event("built_id").Send(out id), "id");
+            Same(36, id.Length, "the id's length");
+            PlaytraceClient client = Playtrace.Client;
             Same(PlaytraceStatus.Ok, client.TrackJson("with_id", null, PlaytracePriority.Normal, out id), "id");
             Same(36, id.Length, "the id's length");
             string session = Playtrace.SessionId;
@@ -172,6 +188,10 @@ namespace PlaytraceSdk.Tests
 
         private static PlaytraceStatus One(int thread, int i)
         {
+            if (i % 2 == 0)
+            {
+                return Playtrace.Event("tick").Set("thread", thread).Set("i", i).Set("text", "größer").Send();
+            }
             return Playtrace.TrackJson("tick", "{\"thread\":" + thread + ",\"i\":" + i + ",\"text\":\"größer\"}");
         }
 
@@ -182,18 +202,33 @@ namespace PlaytraceSdk.Tests
             Start(PlaytraceConsent.None);
             Same(PlaytraceStatus.NoConsent, Playtrace.Track("before"), "before consent");
             Same(PlaytraceConsent.None, Playtrace.Consent, "consent");
-            Same(PlaytraceStatus.Ok, Playtrace.GiveConsent(), "give");
+            Same(PlaytraceStatus.Ok, Playtrace.GiveConsent(PlaytracePurposes.Analytics, "2026-11 ü"), "give");
+            PlaytraceConsentRecord record = Playtrace.ConsentRecord;
+            Same(PlaytraceConsent.Given, record.Consent, "record");
+            Same(PlaytracePurposes.Analytics, record.Purposes, "purposes");
+            Same("2026-11 ü", record.PolicyVersion, "policy");
+            Check(Math.Abs((DateTime.UtcNow - record.DecidedAt.Value).TotalMinutes) < 5, "time: " + record.DecidedAt);
             Same(PlaytraceStatus.Ok, Playtrace.Track("during"), "during");
+            Same(PlaytraceStatus.Ok, Playtrace.GiveConsent(PlaytracePurposes.All), "both");
+            Same(PlaytracePurposes.All, Playtrace.ConsentRecord.Purposes, "purposes");
+            Same("2026-11 ü", Playtrace.ConsentRecord.PolicyVersion, "policy stays");
             Same(PlaytraceStatus.Ok, Playtrace.Flush(20000), "flush");
             Same(PlaytraceStatus.Ok, Playtrace.Track("unsent"), "unsent");
-            Same(PlaytraceStatus.Ok, Playtrace.WithdrawConsent(), "withdraw");
+            Same(PlaytraceStatus.Ok, Playtrace.WithdrawConsent("2026-12"), "withdraw");
             Same(PlaytraceConsent.Withdrawn, Playtrace.Consent, "consent");
+            Same(PlaytracePurposes.None, Playtrace.ConsentRecord.Purposes, "purposes");
             Same(PlaytraceStatus.NoConsent, Playtrace.Track("after"), "after");
-            Playtrace.Flush(5000);
+            for (int tries = 0; tries < 200 && Playtrace.Stats.Queued > 0; tries++)
+            {
+                Playtrace.Flush(100);
+                Thread.Sleep(10);
+            }
             Playtrace.Shutdown(1000);
             Start(PlaytraceConsent.Given); // the decision on disk holds, not the option
             Same(PlaytraceConsent.Withdrawn, Playtrace.Consent, "consent after a restart");
             Same(PlaytraceStatus.NoConsent, Playtrace.Track("after"), "after a restart");
+            Same(PlaytraceStatus.Ok, Playtrace.ForgetConsent(), "forget");
+            Same(PlaytraceConsent.None, Playtrace.Consent, "consent");
             Playtrace.Shutdown(0);
             Console.WriteLine("{}");
         }
@@ -220,7 +255,18 @@ namespace PlaytraceSdk.Tests
             options = Options();
             options.QueueDirectory = "/dev/null/x";
             Same(PlaytraceStatus.Io, Playtrace.Init(options), "no directory");
-            Start();
+            List<string> said = new List<string>();
+            Thread main = Thread.CurrentThread;
+            options = Options();
+            options.Log = (level, text) => {
+                lock (said)
+                {
+                    said.Add((Thread.CurrentThread == main ? "here " : "elsewhere ") + level + ": " + text);
+                }
+                Playtrace.Track("?"); // from within a call, and refused again: no end without the lock
+                throw new InvalidOperationException("a log that breaks");
+            };
+            Same(PlaytraceStatus.Ok, Playtrace.Init(options), "Init");
             Same(PlaytraceStatus.Ok, Playtrace.Init(Options()), "Init twice");
             PlaytraceClient second;
             Same(PlaytraceStatus.Busy, PlaytraceClient.Open(Options(), out second), "two clients, one directory");
@@ -236,6 +282,8 @@ namespace PlaytraceSdk.Tests
             Same(PlaytraceStatus.Invalid, Playtrace.TrackJson("x", "[1]"), "an array");
             Same(PlaytraceStatus.Invalid, Playtrace.TrackJson("x", "{\"a\":\"" + new string('x', 3000000) + "\"}"), "3 MB");
             Same(PlaytraceStatus.Invalid, Playtrace.SetUser(""), "an empty user");
+            Check(said.Exists((text) => text.Contains("not taken")), "the log names what it refuses");
+            Check(said.Count < 100, "the log is thinned out: " + said.Count);
             PlaytraceClient client = Playtrace.Client;
             Same(PlaytraceStatus.Ok, Playtrace.Flush(20000), "flush");
             Same(PlaytraceStatus.Ok, Playtrace.Shutdown(1000), "shutdown");
@@ -245,6 +293,22 @@ namespace PlaytraceSdk.Tests
             Same(PlaytraceStatus.Invalid, client.Close(1), "closed twice");
             Check(!client.IsOpen, "closed");
             client.Tick();
+            // A full queue is said by the library's own thread.
+            said.Clear();
+            options.QueueDirectory += "-full";
+            options.Url = "http://127.0.0.1:9";
+            options.QueueBytesMax = 64 * 1024;
+            PlaytraceClient full;
+            Same(PlaytraceStatus.Ok, PlaytraceClient.Open(options, out full), "a small queue");
+            for (int i = 0; i < 100; i++)
+            {
+                full.Event("filler").Set("text", new string('x', 2000)).Send();
+            }
+            full.Sync(20000);
+            Check(full.Stats.DroppedBudget > 0, "dropped: " + full.Stats.DroppedBudget);
+            full.Close(0);
+            Check(said.Exists((text) => text.StartsWith("elsewhere ")),
+                  "the log of the library's own thread: " + string.Join("\n", said.ToArray()));
             options = Options();
             options.QueueKey = Encoding.ASCII.GetBytes("0123456789abcdef0123456789abcdef");
             Same(PlaytraceStatus.Ok, Playtrace.Init(options), "sealed");

@@ -37,7 +37,20 @@ namespace PlaytraceSdk
         public const int PLAYTRACE_ID_TEXT_BYTES = 37;
         public const int PLAYTRACE_BATCH_BYTES_MAX = 262144;
         public const int PLAYTRACE_KEY_BYTES = 32;
+        public const int PLAYTRACE_KEY_BYTES_MAX = 64;
+        public const int PLAYTRACE_POLICY_BYTES_MAX = 64;
+        public const int PLAYTRACE_EVENT_OWN_BYTES = 2048;
+        public const int PLAYTRACE_EVENT_ATTRIBUTES_MAX = 256;
         public const int PLAYTRACE_BATCH_EVENTS_MAX = 1000;
+
+        [StructLayout(LayoutKind.Sequential)]
+        public struct playtrace_consent_record
+        {
+            public PlaytraceConsent consent;
+            public uint purposes;
+            public long decided_us;
+            public fixed byte policy_version[65];
+        }
 
         [StructLayout(LayoutKind.Sequential)]
         public struct playtrace_options
@@ -65,6 +78,8 @@ namespace PlaytraceSdk
             public uint retry_cap_ms;
             public uint connect_timeout_ms;
             public uint request_timeout_ms;
+            public IntPtr log;
+            public IntPtr log_ctx;
             public playtrace_platform* platform_table;
         }
 
@@ -87,6 +102,23 @@ namespace PlaytraceSdk
             public ulong io_failures;
             public ulong dropped_evicted;
             public ulong dropped_age;
+            public ulong invalid;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        public struct playtrace_event
+        {
+            public fixed byte name[66];
+            public PlaytracePriority priority;
+            public uint refused;
+            public byte* refused_why;
+            public fixed byte refused_key[32];
+            public uint count;
+            public UIntPtr bytes;
+            public UIntPtr bytes_max;
+            public byte* larger;
+            public fixed ushort key_at[256];
+            public fixed byte own[2048];
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -186,10 +218,44 @@ namespace PlaytraceSdk
         public static extern PlaytraceStatus playtrace_set_user(IntPtr p, byte* user_id);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern void playtrace_event_init_in(playtrace_event* e, byte* name, IntPtr buffer,
+            UIntPtr bytes);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_event_add_string(playtrace_event* e, byte* key, byte* value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_event_add_int(playtrace_event* e, byte* key, long value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_event_add_uint(playtrace_event* e, byte* key, ulong value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_event_add_double(playtrace_event* e, byte* key, double value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_event_add_bool(playtrace_event* e, byte* key, byte value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_event_add_json(playtrace_event* e, byte* key, byte* json);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern void playtrace_event_set_priority(playtrace_event* e, PlaytracePriority priority);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_track_event(IntPtr p, playtrace_event* e, byte* event_id_out);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern PlaytraceStatus playtrace_set_consent(IntPtr p, PlaytraceConsent consent);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_set_consent_for(IntPtr p, uint purposes, byte* policy_version);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern PlaytraceConsent playtrace_get_consent(IntPtr p);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern void playtrace_get_consent_record(IntPtr p, playtrace_consent_record* record_out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern PlaytraceStatus playtrace_session_start(IntPtr p);

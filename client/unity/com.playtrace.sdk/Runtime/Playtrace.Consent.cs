@@ -12,18 +12,41 @@ namespace PlaytraceSdk
             }
         }
 
-        /// <summary>The player agrees. Kept on disk with its time.</summary>
-        public static PlaytraceStatus GiveConsent()
+        /// <summary>The decision with its purposes, its time and the text that it is about.</summary>
+        public static PlaytraceConsentRecord ConsentRecord
         {
-            PlaytraceClient running = client;
-            return running == null ? PlaytraceStatus.Invalid : running.GiveConsent();
+            get
+            {
+                PlaytraceClient running = client;
+                return running == null ? default(PlaytraceConsentRecord) : running.ConsentRecord;
+            }
         }
 
-        /// <summary>The player refuses, or takes it back: what is stored is deleted, and nothing more is sent.</summary>
-        public static PlaytraceStatus WithdrawConsent()
+        /// <summary>
+        /// The player agrees to `purposes`. `policyVersion` (1 to 64 bytes) names the text that he was shown; null: as
+        /// before. Kept on disk with its time. A purpose that is left out is taken back.
+        /// </summary>
+        public static PlaytraceStatus GiveConsent(PlaytracePurposes purposes = PlaytracePurposes.All,
+                                                  string policyVersion = null)
         {
             PlaytraceClient running = client;
-            return running == null ? PlaytraceStatus.Invalid : running.WithdrawConsent();
+            return running == null ? PlaytraceStatus.Invalid : running.SetConsent(purposes, policyVersion);
+        }
+
+        /// <summary>
+        /// The player refuses, or takes it back: what is stored is deleted, the server is told once, and nothing more
+        /// is stored or sent.
+        /// </summary>
+        public static PlaytraceStatus WithdrawConsent(string policyVersion = null)
+        {
+            return GiveConsent(PlaytracePurposes.None, policyVersion);
+        }
+
+        /// <summary>As at the first start, so that the game asks again. What is stored is deleted.</summary>
+        public static PlaytraceStatus ForgetConsent()
+        {
+            PlaytraceClient running = client;
+            return running == null ? PlaytraceStatus.Invalid : running.ForgetConsent();
         }
     }
 }

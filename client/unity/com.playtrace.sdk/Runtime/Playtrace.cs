@@ -89,6 +89,16 @@ namespace PlaytraceSdk
 
         // ---- events ----
 
+        /// <summary>
+        /// Begin an event: <c>Playtrace.Event("level_end").Set("level", 7).Send()</c>. Allocates nothing. Before Init and
+        /// after Shutdown it leads to nothing.
+        /// </summary>
+        public static PlaytraceEvent Event(string name)
+        {
+            PlaytraceClient running = client;
+            return running == null ? default(PlaytraceEvent) : running.Event(name);
+        }
+
         /// <summary>Record that something happened, now: 1 to 64 of [A-Za-z0-9_.], a letter first.</summary>
         public static PlaytraceStatus Track(string name, PlaytracePriority priority = PlaytracePriority.Normal)
         {

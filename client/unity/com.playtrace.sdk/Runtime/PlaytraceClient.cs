@@ -4,6 +4,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
+using AOT;
 
 namespace PlaytraceSdk
 {
@@ -21,14 +22,17 @@ namespace PlaytraceSdk
         private int calls; // calls that are running; negative: closed, or about to be
         private int isClosed;
         private GCHandle transportHandle;
+        private GCHandle logHandle;
         private readonly PlaytraceTransport transport;
         private readonly bool withoutWorker;
         private readonly Thread ticker; // who opened: he must call Tick where there is a transport
 
-        private PlaytraceClient(IntPtr handle, PlaytraceOptions options, GCHandle transportHandle)
+        private PlaytraceClient(IntPtr handle, PlaytraceOptions options, GCHandle transportHandle,
+                                GCHandle logHandle)
         {
             this.handle = handle;
             this.transportHandle = transportHandle;
+            this.logHandle = logHandle;
             transport = options.Transport;
             withoutWorker = options.WithoutWorker;
             ticker = Thread.CurrentThread;
@@ -55,6 +59,7 @@ namespace PlaytraceSdk
             Native.playtrace_options options;
             Native.playtrace_platform platform;
             GCHandle transportHandle = default(GCHandle);
+            GCHandle logHandle = default(GCHandle);
             IntPtr handle = IntPtr.Zero;
 
             client = null;
@@ -70,16 +75,49 @@ namespace PlaytraceSdk
                 PlaytraceTransport.Install(ref platform, transportHandle);
                 options.platform_table = &platform;
             }
+            if (from.Log != null)
+            {
+                logHandle = GCHandle.Alloc(from.Log);
+                options.log = Marshal.GetFunctionPointerForDelegate(log);
+                options.log_ctx = GCHandle.ToIntPtr(logHandle);
+            }
             PlaytraceStatus status = Native.playtrace_open(&handle, &options);
             if (status == PlaytraceStatus.Ok)
             {
-                client = new PlaytraceClient(handle, from, transportHandle);
+                client = new PlaytraceClient(handle, from, transportHandle, logHandle);
             }
-            else if (transportHandle.IsAllocated)
+            else
             {
-                transportHandle.Free();
+                Release(transportHandle);
+                Release(logHandle);
             }
             return status;
+        }
+
+        private static void Release(GCHandle held)
+        {
+            if (held.IsAllocated)
+            {
+                held.Free();
+            }
+        }
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        private delegate void LogFunction(IntPtr context, PlaytraceLogLevel level, byte* text);
+
+        private static readonly LogFunction log = OnLog; // the collector must never take what C may call
+
+        [MonoPInvokeCallback(typeof(LogFunction))]
+        private static void OnLog(IntPtr context, PlaytraceLogLevel level, byte* text)
+        {
+            Utf8.Detach();
+            try
+            {
+                ((PlaytraceLogHandler)GCHandle.FromIntPtr(context).Target)(level, Utf8.Get(text, 4096));
+            }
+            catch (Exception) // no exception may pass through C
+            {
+            }
         }
 
         private static bool TakeOptions(Native.playtrace_options* to, PlaytraceOptions from, Texts texts)
@@ -136,14 +174,12 @@ namespace PlaytraceSdk
             }
             PlaytraceStatus status = Native.playtrace_close(handle, timeoutMs);
             handle = IntPtr.Zero;
-            if (transport != null)
+            if (IsTickedHere())
             {
-                if (IsTickedHere())
-                {
-                    transport.Poll(); // ends what nobody waits for any more
-                }
-                transportHandle.Free();
+                transport.Poll(); // ends what nobody waits for any more
             }
+            Release(transportHandle);
+            Release(logHandle);
             return status;
         }
 
@@ -397,6 +433,7 @@ namespace PlaytraceSdk
             to.IoFailures = from.io_failures;
             to.DroppedEvicted = from.dropped_evicted;
             to.DroppedAge = from.dropped_age;
+            to.Invalid = from.invalid;
         }
 
         /// <summary>Texts that live until Open is over.</summary>

@@ -48,6 +48,8 @@ namespace PlaytraceSdk
         public uint? ConnectTimeoutMs;
         /// <summary>Limit for one request in all.</summary>
         public uint? RequestTimeoutMs;
+        /// <summary>Takes what goes wrong, in words; null: silence. Called from any thread.</summary>
+        public PlaytraceLogHandler Log;
         /// <summary>Who makes the HTTP requests; null: the native library itself.</summary>
         public PlaytraceTransport Transport;
     }

@@ -38,6 +38,47 @@ namespace PlaytraceSdk
         Withdrawn,
     }
 
+    /// <summary>What data may be used for.</summary>
+    [Flags]
+    public enum PlaytracePurposes
+    {
+        /// <summary>Nothing: a refusal.</summary>
+        None = 0,
+        /// <summary>The events of the game.</summary>
+        Analytics = 1,
+        /// <summary>Flags from the server, and who saw which variant.</summary>
+        Experiments = 2,
+        /// <summary>Both.</summary>
+        All = 3,
+    }
+
+    /// <summary>The player's decision as it is kept.</summary>
+    public struct PlaytraceConsentRecord
+    {
+        /// <summary>The decision.</summary>
+        public PlaytraceConsent Consent;
+        /// <summary>For what; None unless consent is given.</summary>
+        public PlaytracePurposes Purposes;
+        /// <summary>When, UTC; null: never, or not known.</summary>
+        public DateTime? DecidedAt;
+        /// <summary>The text that it is about; "": none was named.</summary>
+        public string PolicyVersion;
+    }
+
+    /// <summary>How much a line of the SDK's log matters.</summary>
+    public enum PlaytraceLogLevel
+    {
+        /// <summary>Data is lost, or nothing works until something is put right.</summary>
+        Error = 1,
+        /// <summary>A call did not do what it was meant to.</summary>
+        Warning,
+        /// <summary>Good to know.</summary>
+        Info,
+    }
+
+    /// <summary>Takes the SDK's log. May be called from any thread; the text is one line.</summary>
+    public delegate void PlaytraceLogHandler(PlaytraceLogLevel level, string text);
+
     /// <summary>What is kept and sent before what, when there is no room for all.</summary>
     public enum PlaytracePriority
     {
@@ -84,5 +125,7 @@ namespace PlaytraceSdk
         public ulong DroppedEvicted;
         /// <summary>Too old, and could not be sent.</summary>
         public ulong DroppedAge;
+        /// <summary>Track calls that were Invalid.</summary>
+        public ulong Invalid;
     }
 }

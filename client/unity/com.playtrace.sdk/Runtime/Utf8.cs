@@ -29,6 +29,13 @@ namespace PlaytraceSdk
             return Spill(text, ref second);
         }
 
+        /// <summary>What the library calls back may call it again: the texts of the call that is running stay as they are.</summary>
+        public static void Detach()
+        {
+            first = null;
+            second = null;
+        }
+
         private static byte[] Spill(string text, ref byte[] kept)
         {
             int bytes = text == null ? 0 : text.Length * 3 + 1;

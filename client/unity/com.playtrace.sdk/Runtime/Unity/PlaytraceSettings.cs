@@ -43,6 +43,9 @@ namespace PlaytraceSdk
         [Tooltip("How long quitting may wait for the last events to be sent, in milliseconds. What is left is sent at the next start."), Range(0, 5000)]
         public int quitTimeoutMs = 300;
 
+        [Tooltip("What of Playtrace's own log goes to the console.")]
+        public PlaytraceLogLevel logLevel = PlaytraceLogLevel.Warning;
+
         /// <summary>The project's asset; null where there is none.</summary>
         public static PlaytraceSettings Load()
         {
@@ -65,11 +68,43 @@ namespace PlaytraceSdk
             options.FlushIntervalMs = (uint)flushIntervalSeconds * 1000;
             options.QueueBytesMax = (ulong)queueMegabytes << 20;
             options.WithoutWorker = Application.platform == RuntimePlatform.WebGLPlayer;
+            options.Log = new ConsoleLog(logLevel).Write;
             if (UsesEngine(network, Application.platform))
             {
                 options.Transport = new UnityWebRequestTransport();
             }
             return options;
+        }
+
+        private sealed class ConsoleLog
+        {
+            private readonly PlaytraceLogLevel level;
+
+            public ConsoleLog(PlaytraceLogLevel level)
+            {
+                this.level = level;
+            }
+
+            // From any thread, which the engine's log allows.
+            public void Write(PlaytraceLogLevel of, string text)
+            {
+                if (of > level)
+                {
+                    return;
+                }
+                if (of == PlaytraceLogLevel.Error)
+                {
+                    Debug.LogError("Playtrace: " + text);
+                }
+                else if (of == PlaytraceLogLevel.Warning)
+                {
+                    Debug.LogWarning("Playtrace: " + text);
+                }
+                else
+                {
+                    Debug.Log("Playtrace: " + text);
+                }
+            }
         }
 
         internal static bool UsesEngine(PlaytraceNetwork network, RuntimePlatform platform)
