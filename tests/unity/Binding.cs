@@ -31,6 +31,9 @@ namespace PlaytraceSdk.Tests
                 case "consent":
                     Consent();
                     break;
+                case "flags":
+                    Flags();
+                    break;
                 case "misuse":
                     Misuse();
                     break;
@@ -65,6 +68,7 @@ namespace PlaytraceSdk.Tests
             return new PlaytraceOptions {
                 Url = url, QueueDirectory = directory, UserId = "player-ü", BuildId = "1.4.2", Platform = "pc",
                 InitialConsent = consent, RetryBaseMs = 20, RetryCapMs = 100, SigningSecret = "sécret",
+                FlagsEnabled = true, FlagsStream = false,
             };
         }
 
@@ -229,6 +233,53 @@ namespace PlaytraceSdk.Tests
             Same(PlaytraceStatus.NoConsent, Playtrace.Track("after"), "after a restart");
             Same(PlaytraceStatus.Ok, Playtrace.ForgetConsent(), "forget");
             Same(PlaytraceConsent.None, Playtrace.Consent, "consent");
+            Playtrace.Shutdown(0);
+            Console.WriteLine("{}");
+        }
+
+        // ---- flags ----
+
+        private static void Flags()
+        {
+            Same(true, Playtrace.GetFlag("on", true), "before Init");
+            Same("PROVIDER_NOT_READY", Playtrace.GetFlagDetails("on").ErrorCode, "before Init");
+            PlaytraceOptions options = Options();
+            options.FlagsPollMs = 0;
+            Same(PlaytraceStatus.Ok, Playtrace.Init(options), "Init");
+            Same(PlaytraceStatus.Ok, Playtrace.RefreshFlags(20000), "refresh");
+            Same(true, Playtrace.GetFlag("on", false), "bool");
+            Same(40, Playtrace.GetFlag("gate", 1), "int");
+            Same(40L, Playtrace.GetFlag("gate", 1L), "long");
+            Same(7, Playtrace.GetFlag("far", 7), "a number that no int holds");
+            Same(1L << 40, Playtrace.GetFlag("far", 7L), "a number that a long holds");
+            Same(0.25, Playtrace.GetFlag("share", 1.0), "double");
+            Same(0.25f, Playtrace.GetFlag("share", 1.0f), "float");
+            Same("Größe 😀", Playtrace.GetFlag("title", "none"), "text");
+            Same("", Playtrace.GetFlag("empty", "none"), "an empty text");
+            Same(new string('ß', 3000), Playtrace.GetFlag("long", "none"), "6,000 bytes");
+            Same("{\"columns\":3}", Playtrace.GetFlagJson("layout", null).Replace(" ", ""), "JSON");
+            Same("mine", Playtrace.GetFlag("on", "mine"), "another type");
+            Same(null, Playtrace.GetFlag("missing", (string)null), "unknown, null");
+            Same("", Playtrace.GetFlag("missing", ""), "unknown, empty");
+            Same("dflt 😀", Playtrace.GetFlag("retired", "dflt 😀"), "turned off");
+            Same(1.5, Playtrace.GetFlag(null, 1.5), "no key");
+            PlaytraceFlagDetails details = Playtrace.GetFlagDetails("gate");
+            Same("gate_40", details.Variant, "variant");
+            Same(false, details.IsDefault, "default");
+            Same("FLAG_NOT_FOUND", Playtrace.GetFlagDetails("missing").ErrorCode, "unknown");
+            ulong before = Playtrace.Client.FlagsGeneration;
+            Same(PlaytraceStatus.Ok, Playtrace.SetFlagContext(new Dictionary<string, object> { { "level", 3 } }), "context");
+            Same(PlaytraceStatus.Ok, Playtrace.RefreshFlags(20000), "refresh");
+            Check(Playtrace.Client.FlagsGeneration > before, "the generation grows");
+            Same(30, Playtrace.GetFlag("gate", 1), "another context");
+            Same(PlaytraceStatus.Invalid, Playtrace.Client.SetFlagContextJson("[]"), "no object");
+            Same("a", Playtrace.GetFlag("shop", "none"), "of an experiment");
+            Same("a", Playtrace.GetFlag("shop", "none"), "again: no second exposure");
+            Same(PlaytraceStatus.Ok, Playtrace.Flush(20000), "flush");
+            Same(PlaytraceStatus.Ok, Playtrace.Shutdown(1000), "shutdown");
+            options.FlagContextJson = "{\"level\":3}";
+            Same(PlaytraceStatus.Ok, Playtrace.Init(options), "Init");
+            Same(30, Playtrace.GetFlag("gate", 1), "from disk, before any answer");
             Playtrace.Shutdown(0);
             Console.WriteLine("{}");
         }
@@ -412,6 +463,7 @@ namespace PlaytraceSdk.Tests
             Fake fake = new Fake();
             PlaytraceOptions options = Options();
             options.QueueDirectory += withoutWorker ? "-pumped" : "";
+            options.FlagsEnabled = false;
             options.ApiKey = "key-1";
             options.Transport = fake;
             options.WithoutWorker = withoutWorker;

@@ -42,6 +42,8 @@ namespace PlaytraceSdk
         public const int PLAYTRACE_EVENT_OWN_BYTES = 2048;
         public const int PLAYTRACE_EVENT_ATTRIBUTES_MAX = 256;
         public const int PLAYTRACE_BATCH_EVENTS_MAX = 1000;
+        public const int PLAYTRACE_FLAG_CONTEXT_BYTES_MAX = 4096;
+        public const int PLAYTRACE_FLAGS_BYTES_MAX = 1047552;
 
         [StructLayout(LayoutKind.Sequential)]
         public struct playtrace_consent_record
@@ -80,6 +82,11 @@ namespace PlaytraceSdk
             public uint request_timeout_ms;
             public IntPtr log;
             public IntPtr log_ctx;
+            public byte flags_enabled;
+            public byte flags_stream;
+            public byte* flag_context;
+            public uint flags_poll_ms;
+            public uint flags_bytes_max;
             public playtrace_platform* platform_table;
         }
 
@@ -103,6 +110,8 @@ namespace PlaytraceSdk
             public ulong dropped_evicted;
             public ulong dropped_age;
             public ulong invalid;
+            public ulong flag_requests;
+            public ulong flag_failures;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -119,6 +128,15 @@ namespace PlaytraceSdk
             public byte* larger;
             public fixed ushort key_at[256];
             public fixed byte own[2048];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        public struct playtrace_flag_details
+        {
+            public fixed byte variant[65];
+            public fixed byte reason[33];
+            public fixed byte error_code[33];
+            public byte is_default;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -277,6 +295,36 @@ namespace PlaytraceSdk
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, EntryPoint = "playtrace_stats")]
         public static extern void playtrace_stats_get(IntPtr p, playtrace_stats* stats_out);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern byte playtrace_flag_bool(IntPtr p, byte* key, byte default_value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern long playtrace_flag_int(IntPtr p, byte* key, long default_value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern double playtrace_flag_double(IntPtr p, byte* key, double default_value);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern UIntPtr playtrace_flag_string(IntPtr p, byte* key, byte* default_value, byte* @out,
+            UIntPtr out_bytes);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern UIntPtr playtrace_flag_json(IntPtr p, byte* key, byte* default_value, byte* @out,
+            UIntPtr out_bytes);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl, EntryPoint = "playtrace_flag_details")]
+        public static extern PlaytraceStatus playtrace_flag_details_get(IntPtr p, byte* key,
+            playtrace_flag_details* details_out);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_set_flag_context(IntPtr p, byte* attributes_json);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_flags_refresh(IntPtr p, uint timeout_ms);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern ulong playtrace_flags_generation(IntPtr p);
 
 #if !UNITY_WEBGL || UNITY_EDITOR
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

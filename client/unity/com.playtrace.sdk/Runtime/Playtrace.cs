@@ -56,6 +56,7 @@ namespace PlaytraceSdk
                     return Missing(error);
                 }
                 client = opened;
+                seenGeneration = opened == null ? 0 : opened.FlagsGeneration;
                 if (opened != null)
                 {
                     OnStarted();

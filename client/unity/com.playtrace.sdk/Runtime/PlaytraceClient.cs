@@ -125,12 +125,17 @@ namespace PlaytraceSdk
             bool isSound = texts.PutKey(from.QueueKey, &to->queue_key) && texts.Put(from.Url, &to->url) && texts.Put(from.ApiKey, &to->api_key) &&
                            texts.Put(from.SigningSecret, &to->signing_secret) &&
                            texts.Put(from.QueueDirectory, &to->queue_dir) &&
+                           texts.Put(from.FlagContextJson, &to->flag_context) &&
                            texts.Put(from.UserId, &to->user_id) && texts.Put(from.BuildId, &to->build_id) &&
                            texts.Put(from.Platform, &to->platform) &&
                            texts.Put(from.MechanicVersion, &to->mechanic_version);
             to->consent = from.InitialConsent;
             to->without_worker = Byte(from.WithoutWorker);
             to->report_health = from.ReportHealth.HasValue ? Byte(from.ReportHealth.Value) : to->report_health;
+            to->flags_enabled = from.FlagsEnabled.HasValue ? Byte(from.FlagsEnabled.Value) : to->flags_enabled;
+            to->flags_stream = from.FlagsStream.HasValue ? Byte(from.FlagsStream.Value) : to->flags_stream;
+            to->flags_poll_ms = from.FlagsPollMs ?? to->flags_poll_ms;
+            to->flags_bytes_max = from.FlagsBytesMax ?? to->flags_bytes_max;
             to->flush_interval_ms = from.FlushIntervalMs ?? to->flush_interval_ms;
             to->batch_events_max = from.BatchEventsMax ?? to->batch_events_max;
             to->queue_bytes_max = from.QueueBytesMax ?? to->queue_bytes_max;
@@ -434,6 +439,8 @@ namespace PlaytraceSdk
             to.DroppedEvicted = from.dropped_evicted;
             to.DroppedAge = from.dropped_age;
             to.Invalid = from.invalid;
+            to.FlagRequests = from.flag_requests;
+            to.FlagFailures = from.flag_failures;
         }
 
         /// <summary>Texts that live until Open is over.</summary>

@@ -48,6 +48,16 @@ namespace PlaytraceSdk
         public uint? ConnectTimeoutMs;
         /// <summary>Limit for one request in all.</summary>
         public uint? RequestTimeoutMs;
+        /// <summary>Ask the server for flags. Default true.</summary>
+        public bool? FlagsEnabled;
+        /// <summary>Hear of changes at once, by a second connection, where the server offers it. Default true.</summary>
+        public bool? FlagsStream;
+        /// <summary>Ask again so often; 0: only at the start and when asked to.</summary>
+        public uint? FlagsPollMs;
+        /// <summary>An answer with more is not taken.</summary>
+        public uint? FlagsBytesMax;
+        /// <summary>As <see cref="PlaytraceClient.SetFlagContextJson"/>.</summary>
+        public string FlagContextJson;
         /// <summary>Takes what goes wrong, in words; null: silence. Called from any thread.</summary>
         public PlaytraceLogHandler Log;
         /// <summary>Who makes the HTTP requests; null: the native library itself.</summary>

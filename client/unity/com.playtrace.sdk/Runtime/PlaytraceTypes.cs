@@ -90,6 +90,19 @@ namespace PlaytraceSdk
         High,
     }
 
+    /// <summary>Why a flag has its value.</summary>
+    public struct PlaytraceFlagDetails
+    {
+        /// <summary>The variant's name; "" where there is none.</summary>
+        public string Variant;
+        /// <summary>OpenFeature's; CACHED: from disk, not confirmed yet.</summary>
+        public string Reason;
+        /// <summary>With reason ERROR: FLAG_NOT_FOUND, PROVIDER_NOT_READY, or the server's.</summary>
+        public string ErrorCode;
+        /// <summary>Getters give the caller's default.</summary>
+        public bool IsDefault;
+    }
+
     /// <summary>Counts since <c>Init</c>.</summary>
     public struct PlaytraceStats
     {
@@ -127,5 +140,9 @@ namespace PlaytraceSdk
         public ulong DroppedAge;
         /// <summary>Track calls that were Invalid.</summary>
         public ulong Invalid;
+        /// <summary>HTTP requests for flags.</summary>
+        public ulong FlagRequests;
+        /// <summary>Of these, how many brought no answer that could be used.</summary>
+        public ulong FlagFailures;
     }
 }

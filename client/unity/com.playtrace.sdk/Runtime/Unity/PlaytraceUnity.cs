@@ -96,6 +96,7 @@ namespace PlaytraceSdk
                 running.Pump();
             }
             running.Tick();
+            TellFlagsChanged(running);
         }
 
         internal static void Pause()
