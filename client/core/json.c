@@ -448,10 +448,11 @@ static bool scan_count(struct scan *s, uint64_t *count_out)
     return true;
 }
 
-/* An array of objects: how many. */
-static bool scan_object_count(struct scan *s, uint64_t *count_out)
+/* An array of objects: how many, and the first. */
+static bool scan_object_count(struct scan *s, uint64_t *count_out, struct pt_client_text *first_out)
 {
     *count_out = 0;
+    *first_out = (struct pt_client_text){"", 0};
     if (!take(s, '[')) {
         return false;
     }
@@ -460,11 +461,16 @@ static bool scan_object_count(struct scan *s, uint64_t *count_out)
         return true;
     }
     for (;;) {
+        const char *object = NULL;
+
         skip_space(s);
+        object = s->at;
         if (s->at == s->end || *s->at != '{' || !scan_value(s)) {
             return false;
         }
-        (*count_out)++;
+        if ((*count_out)++ == 0) {
+            *first_out = (struct pt_client_text){object, (size_t)(s->at - object)};
+        }
         skip_space(s);
         if (take(s, ']')) {
             return true;
@@ -500,7 +506,7 @@ bool pt_client_receipt_parse(const char *body, size_t bytes, struct pt_client_re
             is_sound = scan_count(&s, &receipt_out->accepted);
         } else if (is_sound && is_named(name, name_bytes, "rejected")) {
             rejected_seen++;
-            is_sound = scan_object_count(&s, &receipt_out->rejected);
+            is_sound = scan_object_count(&s, &receipt_out->rejected, &receipt_out->first);
         } else if (is_sound) {
             is_sound = scan_value(&s);
         }
@@ -513,10 +519,12 @@ bool pt_client_receipt_parse(const char *body, size_t bytes, struct pt_client_re
     return take(&s, '}') && accepted_seen == 1 && rejected_seen == 1;
 }
 
-bool pt_client_refusal_is_ours(const char *body, size_t bytes)
+/* The inside of the first text member `name` of the object `body`, escapes as they stand. */
+static bool find_text(const char *body, size_t bytes, const char *want, struct pt_client_text *out)
 {
     struct scan s = {body, body + bytes, ANSWER_DEPTH_MAX, NULL};
 
+    *out = (struct pt_client_text){"", 0};
     if (!pt_client_json_is_object(body, bytes, ANSWER_DEPTH_MAX)) {
         return false;
     }
@@ -529,17 +537,33 @@ bool pt_client_refusal_is_ours(const char *body, size_t bytes)
     do {
         const char *name = NULL;
         size_t name_bytes = 0;
+        const char *value = NULL;
 
         if (!scan_name(&s, &name, &name_bytes)) {
             return false;
         }
-        if (is_named(name, name_bytes, "code") && s.at < s.end && *s.at == '"') {
-            return true;
-        }
+        value = s.at;
         if (!scan_value(&s)) {
             return false;
+        }
+        if (is_named(name, name_bytes, want) && *value == '"') {
+            *out = (struct pt_client_text){value + 1, (size_t)(s.at - value) - 2};
+            return true;
         }
         skip_space(&s);
     } while (take(&s, ','));
     return false;
+}
+
+bool pt_client_refusal_parse(const char *body, size_t bytes, struct pt_client_refusal *refusal_out)
+{
+    (void)find_text(body, bytes, "detail", &refusal_out->detail);
+    return find_text(body, bytes, "code", &refusal_out->code);
+}
+
+bool pt_client_refusal_is_ours(const char *body, size_t bytes)
+{
+    struct pt_client_text code;
+
+    return find_text(body, bytes, "code", &code);
 }

@@ -39,15 +39,32 @@ size_t pt_client_json_escape(const char *text, size_t bytes, char *out);
 /* How many bytes that writes. */
 size_t pt_client_json_escaped_bytes(const char *text, size_t bytes);
 
+/* Bytes of an answer, which must stay in place; no NUL at the end. */
+struct pt_client_text {
+    const char *text;
+    size_t bytes;
+};
+
 /* How many events the server's receipt says it took and refused. */
 struct pt_client_receipt {
     uint64_t accepted;
     uint64_t rejected;
+    struct pt_client_text
+        first; /* the first rejected one: an object; no bytes where there is none */
 };
 
 /* False unless `body` is a JSON object with a count "accepted" and an array "rejected" of objects.
  */
 bool pt_client_receipt_parse(const char *body, size_t bytes, struct pt_client_receipt *receipt_out);
+
+/* Why something was refused, escapes as they stand in the JSON text; "" where it does not say. */
+struct pt_client_refusal {
+    struct pt_client_text code;
+    struct pt_client_text detail;
+};
+
+/* False: there is no code. */
+bool pt_client_refusal_parse(const char *body, size_t bytes, struct pt_client_refusal *refusal_out);
 
 /* Is `body` a JSON object with a text member "code": a refusal by Playtrace, not by a proxy? */
 bool pt_client_refusal_is_ours(const char *body, size_t bytes);

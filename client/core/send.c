@@ -18,6 +18,7 @@
 #define BODY_EVENTS "\",\"events\":["
 #define HEAD_BYTES (sizeof(BODY_HEAD) - 1 + PT_RFC3339_TEXT_BYTES + sizeof(BODY_EVENTS) - 1)
 #define READ_FAILED_DELAY_US 1000000
+#define SAID_BYTES_MAX 120
 
 enum verdict {
     VERDICT_SETTLED,    /* every event has its receipt */
@@ -103,9 +104,70 @@ static enum verdict judge(struct playtrace *p, const struct playtrace_http_respo
     }
 }
 
+/* Bytes of a server's text that a line of the log takes. */
+static size_t clip(size_t bytes)
+{
+    return bytes < SAID_BYTES_MAX ? bytes : SAID_BYTES_MAX;
+}
+
+/* What somebody can do about an answer that settles nothing. */
+static const char *advice(int status)
+{
+    switch (status) {
+    case 401:
+        return "; look at options.api_key";
+    case 403:
+        return "; look at options.api_key and options.signing_secret";
+    case 404:
+    case 405:
+        return "; look at options.url";
+    case 413:
+        return "; something on the way takes no event of this size";
+    default:
+        return status >= 300 && status < 400 ? "; options.url must be the final address" : "";
+    }
+}
+
+static void say_failed(struct playtrace *p, const struct playtrace_http_response *response,
+                       bool is_long, int64_t wait_us)
+{
+    enum playtrace_log_level level = is_long ? PLAYTRACE_LOG_ERROR : PLAYTRACE_LOG_INFO;
+    long wait_ms = (long)(wait_us / 1000);
+    struct pt_client_refusal why;
+
+    if (response->status == 0) {
+        pt_client_log(p, level, PT_CLIENT_LOG_SERVER,
+                      "%s gave no whole answer; the events wait, next try in %ld ms", p->url,
+                      wait_ms);
+    } else if (pt_client_refusal_parse(response->body, response->body_bytes, &why)) {
+        pt_client_log(p, level, PT_CLIENT_LOG_SERVER,
+                      "%s answered %d, %.*s: %.*s; the events wait, next try in %ld ms%s", p->url,
+                      response->status, (int)clip(why.code.bytes), why.code.text,
+                      (int)clip(why.detail.bytes), why.detail.text, wait_ms,
+                      advice(response->status));
+    } else {
+        pt_client_log(p, level, PT_CLIENT_LOG_SERVER,
+                      "%s answered %d, which is no receipt; the events wait, next try in %ld ms%s",
+                      p->url, response->status, wait_ms, advice(response->status));
+    }
+}
+
+/* `object` holds code and detail. */
+static void say_refused(struct playtrace *p, uint64_t refused, uint32_t events,
+                        const struct pt_client_text *object)
+{
+    struct pt_client_refusal why;
+
+    (void)pt_client_refusal_parse(object->text, object->bytes, &why);
+    pt_client_log(p, PLAYTRACE_LOG_ERROR, PT_CLIENT_LOG_SERVER,
+                  "the server refused %lu of %lu events; the first: %.*s: %.*s",
+                  (unsigned long)refused, (unsigned long)events, (int)clip(why.code.bytes),
+                  why.code.text, (int)clip(why.detail.bytes), why.detail.text);
+}
+
 /* Full jitter; Retry-After is the least, and a little is added so that not all come at once. */
-static void back_off(struct playtrace *p, bool is_long,
-                     const struct playtrace_http_response *response)
+static int64_t back_off(struct playtrace *p, bool is_long,
+                        const struct playtrace_http_response *response)
 {
     const struct playtrace_options *options = &p->options;
     int64_t least_us = pt_client_retry_after_us(response->retry_after, response->date,
@@ -132,6 +194,7 @@ static void back_off(struct playtrace *p, bool is_long,
     p->send_due_us = pt_client_now_us(p) + wait_us;
     p->is_backing_off = true;
     pt_client_unlock(p);
+    return wait_us;
 }
 
 /* The server has answered for the oldest notice. */
@@ -243,6 +306,9 @@ static enum pt_client_step finish(struct playtrace *p,
     verdict = judge(p, response, batch.events, &receipt);
     switch (verdict) {
     case VERDICT_SETTLED:
+        if (receipt.rejected > 0) {
+            say_refused(p, receipt.rejected, batch.events, &receipt.first);
+        }
         if (is_notice) {
             settle_notice(p, receipt.accepted, receipt.rejected, 0);
         } else {
@@ -250,6 +316,7 @@ static enum pt_client_step finish(struct playtrace *p,
         }
         break;
     case VERDICT_UNREADABLE:
+        say_refused(p, 1, 1, &(struct pt_client_text){response->body, response->body_bytes});
         if (is_notice) {
             settle_notice(p, 0, 0, 1);
         } else {
@@ -264,7 +331,8 @@ static enum pt_client_step finish(struct playtrace *p,
         break;
     case VERDICT_LATER:
     case VERDICT_MUCH_LATER:
-        back_off(p, verdict == VERDICT_MUCH_LATER, response);
+        say_failed(p, response, verdict == VERDICT_MUCH_LATER,
+                   back_off(p, verdict == VERDICT_MUCH_LATER, response));
         step = PT_CLIENT_STEP_FAILED;
         break;
     }

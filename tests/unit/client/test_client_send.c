@@ -535,6 +535,77 @@ static void a_kill_at_any_file_call_loses_no_written_event(void **state)
     PT_CHECK(call > 50);
 }
 
+struct said {
+    char text[1024];
+    unsigned count;
+    enum playtrace_log_level level;
+};
+
+static void hear(void *ctx, enum playtrace_log_level level, const char *text)
+{
+    struct said *said = ctx;
+
+    said->count++;
+    said->level = level;
+    (void)snprintf(said->text, sizeof(said->text), "%s", text);
+}
+
+static void what_the_server_refuses_is_said(void **state)
+{
+    static const struct {
+        struct script script;
+        enum playtrace_log_level level;
+        const char *text;
+    } cases[] = {
+        {{202,
+          "{\"accepted\":8,\"rejected\":[{\"index\":0,\"code\":\"bad_time\",\"detail\":\"say "
+          "\\\"when\\\"\"},"
+          "{\"code\":\"x\"}]}",
+          NULL, 1},
+         PLAYTRACE_LOG_ERROR,
+         "the server refused 2 of 10 events; the first: bad_time: say \\\"when\\\""},
+        {{202, "{\"accepted\":0,\"rejected\":[{},{},{},{},{},{},{},{},{},{\"code\":7}]}", NULL, 1},
+         PLAYTRACE_LOG_ERROR,
+         "the server refused 10 of 10 events; the first: : "},
+        {{401, "{\"code\":\"unauthorized\",\"detail\":\"no such key\"}", NULL, 1},
+         PLAYTRACE_LOG_ERROR,
+         "http://127.0.0.1:1/v1/events answered 401, unauthorized: no such key; the events wait"},
+        {{302, "<html>", NULL, 1},
+         PLAYTRACE_LOG_INFO,
+         "http://127.0.0.1:1/v1/events answered 302, which is no receipt; the events wait"},
+        {{0, NULL, NULL, 1},
+         PLAYTRACE_LOG_INFO,
+         "http://127.0.0.1:1/v1/events gave no whole answer; the events wait, next try in "},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char *dir = pt_test_dir_create();
+        struct fake *fake = fake_create();
+        struct playtrace_options options = fake_options(fake, dir);
+        struct script script = cases[i].script;
+        struct said said = {.count = 0};
+        struct playtrace *p = NULL;
+
+        options.log = hear;
+        options.log_ctx = &said;
+        fake->answer = answer_script;
+        fake->answer_arg = &script;
+        PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+        fake_track(p, 10);
+        (void)playtrace_flush(p, 1);
+        PT_CHECK(said.count == 1 && said.level == cases[i].level);
+        PT_CHECK(strncmp(said.text, cases[i].text, strlen(cases[i].text)) == 0);
+        if (script.status == 401) {
+            PT_CHECK(strstr(said.text, "options.api_key") != NULL);
+        }
+        fake_check_balance(p);
+        (void)playtrace_close(p, 0);
+        fake_destroy(fake);
+        pt_test_dir_remove(dir);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -547,6 +618,7 @@ int main(void)
         cmocka_unit_test(splitting_isolates_what_the_server_cannot_read),
         cmocka_unit_test(a_proxys_413_splits_and_then_waits),
         cmocka_unit_test(a_receipt_too_long_to_hold_halves_the_batch),
+        cmocka_unit_test(what_the_server_refuses_is_said),
         cmocka_unit_test(refused_events_leave_by_their_receipt),
         cmocka_unit_test(what_was_not_sent_is_sent_by_the_next_open),
         cmocka_unit_test(a_full_budget_drops_the_newest_and_counts),
