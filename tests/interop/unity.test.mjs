@@ -199,7 +199,7 @@ test('flags: every type, defaults, context, from disk, one exposure', async (t) 
     fs.writeFileSync(path.join(dir, 'flags.json'), JSON.stringify({ flags: {
         on: one(true), far: one(2 ** 40), share: one(0.25), title: one('Größe 😀'), empty: one(''), long: one('ß'.repeat(3000)),
         layout: one({ columns: 3 }), retired: one('x', { state: 'DISABLED' }),
-        shop: one('a', { metadata: { experiment: 'shop-1' } }),
+        shop: one('a', { targeting: { fractional: [['a', 100]] }, metadata: { experiment: 'shop-1' } }),
         gate: {
             state: 'ENABLED', variants: { gate_30: 30, gate_40: 40 }, defaultVariant: 'gate_40',
             targeting: { if: [{ '==': [{ var: 'level' }, 3] }, 'gate_30', null] },
@@ -207,7 +207,7 @@ test('flags: every type, defaults, context, from disk, one exposure', async (t) 
     } }));
     const server = await Server.forTest(t, dir);
     await mono('Binding.exe', 'flags', server.url, path.join(dir, 'queue'));
-    await server.settle(1);
+    await server.settle(2); // and the self-test
     const rows = await sql(dir, `select attributes from events where event_name = 'experiment_exposure'`);
     assert.equal(rows.length, 1);
     const { experiment, variant, flag_key: key } = value(rows[0]);

@@ -351,7 +351,7 @@ namespace PlaytraceSdk.Tests
             options.QueueBytesMax = 64 * 1024;
             PlaytraceClient full;
             Same(PlaytraceStatus.Ok, PlaytraceClient.Open(options, out full), "a small queue");
-            for (int i = 0; i < 100; i++)
+            for (int i = 0; i < 50; i++)
             {
                 full.Event("filler").Set("text", new string('x', 2000)).Send();
             }

@@ -167,6 +167,7 @@ namespace PlaytraceSdk
             public fixed byte retry_after[64];
             public fixed byte etag[128];
             public fixed byte content_type[64];
+            public fixed byte traceresponse[64];
             public fixed byte date[64];
         }
 

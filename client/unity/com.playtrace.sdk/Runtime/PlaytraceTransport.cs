@@ -47,6 +47,8 @@ namespace PlaytraceSdk
         public string ContentType { get; set; }
         /// <summary>The header Date, or null.</summary>
         public string Date { get; set; }
+        /// <summary>The header traceresponse, or null.</summary>
+        public string TraceResponse { get; set; }
         /// <summary>The transport's own.</summary>
         public object Tag { get; set; }
     }
@@ -319,6 +321,7 @@ namespace PlaytraceSdk
             PutHeader(response->retry_after, 64, request.RetryAfter);
             PutHeader(response->etag, 128, request.ETag);
             PutHeader(response->content_type, 64, request.ContentType);
+            PutHeader(response->traceresponse, 64, request.TraceResponse);
             PutHeader(response->date, 64, request.Date);
         }
 

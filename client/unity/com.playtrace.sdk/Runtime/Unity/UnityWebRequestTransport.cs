@@ -39,6 +39,7 @@ namespace PlaytraceSdk
                 request.RetryAfter = web.GetResponseHeader("Retry-After");
                 request.ETag = web.GetResponseHeader("ETag");
                 request.ContentType = web.GetResponseHeader("Content-Type");
+                request.TraceResponse = web.GetResponseHeader("traceresponse");
                 request.Date = web.GetResponseHeader("Date");
                 request.Status = (int)web.responseCode;
             }
