@@ -483,8 +483,10 @@ static void write_metadata(struct pt_buf *buf, const struct pt_flag_evaluation *
     pt_buf_append(buf, out->metadata.data, out->metadata.size - 1); /* without its } */
     if (out->epoch > 0) {
         pt_buf_appendf(buf, "%s\"epoch\":%u", comma, out->epoch);
-    } else {
+    } else if (out->gate) {
         pt_buf_appendf(buf, "%s\"gate\":\"%s\"", comma, gates[out->gate]);
+    } else {
+        pt_buf_appendf(buf, "%s\"override\":true", comma);
     }
     if (out->gated_by.size > 0) {
         struct pt_jsonw w;
@@ -506,7 +508,7 @@ static void keep(struct pt_buf *scratch, struct pt_flag_evaluation *out)
     pt_buf_reset(scratch);
     pt_buf_append(scratch, out->value.data, out->value.size);
     pt_buf_append(scratch, out->variant.data, out->variant.size);
-    if (out->epoch > 0 || out->gate) {
+    if (out->epoch > 0 || out->gate || out->is_override) {
         write_metadata(scratch, out);
     } else {
         pt_buf_append(scratch, out->metadata.data, out->metadata.size);

@@ -314,7 +314,7 @@ static void epochs_keep_their_weights(void **state)
     PT_CHECK(strstr((const char *)b.got.metadata.data,
                     "{\"version\":4,\"experiment\":\"x\","
                     "\"epoch\":3}") == (const char *)b.got.metadata.data);
-    wants(ask(&b, "b", "{\"targetingKey\":\"u\",\"tester\":true}"), "more", "{}");
+    wants(ask(&b, "b", "{\"targetingKey\":\"u\",\"tester\":true}"), "more", "{\"override\":true}");
     PT_CHECK(b.got.reason == PT_FLAG_REASON_TARGETING_MATCH);
     wants(ask(&b, "b", "{}"), "off", "{\"gate\":\"rollout\"}");
     PT_CHECK(b.got.is_targeting_key_missing);
