@@ -354,6 +354,10 @@ static enum playtrace_status open_dir(struct playtrace *p, const uint8_t *queue_
     if (!pt_client_notices_load(p, is_loaded)) {
         return PLAYTRACE_KEY;
     }
+    /* Only now, when all is known to be readable, is anything changed. */
+    if (!pt_client_lanes_tidy(&p->lanes)) {
+        return PLAYTRACE_IO;
+    }
     if (!start_state(p, is_loaded)) {
         return PLAYTRACE_IO;
     }

@@ -101,11 +101,17 @@ enum playtrace_status pt_client_lanes_open(struct pt_client_lanes *lanes,
     for (unsigned lane = 0; lane < PT_CLIENT_LANES && !status; lane++) {
         status = pt_client_queue_scan(&lanes->queues[lane], scratch, scratch_bytes);
     }
-    /* Only now, when all is known to be readable, is anything changed. */
-    for (unsigned lane = 0; lane < PT_CLIENT_LANES && !status; lane++) {
-        status = pt_client_queue_tidy(&lanes->queues[lane]) ? PLAYTRACE_OK : PLAYTRACE_IO;
-    }
     return status;
+}
+
+bool pt_client_lanes_tidy(struct pt_client_lanes *lanes)
+{
+    bool is_tidy = true;
+
+    for (unsigned lane = 0; lane < PT_CLIENT_LANES && is_tidy; lane++) {
+        is_tidy = pt_client_queue_tidy(&lanes->queues[lane]);
+    }
+    return is_tidy;
 }
 
 void pt_client_lanes_close(struct pt_client_lanes *lanes)

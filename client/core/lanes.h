@@ -37,16 +37,20 @@ struct pt_client_lanes {
 };
 
 /*
- * Read what `dir` holds and cut torn tails. `segments` is storage for PT_CLIENT_LANES *
- * PT_CLIENT_SEGMENTS_MAX, `scratch` for at least twice a frame; all is borrowed, `scratch` and
- * `key` (NULL: none) for the call only. PLAYTRACE_VERSION and PLAYTRACE_KEY change no file;
- * PLAYTRACE_IO: the directory cannot be read. Pair with pt_client_lanes_close().
+ * Read what `dir` holds; changes no file, so that an open that fails leaves all as it was.
+ * `segments` is storage for PT_CLIENT_LANES * PT_CLIENT_SEGMENTS_MAX, `scratch` for at least twice
+ * a frame; all is borrowed, `scratch` and `key` (NULL: none) for the call only. PLAYTRACE_VERSION,
+ * PLAYTRACE_KEY; PLAYTRACE_IO: the directory cannot be read. Then pt_client_lanes_tidy(); pair with
+ * pt_client_lanes_close().
  */
 enum playtrace_status pt_client_lanes_open(struct pt_client_lanes *lanes,
                                            const struct playtrace_platform *platform,
                                            const char *dir, uint64_t bytes_max, const uint8_t *key,
                                            struct pt_client_segment *segments, char *scratch,
                                            size_t scratch_bytes);
+/* Cut torn tails and remove what is settled; before anything else. False: a file operation failed.
+ */
+bool pt_client_lanes_tidy(struct pt_client_lanes *lanes);
 void pt_client_lanes_close(struct pt_client_lanes *lanes);
 
 /* Over all lanes. */
