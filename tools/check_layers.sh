@@ -10,7 +10,10 @@ root=${1:-$(cd "$(dirname "$0")/.." && pwd)}
 cd "$root"
 
 {
-    find src client \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -type f | LC_ALL=C sort
+    # The wrappers include their engine's headers, and of ours the public one alone.
+    find src client \( -path client/unreal -o -path client/unity \) -prune -o \
+        \( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -type f -print |
+        LC_ALL=C sort
 } | awk '
 function trim(text) {
     gsub(/^[ \t`]+|[ \t`]+$/, "", text)

@@ -1,0 +1,137 @@
+// PlaytraceLibrary.cpp - Playtrace's nodes, and its calls from C++
+#include "PlaytraceLibrary.h"
+
+#include "PlaytraceRuntime.h"
+#include "PlaytraceText.h"
+
+using Playtrace::Client;
+using PlaytraceText::FromUtf8;
+using PlaytraceText::ToUtf8;
+
+static PlaytracePortable::FSharedClient &Shared()
+{
+    return FPlaytraceRuntime::Get().Client;
+}
+
+static enum playtrace_priority ToPriority(EPlaytracePriority Priority)
+{
+    switch (Priority) {
+    case EPlaytracePriority::Low:
+        return PLAYTRACE_PRIORITY_LOW;
+    case EPlaytracePriority::High:
+        return PLAYTRACE_PRIORITY_HIGH;
+    case EPlaytracePriority::Normal:
+        break;
+    }
+    return PLAYTRACE_PRIORITY_NORMAL;
+}
+
+bool UPlaytraceLibrary::Track(const FString &EventName)
+{
+    return TrackWithAttributes(EventName, {});
+}
+
+bool UPlaytraceLibrary::TrackWithAttributes(const FString &EventName,
+                                            const TArray<FPlaytraceAttribute> &Attributes,
+                                            EPlaytracePriority Priority)
+{
+    const PlaytracePortable::FAttributes Ours = PlaytraceText::ToAttributes(Attributes);
+
+    return Shared().Use([&](Client &P) {
+        return PlaytracePortable::TrackAttributes(P, ToUtf8(EventName), Ours, {},
+                                                  ToPriority(Priority), nullptr);
+    }) == PLAYTRACE_OK;
+}
+
+bool UPlaytraceLibrary::SetUser(const FString &UserId)
+{
+    return Shared().Use([&](Client &P) {
+        return UserId.IsEmpty() ? P.clear_user() : P.set_user(ToUtf8(UserId));
+    }) == PLAYTRACE_OK;
+}
+
+bool UPlaytraceLibrary::SetConsent(bool bAnalytics, bool bExperiments, const FString &PolicyVersion)
+{
+    unsigned Purposes = 0;
+
+    Purposes |= bAnalytics ? unsigned{PLAYTRACE_PURPOSE_ANALYTICS} : 0;
+    Purposes |= bExperiments ? unsigned{PLAYTRACE_PURPOSE_EXPERIMENTS} : 0;
+
+    return Shared().Use([&](Client &P) {
+        return P.set_consent_for(Purposes, ToUtf8(PolicyVersion));
+    }) == PLAYTRACE_OK;
+}
+
+EPlaytraceConsent UPlaytraceLibrary::GetConsent()
+{
+    switch (Shared().Use([](Client &P) { return P.consent(); })) {
+    case PLAYTRACE_CONSENT_GIVEN:
+        return EPlaytraceConsent::Given;
+    case PLAYTRACE_CONSENT_WITHDRAWN:
+        return EPlaytraceConsent::Withdrawn;
+    case PLAYTRACE_CONSENT_NONE:
+        break;
+    }
+    return EPlaytraceConsent::NotAsked;
+}
+
+void UPlaytraceLibrary::GetConsentPurposes(bool &bAnalytics, bool &bExperiments,
+                                           FString &PolicyVersion)
+{
+    const Playtrace::ConsentRecord Record =
+        Shared().Use([](Client &P) { return P.consent_record(); });
+
+    bAnalytics = (Record.purposes & PLAYTRACE_PURPOSE_ANALYTICS) != 0;
+    bExperiments = (Record.purposes & PLAYTRACE_PURPOSE_EXPERIMENTS) != 0;
+    PolicyVersion = FromUtf8(Record.policy_version);
+}
+
+bool UPlaytraceLibrary::Flush(float TimeoutSeconds)
+{
+    const uint32 Ms = TimeoutSeconds > 0 ? static_cast<uint32>(TimeoutSeconds * 1000.0f) : 1u;
+
+    return Shared().Use([&](Client &P) { return P.flush(Ms); }) == PLAYTRACE_OK;
+}
+
+bool UPlaytraceLibrary::StartSession()
+{
+    return Shared().Use([](Client &P) { return P.session_start(); }) == PLAYTRACE_OK;
+}
+
+FString UPlaytraceLibrary::GetSessionId()
+{
+    return FromUtf8(Shared().Use([](Client &P) { return P.session_id(); }));
+}
+
+int64 UPlaytraceLibrary::GetQueuedEvents()
+{
+    return static_cast<int64>(Shared().Use([](Client &P) { return P.stats().queued; }));
+}
+
+FPlaytraceAttribute UPlaytraceLibrary::MakeTextAttribute(const FString &Key, const FString &Value)
+{
+    return FPlaytraceAttribute(Key, Value);
+}
+
+FPlaytraceAttribute UPlaytraceLibrary::MakeIntegerAttribute(const FString &Key, int64 Value)
+{
+    return FPlaytraceAttribute(Key, Value);
+}
+
+FPlaytraceAttribute UPlaytraceLibrary::MakeNumberAttribute(const FString &Key, double Value)
+{
+    return FPlaytraceAttribute(Key, Value);
+}
+
+FPlaytraceAttribute UPlaytraceLibrary::MakeBooleanAttribute(const FString &Key, bool bValue)
+{
+    return FPlaytraceAttribute(Key, bValue);
+}
+
+FPlaytraceAttribute UPlaytraceLibrary::MakeJsonAttribute(const FString &Key, const FString &Json)
+{
+    FPlaytraceAttribute Attribute(Key, Json);
+
+    Attribute.Type = EPlaytraceValue::Json;
+    return Attribute;
+}

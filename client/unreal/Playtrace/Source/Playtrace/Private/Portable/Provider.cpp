@@ -1,0 +1,150 @@
+/*
+ * Provider.cpp - what an analytics provider of an engine means in Playtrace
+ */
+#include "Portable/Provider.h"
+
+namespace PlaytracePortable
+{
+
+FProvider::FProvider(FSharedClient &InClient, std::function<Playtrace::Options()> InOptions)
+    : Client(InClient), Options(std::move(InOptions))
+{
+}
+
+FProvider::~FProvider()
+{
+    EndSession();
+}
+
+/* True where it is open now. Two threads may both open: one share is given back. */
+bool FProvider::Open()
+{
+    std::string UserNow;
+    bool bIsSecond = false;
+
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        if (bIsOpen) {
+            return true;
+        }
+    }
+    if (Client.Acquire(Options()) != PLAYTRACE_OK) {
+        return false;
+    }
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        bIsSecond = bIsOpen;
+        bIsOpen = true;
+        UserNow = CurrentUser;
+    }
+    if (bIsSecond) {
+        (void)Client.Release(0);
+    } else if (!UserNow.empty()) {
+        (void)Client.Use([&](Playtrace::Client &P) { return P.set_user(UserNow); });
+    }
+    return true;
+}
+
+bool FProvider::StartSession(const std::string &EngineSession, const FAttributes &Attributes)
+{
+    FAttributes All = Attributes;
+    bool bWasOpen = false;
+
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        bWasOpen = bIsOpen;
+    }
+    if (!Open()) {
+        return false;
+    }
+    if (bWasOpen) {
+        (void)Client.Use([](Playtrace::Client &P) { return P.session_start(); });
+    }
+    if (!EngineSession.empty()) {
+        All.push_back(FAttribute::MakeText("engine_session", EngineSession));
+    }
+    (void)Record("session_start", All);
+    return true;
+}
+
+void FProvider::EndSession()
+{
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        if (!bIsOpen) {
+            return;
+        }
+    }
+    (void)Record("session_end", {});
+    Flush();
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        if (!bIsOpen) {
+            return;
+        }
+        bIsOpen = false;
+    }
+    (void)Client.Release(0);
+}
+
+Playtrace::Status FProvider::Record(std::string_view Name, const FAttributes &Attributes)
+{
+    const FAttributes DefaultsNow = Defaults();
+
+    if (!Open()) {
+        return PLAYTRACE_INVALID;
+    }
+    return Client.Use([&](Playtrace::Client &P) {
+        return TrackAttributes(P, Name, Attributes, DefaultsNow, PLAYTRACE_PRIORITY_NORMAL,
+                               nullptr);
+    });
+}
+
+void FProvider::Flush()
+{
+    /* One millisecond wakes the worker, which goes on when this has returned. */
+    (void)Client.Use([](Playtrace::Client &P) { return P.flush(1); });
+}
+
+bool FProvider::BlockUntilFlushed(std::uint32_t TimeoutMs)
+{
+    return Client.Use([&](Playtrace::Client &P) { return P.flush(TimeoutMs); }) == PLAYTRACE_OK;
+}
+
+std::string FProvider::SessionId()
+{
+    return Client.Use([](Playtrace::Client &P) { return P.session_id(); });
+}
+
+void FProvider::SetUser(const std::string &InUser)
+{
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        CurrentUser = InUser;
+    }
+    (void)Client.Use(
+        [&](Playtrace::Client &P) { return InUser.empty() ? P.clear_user() : P.set_user(InUser); });
+}
+
+std::string FProvider::User() const
+{
+    std::lock_guard<std::mutex> Lock(Mutex);
+
+    return CurrentUser;
+}
+
+void FProvider::SetDefaults(FAttributes InDefaults)
+{
+    std::lock_guard<std::mutex> Lock(Mutex);
+
+    DefaultAttributes = std::move(InDefaults);
+}
+
+FAttributes FProvider::Defaults() const
+{
+    std::lock_guard<std::mutex> Lock(Mutex);
+
+    return DefaultAttributes;
+}
+
+} // namespace PlaytracePortable

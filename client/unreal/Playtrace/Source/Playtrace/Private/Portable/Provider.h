@@ -1,0 +1,59 @@
+/*
+ * Provider.h - what an analytics provider of an engine means in Playtrace
+ *
+ * No engine header is included here. From any thread.
+ *
+ *     StartSession      opens the client (a new session where it is open), event `session_start`
+ *     RecordEvent       one event: its attributes, then the defaults whose keys it does not have;
+ *                       opens the client where nobody has: events without a session are legal
+ *     FlushEvents       asks for a send and returns
+ *     EndSession        event `session_end`, asks for a send, gives the client back
+ */
+#pragma once
+
+#include "Portable/Attributes.h"
+#include "Portable/SharedClient.h"
+
+#include <functional>
+#include <mutex>
+#include <string>
+
+namespace PlaytracePortable
+{
+
+class FProvider
+{
+  public:
+    /* `Options` is asked each time the client is opened. `InClient` outlives the provider. */
+    FProvider(FSharedClient &InClient, std::function<Playtrace::Options()> InOptions);
+    ~FProvider();
+
+    /*
+     * `EngineSession` is the engine's own id, "" for none: it is sent as attribute engine_session
+     * of `session_start`, because a session's id here is the client's.
+     */
+    bool StartSession(const std::string &EngineSession, const FAttributes &Attributes);
+    void EndSession();
+    Playtrace::Status Record(std::string_view Name, const FAttributes &Attributes);
+    void Flush();
+    bool BlockUntilFlushed(std::uint32_t TimeoutMs);
+    std::string SessionId();
+
+    void SetUser(const std::string &InUser); /* "": the install's id again */
+    std::string User() const;
+
+    void SetDefaults(FAttributes InDefaults);
+    FAttributes Defaults() const;
+
+  private:
+    bool Open();
+
+    FSharedClient &Client;
+    std::function<Playtrace::Options()> Options;
+    mutable std::mutex Mutex; /* guards what follows; not held over calls of the client */
+    bool bIsOpen = false;     /* holds a share of the client */
+    std::string CurrentUser;
+    FAttributes DefaultAttributes;
+};
+
+} // namespace PlaytracePortable

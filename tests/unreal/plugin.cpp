@@ -1,0 +1,193 @@
+/*
+ * plugin.cpp - the plugin itself over stand-ins of the engine (standins/), against the real
+ * collector
+ *
+ *     plugin MODE URL      STANDIN_SAVED names the project's Saved directory
+ *
+ *     game      a game's life: consent, events, user, background, the analytics provider, the end
+ *     offline   events while no server answers, and the end: they stay on disk
+ *     pump      STANDIN_ONE_THREAD: the ticker does the work
+ *     editor    STANDIN_EDITOR: nothing starts in the editor unless the settings say so
+ */
+#include "PlaytraceLibrary.h"
+#include "PlaytraceSettings.h"
+#include "PlaytraceSubsystem.h"
+
+#include "standin_engine.h"
+
+#include <cstdio>
+#include <string_view>
+
+IModuleInterface *StandInLoadPlaytrace();
+
+namespace
+{
+
+int Failures = 0;
+
+void Check(bool bHolds, const char *What, int Line)
+{
+    if (!bHolds) {
+        std::fprintf(stderr, "plugin.cpp:%d: %s\n", Line, What);
+        Failures++;
+    }
+}
+
+#define CHECK(condition) Check((condition), #condition, __LINE__)
+
+UPlaytraceSettings *Settings()
+{
+    return StandInMutableDefault<UPlaytraceSettings>();
+}
+
+void Provider()
+{
+    const auto *Module = static_cast<IAnalyticsProviderModule *>(StandInLoadPlaytrace());
+    const TSharedPtr<IAnalyticsProvider> Provider =
+        Module->CreateAnalyticsProvider(FAnalyticsProviderConfigurationDelegate());
+    const auto *ET = static_cast<IAnalyticsProviderET *>(Provider.Data.get());
+
+    CHECK(Provider->StartSession({FAnalyticsEventAttribute(TEXT("cold"), true)}));
+    CHECK(Provider->GetSessionID().Len() == 36);
+    CHECK(!Provider->SetSessionID(TEXT("mine")));
+    Provider->SetUserID(TEXT("player-ü"));
+    CHECK(Provider->GetUserID() == FString(TEXT("player-ü")));
+    Provider->SetDefaultEventAttributes({FAnalyticsEventAttribute(TEXT("mode"), TEXT("arena")),
+                                         FAnalyticsEventAttribute(TEXT("map"), 3)});
+    CHECK(Provider->GetDefaultEventAttributeCount() == 2);
+    CHECK(Provider->GetDefaultEventAttribute(1).GetName() == FString(TEXT("map")));
+    CHECK(Provider->GetDefaultEventAttributesSafe().Num() == 2);
+    Provider->RecordEvent(TEXT("Provider.Plain"));
+    Provider->RecordEvent(TEXT("Provider.Typed"),
+                          {FAnalyticsEventAttribute(TEXT("level"), 7),
+                           FAnalyticsEventAttribute(TEXT("won"), true),
+                           FAnalyticsEventAttribute(TEXT("mode"), TEXT("shop"))});
+    Provider->RecordItemPurchase(TEXT("sword"), TEXT("gold"), 5, 2);
+    const_cast<IAnalyticsProviderET *>(ET)->SetShouldRecordEventFunc(
+        [](const IAnalyticsProviderET &, const FString &Name) {
+            return !(Name == FString(TEXT("unwanted")));
+        });
+    CHECK(!ET->ShouldRecordEvent(TEXT("unwanted")));
+    Provider->RecordEvent(TEXT("unwanted"));
+#if !UE_VERSION_OLDER_THAN(5, 6, 0)
+    Provider->RecordEvent(TEXT("Provider.Now"), {}, EAnalyticsRecordEventMode::Immediate);
+#endif
+    const_cast<IAnalyticsProviderET *>(ET)->SetAppVersion(TEXT("9"));
+    CHECK(ET->GetConfig().AppVersionET == FString(TEXT("9")));
+    Provider->FlushEvents();
+    Provider->EndSession();
+}
+
+void Game()
+{
+    FSubsystemCollectionBase Collection;
+    UPlaytraceSubsystem Subsystem;
+    bool bAnalytics = true;
+    bool bExperiments = true;
+    FString Policy;
+
+    CHECK(!UPlaytraceLibrary::Track(TEXT("before_the_start")));
+    CHECK(Subsystem.ShouldCreateSubsystem(nullptr));
+    Subsystem.Initialize(Collection);
+    CHECK(Subsystem.IsRunning());
+    CHECK(Subsystem.Start()); /* it runs */
+    CHECK(UPlaytraceLibrary::GetConsent() == EPlaytraceConsent::NotAsked);
+    CHECK(!UPlaytraceLibrary::Track(TEXT("without_consent")));
+    CHECK(UPlaytraceLibrary::SetConsent(true, false, TEXT("policy-1")));
+    UPlaytraceLibrary::GetConsentPurposes(bAnalytics, bExperiments, Policy);
+    CHECK(bAnalytics && !bExperiments && Policy == FString(TEXT("policy-1")));
+    CHECK(UPlaytraceLibrary::SetUser(TEXT("player-1")));
+    CHECK(UPlaytraceLibrary::Track(TEXT("plain")));
+    CHECK(UPlaytraceLibrary::TrackWithAttributes(
+        TEXT("typed"),
+        {{TEXT("text"), TEXT("grüß 🎮")},
+         {TEXT("level"), 7},
+         {TEXT("long"), int64(-5000000000)},
+         {TEXT("ratio"), 0.5},
+         {TEXT("won"), true},
+         UPlaytraceLibrary::MakeJsonAttribute(TEXT("list"), TEXT("[1,2]"))},
+        EPlaytracePriority::High));
+    CHECK(!UPlaytraceLibrary::Track(TEXT("")));
+    FCoreDelegates::ApplicationWillEnterBackgroundDelegate.Broadcast();
+    FCoreDelegates::ApplicationHasEnteredForegroundDelegate.Broadcast();
+    Provider();
+    CHECK(UPlaytraceLibrary::SetUser(TEXT("")));
+    CHECK(UPlaytraceLibrary::Track(TEXT("by_the_install")));
+    CHECK(UPlaytraceLibrary::Flush(20.0f));
+    CHECK(UPlaytraceLibrary::GetQueuedEvents() == 0);
+    CHECK(FHttpModule::Get().Requests > 0);
+    FCoreDelegates::GetApplicationWillTerminateDelegate().Broadcast();
+    Subsystem.Deinitialize();
+    CHECK(!Subsystem.IsRunning());
+    CHECK(!FCoreDelegates::ApplicationWillEnterBackgroundDelegate.IsBound());
+    CHECK(!FCoreDelegates::GetApplicationWillTerminateDelegate().IsBound());
+    CHECK(!UPlaytraceLibrary::Track(TEXT("after_the_end")));
+}
+
+void Offline()
+{
+    FSubsystemCollectionBase Collection;
+    UPlaytraceSubsystem Subsystem;
+
+    Settings()->ConsentUntilAsked = EPlaytraceConsent::Given;
+    Settings()->CloseSeconds = 0.2f;
+    Subsystem.Initialize(Collection);
+    for (int32 I = 0; I < 50; I++) {
+        CHECK(UPlaytraceLibrary::TrackWithAttributes(TEXT("offline"), {{TEXT("i"), I}}));
+    }
+    CHECK(!UPlaytraceLibrary::Flush(0.2f));
+    Subsystem.Deinitialize();
+}
+
+void Pump()
+{
+    FSubsystemCollectionBase Collection;
+    UPlaytraceSubsystem Subsystem;
+
+    Settings()->ConsentUntilAsked = EPlaytraceConsent::Given;
+    Settings()->EventsPerRequest = 5;
+    Subsystem.Initialize(Collection);
+    for (int32 I = 0; I < 20; I++) {
+        CHECK(UPlaytraceLibrary::TrackWithAttributes(TEXT("pumped"), {{TEXT("i"), I}}));
+    }
+    /* Until the events are gone, or the test's own time limit ends it. */
+    while (FHttpModule::Get().Requests == 0 || UPlaytraceLibrary::GetQueuedEvents() >= 5) {
+        FTSTicker::GetCoreTicker().Tick(0.05f);
+        FPlatformProcess::Sleep(0.005f);
+    }
+    CHECK(UPlaytraceLibrary::Flush(20.0f));
+    Subsystem.Deinitialize();
+}
+
+void Editor()
+{
+    UPlaytraceSubsystem Subsystem;
+
+    CHECK(!Subsystem.ShouldCreateSubsystem(nullptr));
+    Settings()->bInEditor = true;
+    CHECK(Subsystem.ShouldCreateSubsystem(nullptr));
+}
+
+} // namespace
+
+int main(int Argc, char **Argv)
+{
+    if (Argc != 3) {
+        return 2;
+    }
+    const std::string_view Mode = Argv[1];
+
+    Settings()->ServerUrl = FString(UTF8_TO_TCHAR(Argv[2]));
+    Settings()->MechanicVersion = TEXT("m1");
+    if (Mode == "game") {
+        Game();
+    } else if (Mode == "offline") {
+        Offline();
+    } else if (Mode == "pump") {
+        Pump();
+    } else {
+        Editor();
+    }
+    std::puts(Failures == 0 ? "ok" : "failed");
+    return Failures == 0 ? 0 : 1;
+}
