@@ -14,6 +14,7 @@
 #include "collect/rate.h"
 #include "collect/received.h"
 #include "collect/replay.h"
+#include "collect/reports.h"
 #include "collect/retention.h"
 #include "collect/signature.h"
 #include "wire/rfc3339.h"
@@ -39,6 +40,7 @@ struct pt_collect {
     const char **trusted;         /* addresses and blocks; the texts are the settings' */
     size_t trusted_count;
     struct pt_metric *refused_total; /* whole requests */
+    struct pt_reports reports;
 };
 
 /* The media type without parameters, in any case. */
@@ -249,6 +251,8 @@ static void handle_events(void *ctx, struct pt_http_request *request)
     code = collect->sink.add(collect->sink.ctx, request, decoder, &err);
     if (code) {
         refuse(collect, request, code, "invalid_body", &err);
+    } else {
+        pt_reports_add(&collect->reports, &decoder->reports);
     }
 }
 
@@ -538,6 +542,7 @@ enum pt_code pt_collect_open(struct pt_collect **collect_out, const struct pt_co
     collect->refused_total =
         pt_metrics_get(parts->metrics, PT_COUNTER, "playtrace_collect_refused_requests_total", NULL,
                        "requests of which nothing was taken");
+    pt_reports_init(&collect->reports, parts->metrics);
     collect->decoders = pt_alloc_zero(loop_threads * sizeof(struct pt_decoder *));
     if (!collect->decoders || !collect->env.cardinality) {
         goto no_memory;

@@ -80,6 +80,32 @@ void pt_correct_clock(int64_t occurred_at_us, int64_t sent_at_us, int64_t receiv
     }
 }
 
+bool pt_correct_by_mono(int64_t occurred_at_us, struct pt_mono_claim event,
+                        struct pt_mono_claim sent, int64_t received_at_us,
+                        const struct pt_decode_limits *limits, int64_t *event_time_us_out,
+                        int64_t *skew_us_out)
+{
+    int64_t age_us = 0;
+    int64_t off_us = 0;
+
+    if (event.mono_us < 0 || sent.mono_us < 0 || event.boot < 0 || event.boot != sent.boot) {
+        return false; /* PT_EVENT_NO_NUMBER is below 0 */
+    }
+    age_us = sent.mono_us - event.mono_us;
+    if (age_us < 0 || age_us > limits->event_age_us_max) {
+        return false;
+    }
+    off_us = occurred_at_us - (received_at_us - age_us);
+    if (off_us > limits->clock_tolerance_us || off_us < -limits->clock_tolerance_us) {
+        *event_time_us_out = received_at_us - age_us;
+        *skew_us_out = off_us;
+    } else {
+        *event_time_us_out = occurred_at_us;
+        *skew_us_out = 0;
+    }
+    return true;
+}
+
 static struct pt_text text_of(struct pt_span span)
 {
     return (struct pt_text){.data = (const char *)span.data, .size = (uint32_t)span.size};
@@ -109,6 +135,7 @@ static enum pt_code append_record(struct pt_decode_batch *batch,
                                   const struct pt_event_fields *fields, struct pt_error *err)
 {
     struct pt_decoder *d = batch->decoder;
+    struct pt_mono_claim mono;
     struct pt_event event;
     size_t bytes = 0;
     uint8_t *at = NULL;
@@ -139,8 +166,12 @@ static enum pt_code append_record(struct pt_decode_batch *batch,
             pt_pseudonym_install(batch->env->pseudonyms, fields->install_id, event.install);
         }
     }
-    pt_correct_clock(fields->occurred_at_us, batch->sent_at_us, batch->received_at_us,
-                     &batch->env->limits, &event.event_time_us, &event.clock_skew_us);
+    mono = (struct pt_mono_claim){fields->mono_us, fields->boot};
+    if (!pt_correct_by_mono(fields->occurred_at_us, mono, batch->sent_mono, batch->received_at_us,
+                            &batch->env->limits, &event.event_time_us, &event.clock_skew_us)) {
+        pt_correct_clock(fields->occurred_at_us, batch->sent_at_us, batch->received_at_us,
+                         &batch->env->limits, &event.event_time_us, &event.clock_skew_us);
+    }
     bytes = pt_event_encoded_bytes(&event);
     if (d->records.size + bytes > batch->env->limits.record_bytes_max) {
         return pt_fail(err, PT_TOO_BIG, "the events of one request take more than %zu bytes",
@@ -489,6 +520,9 @@ enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event
     }
     if (ok) {
         code = append_record(batch, &fields, err);
+        if (pt_report_is_one(fields.event_name)) {
+            pt_report_note(&d->reports, &fields);
+        }
     } else {
         code = pt_decode_refuse(batch, event, &fields, &problem, err);
     }
@@ -497,6 +531,23 @@ enum pt_code pt_decode_event(struct pt_decode_batch *batch, struct pt_json event
     }
     batch->index++;
     return code;
+}
+
+static enum pt_code take_mono(struct pt_json root, struct pt_decode_batch *batch,
+                              struct pt_error *err)
+{
+    const struct {
+        const char *name;
+        int64_t *out;
+    } claims[] = {{"sent_mono_us", &batch->sent_mono.mono_us}, {"boot", &batch->sent_mono.boot}};
+
+    for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
+        if (pt_json_exists(pt_json_member(root, claims[i].name)) &&
+            (!pt_json_member_int(root, claims[i].name, claims[i].out) || *claims[i].out < 0)) {
+            return pt_fail(err, PT_INVALID, "/%s must be a whole number from 0 on", claims[i].name);
+        }
+    }
+    return PT_OK;
 }
 
 static enum pt_code take_json_body(struct pt_decode_batch *batch, struct pt_span body,
@@ -528,6 +579,10 @@ static enum pt_code take_json_body(struct pt_decode_batch *batch, struct pt_span
             return pt_fail(err, PT_INVALID,
                            "/sent_at is not an RFC 3339 time such as 2026-11-01T12:34:56.789Z");
         }
+    }
+    code = take_mono(root, batch, err);
+    if (code) {
+        return code;
     }
     for (struct pt_json_iter it = pt_json_iterate(events); pt_json_next(&it);) {
         code = pt_decode_event(batch, it.value, err);
@@ -572,7 +627,9 @@ void pt_decode_begin(struct pt_decode_batch *batch, struct pt_decoder *decoder,
         .decoder = decoder,
         .env = env,
         .sent_at_us = PT_NO_TIME,
+        .sent_mono = {PT_EVENT_NO_NUMBER, PT_EVENT_NO_NUMBER},
     };
+    decoder->reports.is_any = false;
     if (decoder->players_of != env->pseudonyms) {
         memset(decoder->players, 0, sizeof(decoder->players));
         decoder->players_of = env->pseudonyms;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "collect/cardinality.h"
 #include "collect/locate.h"
+#include "collect/reports.h"
 #include "privacy/privacy.h"
 #include "schema/registry.h"
 #include "schema/schema.h"
@@ -99,6 +100,7 @@ struct pt_decoder {
     struct pt_schema_scratch *schema_scratch;
     struct pt_schema_errors *schema_errors;
     uint32_t schema_version; /* that refused the event at hand, or 0 */
+    struct pt_reports_seen reports;
 };
 
 enum pt_body_kind {
@@ -134,6 +136,23 @@ void pt_correct_clock(int64_t occurred_at_us, int64_t sent_at_us, int64_t receiv
                       const struct pt_decode_limits *limits, int64_t *event_time_us_out,
                       int64_t *skew_us_out);
 
+/* What a device's other clock said: microseconds that only grow, within one start of the client.
+ * PT_EVENT_NO_NUMBER where it said nothing. */
+struct pt_mono_claim {
+    int64_t mono_us;
+    int64_t boot;
+};
+
+/*
+ * The same from the clock that nobody can set, where both claims are of one start: then the wall
+ * clock may have jumped between the event and the request. Within the tolerance of it `occurred_at`
+ * is believed. False: they are not, or make no sense; nothing is set.
+ */
+bool pt_correct_by_mono(int64_t occurred_at_us, struct pt_mono_claim event,
+                        struct pt_mono_claim sent, int64_t received_at_us,
+                        const struct pt_decode_limits *limits, int64_t *event_time_us_out,
+                        int64_t *skew_us_out);
+
 /* ---- for replay.c: one event after another, each of another request ---- */
 
 #define PT_NO_TIME INT64_MIN
@@ -143,6 +162,7 @@ struct pt_decode_batch {
     const struct pt_decode_env *env;
     const struct pt_place *place;
     int64_t sent_at_us; /* or PT_NO_TIME */
+    struct pt_mono_claim sent_mono;
     int64_t received_at_us;
     uint32_t index;                      /* of the event at hand */
     bool is_replay;                      /* ids are pseudonyms; what is refused is no dead letter */

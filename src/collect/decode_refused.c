@@ -3,7 +3,7 @@
  *
  * DEAD LETTER (docs/formats/dead_letter.md): one JSON object,
  *
- *     {"received_at":…,"sent_at":…,"country":…,"region":…,"city":…,
+ *     {"received_at":…,"sent_at":…,"sent_mono_us":…,"boot":…,"country":…,"region":…,"city":…,
  *      "index":…,"code":…,"pointer":…,"detail":…,"event":…}
  *
  * `event` is what arrived, but no personal id: user_id and install_id, and every scalar
@@ -46,7 +46,7 @@ static bool is_known_plain_field(struct pt_span key)
     static const char *const names[] = {
         "event_id", "event_name",       "occurred_at", "session_id", "received_at",
         "build_id", "mechanic_version", "platform",    "attributes", "seq",
-        "boot",     "schema_version"};
+        "boot",     "schema_version",   "mono_us"};
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (pt_span_is(key, names[i])) {
@@ -111,6 +111,14 @@ static void write_circumstances(const struct pt_decode_batch *batch, struct pt_j
         pt_rfc3339_format(batch->sent_at_us, time);
         pt_jsonw_key(w, "sent_at");
         pt_jsonw_str(w, time);
+    }
+    if (batch->sent_mono.mono_us >= 0) {
+        pt_jsonw_key(w, "sent_mono_us");
+        pt_jsonw_int(w, batch->sent_mono.mono_us);
+    }
+    if (batch->sent_mono.boot >= 0) {
+        pt_jsonw_key(w, "boot");
+        pt_jsonw_int(w, batch->sent_mono.boot);
     }
     if (place->country[0]) {
         pt_jsonw_key(w, "country");

@@ -23,6 +23,18 @@ static enum pt_code read_time(struct pt_json letter, const char *name, uint32_t 
     return PT_OK;
 }
 
+/* An absent one is PT_EVENT_NO_NUMBER. */
+static enum pt_code read_count(struct pt_json letter, const char *name, uint32_t index,
+                               int64_t *count_out, struct pt_error *err)
+{
+    *count_out = PT_EVENT_NO_NUMBER;
+    if (pt_json_exists(pt_json_member(letter, name)) &&
+        (!pt_json_member_int(letter, name, count_out) || *count_out < 0)) {
+        return pt_fail(err, PT_INVALID, "/events/%u/%s is no count of a dead letter", index, name);
+    }
+    return PT_OK;
+}
+
 /* An absent name is an unknown place. */
 static enum pt_code read_name(struct pt_json letter, const char *name, uint32_t index,
                               char text_out[PT_PLACE_BYTES_MAX], struct pt_error *err)
@@ -85,6 +97,12 @@ static enum pt_code take_letter(struct pt_decode_batch *batch, struct pt_json le
     code = read_time(letter, "received_at", index, &batch->received_at_us, err);
     if (!code) {
         code = read_time(letter, "sent_at", index, &batch->sent_at_us, err);
+    }
+    if (!code) {
+        code = read_count(letter, "sent_mono_us", index, &batch->sent_mono.mono_us, err);
+    }
+    if (!code) {
+        code = read_count(letter, "boot", index, &batch->sent_mono.boot, err);
     }
     if (!code) {
         code = read_place(letter, index, &place, err);

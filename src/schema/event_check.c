@@ -28,6 +28,7 @@ enum field {
     FIELD_INSTALL_ID,
     FIELD_BOOT,
     FIELD_SCHEMA_VERSION,
+    FIELD_MONO_US,
     FIELD_COUNT,
 };
 
@@ -50,6 +51,7 @@ static const struct {
     [FIELD_INSTALL_ID] = {"install_id", false, PT_USER_ID_BYTES_MAX},
     [FIELD_BOOT] = {"boot", false, 0},
     [FIELD_SCHEMA_VERSION] = {"schema_version", false, PT_VERSION_BYTES_MAX},
+    [FIELD_MONO_US] = {"mono_us", false, 0},
 };
 
 static bool refuse(struct pt_problem *problem, const char *code, const char *field,
@@ -79,7 +81,7 @@ static enum field find_field(struct pt_span key)
     case 4:
         return IS("boot") ? FIELD_BOOT : FIELD_COUNT;
     case 7:
-        return IS("user_id") ? FIELD_USER_ID : FIELD_COUNT;
+        return IS("user_id") ? FIELD_USER_ID : IS("mono_us") ? FIELD_MONO_US : FIELD_COUNT;
     case 8:
         return IS("event_id")   ? FIELD_EVENT_ID
                : IS("build_id") ? FIELD_BUILD_ID
@@ -261,6 +263,8 @@ static bool take_field(enum field field, struct pt_json value, struct pt_event_f
         return take_count(field, value, &out->seq, problem);
     case FIELD_BOOT:
         return take_count(field, value, &out->boot, problem);
+    case FIELD_MONO_US:
+        return take_count(field, value, &out->mono_us, problem);
     case FIELD_ATTRIBUTES:
         if (pt_json_type(value) != PT_JSON_OBJECT) {
             return refuse(problem, "wrong_type", "attributes",
@@ -281,6 +285,7 @@ bool pt_schema_check_event(struct pt_json event, struct pt_event_fields *fields_
     static const struct pt_event_fields nothing = {
         .seq = PT_EVENT_NO_NUMBER,
         .boot = PT_EVENT_NO_NUMBER,
+        .mono_us = PT_EVENT_NO_NUMBER,
     };
     unsigned seen = 0;
     bool is_sound = true;

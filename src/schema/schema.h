@@ -36,6 +36,7 @@ struct pt_event_fields {
     enum pt_platform platform;
     int64_t seq;               /* or PT_EVENT_NO_NUMBER */
     int64_t boot;              /* or PT_EVENT_NO_NUMBER */
+    int64_t mono_us;           /* or PT_EVENT_NO_NUMBER */
     struct pt_json attributes; /* may be absent */
 };
 

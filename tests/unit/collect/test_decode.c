@@ -187,6 +187,163 @@ static void clocks_are_corrected(void **state)
     }
 }
 
+/* By the clock that nobody can set, whatever the wall clock did between the event and the request.
+ */
+static void a_jump_of_the_wall_clock_is_corrected(void **state)
+{
+    const int64_t none = PT_EVENT_NO_NUMBER;
+    const int64_t minute = INT64_C(60000000);
+    const int64_t day = 1440 * minute;
+    const struct {
+        int64_t occurred;
+        struct pt_mono_claim event;
+        struct pt_mono_claim sent;
+        bool is_taken;
+        int64_t time;
+        int64_t skew;
+    } cases[] = {
+        {NOW - day, {5, 3}, {5 + minute, 3}, true, NOW - minute, minute - day}, /* was a day back */
+        {NOW + day, {5, 3}, {5 + minute, 3}, true, NOW - minute, minute + day}, /* a day ahead */
+        {0, {5, 3}, {5 + 40 * day, 3}, true, NOW - 40 * day, 40 * day - NOW},   /* 1970 */
+        {NOW - minute - 1000, {5, 3}, {5 + minute, 3}, true, NOW - minute - 1000, 0}, /* believed */
+        {NOW, {0, 0}, {0, 0}, true, NOW, 0},
+        {NOW - day, {5, 3}, {5 + minute, 4}, false, 0, 0}, /* another start */
+        {NOW - day, {5, none}, {5 + minute, none}, false, 0, 0},
+        {NOW - day, {none, 3}, {5 + minute, 3}, false, 0, 0},
+        {NOW - day, {5, 3}, {none, 3}, false, 0, 0},
+        {NOW - day, {5, 3}, {4, 3}, false, 0, 0},         /* sent before it happened */
+        {NOW - day, {0, 3}, {INT64_MAX, 3}, false, 0, 0}, /* absurd */
+        {NOW - day, {INT64_MAX, 3}, {0, 3}, false, 0, 0},
+        {INT64_MAX, {5, 3}, {5, 3}, true, NOW, INT64_MAX - NOW},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t time = 0;
+        int64_t skew = 0;
+
+        if (pt_correct_by_mono(cases[i].occurred, cases[i].event, cases[i].sent, NOW, &env.limits,
+                               &time, &skew) != cases[i].is_taken ||
+            time != cases[i].time || skew != cases[i].skew) {
+            fail_msg("case %zu: time off by %lld, skew %lld", i, (long long)(time - cases[i].time),
+                     (long long)skew);
+        }
+    }
+}
+
+/* The same through a body: the record has the time, a dead letter the claims. */
+static void a_request_says_what_its_other_clock_says(void **state)
+{
+    static const struct {
+        const char *head;
+        const char *mono;
+        int64_t time;
+    } cases[] = {
+        {"\"sent_mono_us\":90000000,\"boot\":2,", ",\"mono_us\":30000000,\"boot\":2",
+         NOW - 60000000},
+        {"\"sent_mono_us\":90000000,\"boot\":2,", ",\"mono_us\":30000000,\"boot\":1", 0},
+        {"\"sent_mono_us\":90000000,", ",\"mono_us\":30000000,\"boot\":2", 0},
+        {"\"boot\":2,", ",\"mono_us\":30000000,\"boot\":2", 0},
+        {"", ",\"mono_us\":30000000,\"boot\":2", 0},
+        {"\"sent_mono_us\":90000000,\"boot\":2,", ",\"boot\":2", 0},
+    };
+    struct pt_error err = {0};
+    char body[1024];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct pt_event event;
+
+        snprintf(body, sizeof(body),
+                 "{%s\"sent_at\":\"2026-11-01T12:00:00Z\",\"events\":[{\"event_id\":"
+                 "\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\",\"event_name\":\"n\","
+                 "\"occurred_at\":\"2026-10-01T00:00:00Z\",\"user_id\":\"u\","
+                 "\"session_id\":\"s\"%s}]}",
+                 cases[i].head, cases[i].mono);
+        PT_CHECK_OK(decode(PT_BODY_JSON, body, &err), err);
+        PT_CHECK(decoder->record_sizes.count == 1);
+        PT_CHECK(pt_event_decode(decoder->records.data, decoder->records.size, &event));
+        if (event.event_time_us != (cases[i].time ? cases[i].time : event.occurred_at_us)) {
+            fail_msg("case %zu: %lld", i, (long long)event.event_time_us);
+        }
+    }
+    PT_CHECK_OK(decode(PT_BODY_JSON,
+                       "{\"sent_mono_us\":90000000,\"boot\":2,\"events\":[{\"mono_us\":77}]}",
+                       &err),
+                err);
+    PT_CHECK(decoder->dead_sizes.count == 1);
+    PT_CHECK(holds(&decoder->dead, "\"sent_mono_us\":90000000,\"boot\":2,"));
+    PT_CHECK(holds(&decoder->dead, "\"event\":{\"mono_us\":77}"));
+    PT_CHECK_OK(decode(PT_BODY_JSON, "{\"events\":[{\"mono_us\":-1}]}", &err), err);
+    PT_CHECK(holds(&decoder->answer, "\"/mono_us\""));
+    PT_CHECK(decode(PT_BODY_JSON, "{\"sent_mono_us\":-1,\"events\":[]}", &err) == PT_INVALID);
+    PT_CHECK(strstr(err.text, "/sent_mono_us"));
+    PT_CHECK(decode(PT_BODY_JSON, "{\"boot\":\"2\",\"events\":[]}", &err) == PT_INVALID);
+    PT_CHECK(strstr(err.text, "/boot"));
+}
+
+static void what_clients_report_is_counted(void **state)
+{
+    static const struct {
+        const char *name;
+        const char *attributes;
+    } events[] = {
+        {"playtrace_self_test", "{\"ok\":true,\"open_us\":90}"},
+        {"playtrace_self_test", "{\"ok\":false}"},
+        {"playtrace_self_test", "{\"ok\":1}"},
+        {"playtrace_self_tesT", "{\"ok\":true}"},
+        {"playtrace_dropped", "{\"reason\":\"age\",\"count\":5}"},
+        {"playtrace_dropped", "{\"reason\":\"age\",\"count\":2}"},
+        {"playtrace_dropped", "{\"reason\":\"gremlins\",\"count\":3}"},
+        {"playtrace_dropped", "{\"reason\":\"ring\",\"count\":9223372036854775807}"},
+        {"playtrace_dropped", "{\"reason\":\"ring\",\"count\":-4}"},
+        {"playtrace_dropped", "{\"count\":4}"},
+        {"playtrace_consent", "{\"state\":\"withdrawn\",\"purposes\":[]}"},
+        {"playtrace_consent", "{}"},
+        {"playtrace_consent", NULL},
+    };
+    struct pt_reports reports = {0};
+    struct pt_metrics *metrics = pt_metrics_create();
+    struct pt_error err = {0};
+    struct pt_buf text;
+
+    (void)state;
+    PT_CHECK(metrics != NULL);
+    pt_reports_init(&reports, metrics);
+    pt_buf_init(&text, 1 << 20);
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+        char body[1024];
+
+        snprintf(body, sizeof(body),
+                 "{\"events\":[{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\","
+                 "\"event_name\":\"%s\",\"occurred_at\":\"2026-11-01T11:59:00Z\","
+                 "\"user_id\":\"u\",\"session_id\":\"s\"%s%s}]}",
+                 events[i].name, events[i].attributes ? ",\"attributes\":" : "",
+                 events[i].attributes ? events[i].attributes : "");
+        PT_CHECK_OK(decode(PT_BODY_JSON, body, &err), err);
+        PT_CHECK(decoder->record_sizes.count == 1);
+        pt_reports_add(&reports, &decoder->reports);
+    }
+    /* Refused ones count for nothing, and what one request said is not said again. */
+    PT_CHECK_OK(decode(PT_BODY_JSON,
+                       "{\"events\":[{\"event_name\":\"playtrace_self_test\",\"attributes\":"
+                       "{\"ok\":true}}]}",
+                       &err),
+                err);
+    pt_reports_add(&reports, &decoder->reports);
+    pt_metrics_render(metrics, &text);
+    PT_CHECK(holds(&text, "playtrace_client_self_tests_total{ok=\"true\"} 1\n"));
+    PT_CHECK(holds(&text, "playtrace_client_self_tests_total{ok=\"false\"} 1\n"));
+    PT_CHECK(holds(&text, "playtrace_client_dropped_total{reason=\"age\"} 7\n"));
+    PT_CHECK(holds(&text, "playtrace_client_dropped_total{reason=\"other\"} 3\n"));
+    PT_CHECK(holds(&text, "playtrace_client_dropped_total{reason=\"ring\"} 1000000000\n"));
+    PT_CHECK(holds(&text, "playtrace_client_dropped_total{reason=\"budget\"} 0\n"));
+    PT_CHECK(holds(&text, "playtrace_client_consents_total{state=\"withdrawn\"} 1\n"));
+    PT_CHECK(holds(&text, "playtrace_client_consents_total{state=\"given\"} 0\n"));
+    pt_buf_release(&text);
+    pt_metrics_destroy(metrics);
+}
+
 static void attributes_are_bounded(void **state)
 {
     static const struct {
@@ -346,6 +503,9 @@ int main(void)
         cmocka_unit_test(lines_are_events),
         cmocka_unit_test(too_many_events_are_too_many),
         cmocka_unit_test(clocks_are_corrected),
+        cmocka_unit_test(a_jump_of_the_wall_clock_is_corrected),
+        cmocka_unit_test(a_request_says_what_its_other_clock_says),
+        cmocka_unit_test(what_clients_report_is_counted),
         cmocka_unit_test(attributes_are_bounded),
         cmocka_unit_test(attributes_are_held_to_the_schema_of_their_event),
         cmocka_unit_test(many_values_are_estimated_and_warned_of),
