@@ -41,6 +41,13 @@ int64_t pt_client_now_us(struct playtrace *p)
     return p->platform.mono_us(p->platform.clock_ctx);
 }
 
+uint64_t pt_client_mono_us(struct playtrace *p)
+{
+    int64_t now_us = pt_client_now_us(p);
+
+    return now_us > 0 ? (uint64_t)now_us : 0;
+}
+
 /* ---- options ---- */
 
 void playtrace_options_init(struct playtrace_options *options)
@@ -54,6 +61,7 @@ void playtrace_options_init(struct playtrace_options *options)
     options->queue_bytes_max = UINT64_C(64) << 20;
     options->queue_age_max_ms = UINT64_C(30) * 24 * 3600 * 1000;
     options->ring_bytes = 256u * 1024;
+    options->session_timeout_ms = 30000;
     options->retry_base_ms = 1000;
     options->retry_cap_ms = 300000;
     options->connect_timeout_ms = 5000;
@@ -295,6 +303,7 @@ static struct playtrace *create(const struct playtrace_platform *platform,
         p->http = platform->http_ctx;
     }
     p->drain_due_us = INT64_MAX;
+    p->paused_us = INT64_MIN;
     p->poll_due_us = INT64_MAX;
     take_options(p, options);
     pt_client_flags_place(p, block + head_bytes + segments_bytes);

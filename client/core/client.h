@@ -90,6 +90,7 @@ struct playtrace {
     char user_id[PLAYTRACE_TEXT_BYTES_MAX + 1];
     char session_id[PLAYTRACE_ID_TEXT_BYTES];
     uint64_t seq;
+    int64_t paused_us; /* when the game went to the background; INT64_MIN: it did not */
     char identity[PT_CLIENT_IDENTITY_BYTES_MAX]; /* the members of each event that rarely change */
     size_t identity_bytes;
     uint8_t random[PT_CLIENT_RANDOM_BYTES];
@@ -122,6 +123,8 @@ void pt_client_unlock(struct playtrace *p);
 void pt_client_work_lock(struct playtrace *p);
 void pt_client_work_unlock(struct playtrace *p);
 int64_t pt_client_now_us(struct playtrace *p);
+/* The same for the server's eyes: never below 0. */
+uint64_t pt_client_mono_us(struct playtrace *p);
 
 /* ---- track.c: an event's text ---- */
 
@@ -132,8 +135,10 @@ struct pt_client_event {
     const char *attributes; /* NULL: none; checked JSON */
     size_t attributes_bytes;
     enum pt_client_lane lane;
-    char seq[20]; /* set by pt_client_event_render() */
+    char seq[20]; /* set by pt_client_event_render(), and so is the next */
     size_t seq_bytes;
+    char mono[20];
+    size_t mono_bytes;
 };
 
 /*

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PAUSE_SYNC_MS 2000
+
 /* SplitMix64's step: only where the system's randomness failed. */
 static uint64_t mix(uint64_t *state)
 {
@@ -165,8 +167,45 @@ enum playtrace_status playtrace_session_start(struct playtrace *p)
     return PLAYTRACE_OK;
 }
 
+enum playtrace_status playtrace_pause(struct playtrace *p)
+{
+    enum playtrace_status status = PLAYTRACE_OK;
+
+    if (!p) {
+        return PLAYTRACE_INVALID;
+    }
+    pt_client_lock(p);
+    if (p->paused_us == INT64_MIN) {
+        p->paused_us = pt_client_now_us(p);
+    }
+    if (!p->is_backing_off) {
+        p->send_due_us = pt_client_now_us(p);
+    }
+    pt_client_unlock(p);
+    status = playtrace_sync(p, PAUSE_SYNC_MS); /* wakes the worker, which then sends */
+    return status == PLAYTRACE_NO_CONSENT ? PLAYTRACE_OK : status;
+}
+
+enum playtrace_status playtrace_resume(struct playtrace *p)
+{
+    if (!p) {
+        return PLAYTRACE_INVALID;
+    }
+    pt_client_lock(p);
+    if (p->paused_us != INT64_MIN &&
+        pt_client_now_us(p) - p->paused_us > (int64_t)p->options.session_timeout_ms * 1000) {
+        pt_client_session_new(p);
+    }
+    p->paused_us = INT64_MIN;
+    pt_client_unlock(p);
+    return PLAYTRACE_OK;
+}
+
 void playtrace_session_id(struct playtrace *p, char session_id_out[PLAYTRACE_ID_TEXT_BYTES])
 {
+    if (!session_id_out) {
+        return;
+    }
     session_id_out[0] = '\0';
     if (p) {
         pt_client_lock(p);

@@ -12,11 +12,12 @@
 
 #include "wire/rfc3339.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BODY_HEAD "{\"sent_at\":\""
-#define BODY_EVENTS "\",\"events\":["
-#define HEAD_BYTES (sizeof(BODY_HEAD) - 1 + PT_RFC3339_TEXT_BYTES + sizeof(BODY_EVENTS) - 1)
+#define BODY_EVENTS "\"events\":["
 #define READ_FAILED_DELAY_US 1000000
 #define SAID_BYTES_MAX 120
 
@@ -29,20 +30,37 @@ enum verdict {
     VERDICT_MUCH_LATER, /* the key is wrong: asking often helps nobody */
 };
 
-/* Put the head before the events and the tail behind them; returns where the body starts. */
-static char *wrap_body(struct playtrace *p, size_t events_bytes)
+/*
+ * Put the head before the events and the tail behind them; returns where the body starts, and its
+ * bytes. Both clocks are told: where the wall clock is set between an event and its request, the
+ * other one says how long that was. A notice may be of an earlier start: the wall clock must do.
+ */
+static char *wrap_body(struct playtrace *p, size_t events_bytes, size_t *body_bytes_out)
 {
-    char *start = p->body + PT_CLIENT_BODY_HEAD_BYTES - HEAD_BYTES;
-    char *to = start;
     char time[PT_RFC3339_TEXT_BYTES + 1];
+    char head[PT_CLIENT_BODY_HEAD_BYTES];
+    char *start = NULL;
+    size_t head_bytes = 0;
 
     pt_rfc3339_format(p->platform.wall_us(p->platform.clock_ctx), time);
-    memcpy(to, BODY_HEAD, sizeof(BODY_HEAD) - 1);
-    to += sizeof(BODY_HEAD) - 1;
-    memcpy(to, time, PT_RFC3339_TEXT_BYTES);
-    to += PT_RFC3339_TEXT_BYTES;
-    memcpy(to, BODY_EVENTS, sizeof(BODY_EVENTS) - 1);
+    time[PT_RFC3339_TEXT_BYTES] = '\0';
+    if (p->is_sending_notice) {
+        head_bytes = (size_t)snprintf(head, sizeof(head), BODY_HEAD "%s\"," BODY_EVENTS, time);
+    } else {
+        uint64_t boot = 0;
+
+        pt_client_lock(p);
+        boot = p->state.boot;
+        pt_client_unlock(p);
+        head_bytes = (size_t)snprintf(head, sizeof(head),
+                                      BODY_HEAD "%s\",\"sent_mono_us\":%" PRIu64
+                                                ",\"boot\":%" PRIu64 "," BODY_EVENTS,
+                                      time, pt_client_mono_us(p), boot);
+    }
+    start = p->body + PT_CLIENT_BODY_HEAD_BYTES - head_bytes;
+    memcpy(start, head, head_bytes);
     memcpy(p->body + PT_CLIENT_BODY_HEAD_BYTES + events_bytes, "]}", 2);
+    *body_bytes_out = head_bytes + events_bytes + 2;
     return start;
 }
 
@@ -378,10 +396,9 @@ static enum pt_client_step post(struct playtrace *p, uint32_t timeout_ms)
         .timeout_ms = timeout_ms,
         .finish = finish,
     };
-    char *body = wrap_body(p, p->sending.bytes);
+    char *body = wrap_body(p, p->sending.bytes, &call.body_bytes);
     bool is_signed = false;
 
-    call.body_bytes = HEAD_BYTES + p->sending.bytes + 2;
     body = pack(p, body, &call.body_bytes);
     call.body = body;
     if (p->is_packed) {

@@ -23,6 +23,7 @@
 #define PART_NAME "\",\"event_name\":\""
 #define PART_TIME "\",\"occurred_at\":\""
 #define PART_SEQ "\",\"seq\":"
+#define PART_MONO ",\"mono_us\":"
 #define PART_ATTRIBUTES ",\"attributes\":"
 #define TEXT_BYTES(literal) (sizeof(literal) - 1)
 
@@ -71,7 +72,7 @@ static size_t event_bytes(const struct playtrace *p, const struct pt_client_even
 {
     return TEXT_BYTES(PART_ID) + PT_UUID_TEXT_BYTES + TEXT_BYTES(PART_NAME) + event->name_bytes +
            TEXT_BYTES(PART_TIME) + PT_RFC3339_TEXT_BYTES + TEXT_BYTES(PART_SEQ) + event->seq_bytes +
-           p->identity_bytes +
+           TEXT_BYTES(PART_MONO) + event->mono_bytes + p->identity_bytes +
            (event->attributes ? TEXT_BYTES(PART_ATTRIBUTES) + event->attributes_bytes : 0) + 1;
 }
 
@@ -89,6 +90,8 @@ static void put_event(const struct playtrace *p, const struct pt_client_event *e
     to = put(to, time, PT_RFC3339_TEXT_BYTES);
     to = put(to, PART_SEQ, TEXT_BYTES(PART_SEQ));
     to = put(to, event->seq, event->seq_bytes);
+    to = put(to, PART_MONO, TEXT_BYTES(PART_MONO));
+    to = put(to, event->mono, event->mono_bytes);
     to = put(to, p->identity, p->identity_bytes);
     if (event->attributes) {
         to = put(to, PART_ATTRIBUTES, TEXT_BYTES(PART_ATTRIBUTES));
@@ -106,6 +109,7 @@ size_t pt_client_event_render(struct playtrace *p, struct pt_client_event *event
 
     *is_full_out = false;
     event->seq_bytes = pt_client_put_number(p->seq, event->seq);
+    event->mono_bytes = pt_client_put_number(pt_client_mono_us(p), event->mono);
     bytes = event_bytes(p, event);
     if (bytes > PLAYTRACE_EVENT_BYTES_MAX) {
         return 0;

@@ -132,6 +132,7 @@ struct playtrace_options {
     bool report_health;       /* the client tracks events of its own: playtrace_self_test once an
                                  open, playtrace_dropped when events were lost. Default true */
 
+    uint32_t session_timeout_ms; /* in the background for longer: a new session; default 30,000 */
     uint32_t flush_interval_ms;  /* send at least this often; default 10,000 */
     uint32_t batch_events_max;   /* events a request, 1..PLAYTRACE_BATCH_EVENTS_MAX; default 100 */
     uint64_t queue_bytes_max;    /* budget on disk of all priorities together; where it is reached,
@@ -311,6 +312,16 @@ void playtrace_get_consent_record(struct playtrace *p, struct playtrace_consent_
 /* A new session_id; seq starts from 0. playtrace_open() has started the first one. */
 enum playtrace_status playtrace_session_start(struct playtrace *p);
 
+/*
+ * The game goes to the background: what was tracked is written and synced (waiting at most 2 s, for
+ * files only), what is queued is sent soon, and the time is noted. PLAYTRACE_IO: it could not be
+ * written. The game may go on tracking.
+ */
+enum playtrace_status playtrace_pause(struct playtrace *p);
+
+/* The game is back: after more than options.session_timeout_ms a new session begins. */
+enum playtrace_status playtrace_resume(struct playtrace *p);
+
 /* The current session's id as text. */
 void playtrace_session_id(struct playtrace *p, char session_id_out[PLAYTRACE_ID_TEXT_BYTES]);
 
@@ -455,7 +466,8 @@ struct playtrace_platform {
     /* Clock and randomness: never fail but for random(). */
     void *clock_ctx;
     int64_t (*wall_us)(void *clock_ctx); /* UTC, microseconds since 1970 */
-    int64_t (*mono_us)(void *clock_ctx); /* never goes back */
+    int64_t (*mono_us)(void *clock_ctx); /* never goes back, and counts the time asleep: events'
+                                            times are corrected by it */
     int (*random)(void *clock_ctx, void *buffer, size_t bytes);
     void (*sleep_ms)(void *clock_ctx, uint32_t ms); /* flush and close without a worker wait here */
 

@@ -26,7 +26,11 @@ static int64_t wall_us(void *ctx)
 static int64_t mono_us(void *ctx)
 {
     (void)ctx;
+#ifdef CLOCK_BOOTTIME
+    return clock_us(CLOCK_BOOTTIME); /* Linux's CLOCK_MONOTONIC stands still while it sleeps */
+#else
     return clock_us(CLOCK_MONOTONIC);
+#endif
 }
 
 static int random_bytes(void *ctx, void *buffer, size_t bytes)

@@ -24,20 +24,19 @@ struct pt_sim_file {
 
 /* ---- clock, randomness, memory ---- */
 
-static int64_t device_wall_us(void *ctx)
-{
-    struct pt_sim_device *device = ctx;
-    struct pt_clock *clock = device->worker->clock;
-
-    return device->player->skew_us +
-           (device->is_sending ? pt_clock_wall_us(clock) : device->now_us);
-}
-
+/* It knows the true time, which is simulated while the bot plays. */
 static int64_t device_mono_us(void *ctx)
 {
     struct pt_sim_device *device = ctx;
 
-    return pt_clock_mono_us(device->worker->clock);
+    return device->is_sending ? pt_clock_wall_us(device->worker->clock) : device->now_us;
+}
+
+static int64_t device_wall_us(void *ctx)
+{
+    struct pt_sim_device *device = ctx;
+
+    return device->player->skew_us + device_mono_us(ctx);
 }
 
 static int device_random(void *ctx, void *buffer, size_t bytes)

@@ -162,7 +162,9 @@ static void a_session_counts_from_zero_and_users_change(void **state)
 static void an_event_has_every_field(void **state)
 {
     static const char *const parts[] = {
-        "{\"sent_at\":\"2026-11-01T12:00:01.500000Z\",\"events\":[{\"event_id\":\"",
+        "{\"sent_at\":\"2026-11-01T12:00:01.500000Z\",\"sent_mono_us\":2500000,\"boot\":1,"
+        "\"events\":[{\"event_id\":\"",
+        "\"mono_us\":1000000,",
         "\"event_name\":\"level.end_2\"",
         "\"occurred_at\":\"2026-11-01T12:00:00.000000Z\"",
         "\"seq\":0",
@@ -546,7 +548,7 @@ static void close_and_withdrawal_end_a_request_that_hangs(void **state)
             PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
             PT_CHECK(!disk_holds(dir, "tick", &bytes));
         }
-        PT_CHECK(playtrace_close(p, 50) == PLAYTRACE_QUEUED); /* the news of it, that time */
+        PT_CHECK(playtrace_close(p, 50) == PLAYTRACE_QUEUED);    /* the news of it, that time */
         PT_CHECK(fake->real.mono_us(NULL) - start_us < 5000000); /* the request had 15 s */
     }
     fake_destroy(fake);
@@ -623,6 +625,50 @@ static void consent_may_change_while_threads_track(void **state)
     pt_test_dir_remove(dir);
 }
 
+/* 30 s in the background keep the session; one millisecond more ends it. */
+static void a_long_pause_ends_the_session(void **state)
+{
+    static const struct {
+        int64_t away_ms;
+        bool is_new;
+    } cases[] = {{0, false}, {30000, false}, {30001, true}, {86400000, true}};
+    char *dir = pt_test_dir_create();
+    struct fake *fake = fake_create();
+    struct playtrace *p = fake_open(fake, dir);
+    int64_t seq = 0;
+    size_t bytes = 0;
+
+    (void)state;
+    PT_CHECK(playtrace_resume(p) == PLAYTRACE_OK); /* was never away */
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char before[PLAYTRACE_ID_TEXT_BYTES];
+        char after[PLAYTRACE_ID_TEXT_BYTES];
+
+        playtrace_session_id(p, before);
+        PT_CHECK(playtrace_track(p, "away", NULL) == PLAYTRACE_OK);
+        PT_CHECK(playtrace_pause(p) == PLAYTRACE_OK);
+        PT_CHECK(disk_holds(dir, "away", &bytes));   /* nothing waits for the next frame */
+        PT_CHECK(playtrace_pump(p) == PLAYTRACE_OK); /* and it is sent before its time */
+        PT_CHECK(playtrace_track(p, "away", NULL) == PLAYTRACE_OK); /* the music goes on */
+        fake_advance_ms(fake, cases[i].away_ms / 2);
+        PT_CHECK(playtrace_pause(p) == PLAYTRACE_OK); /* twice: the first counts */
+        fake_advance_ms(fake, cases[i].away_ms - cases[i].away_ms / 2);
+        fake->wall_us -= INT64_C(7200000000); /* whatever the wall clock says */
+        PT_CHECK(playtrace_resume(p) == PLAYTRACE_OK);
+        playtrace_session_id(p, after);
+        PT_CHECK((strcmp(before, after) != 0) == cases[i].is_new);
+        seq = cases[i].is_new ? 0 : seq + 2;
+        fake_track(p, 1);
+        PT_CHECK(playtrace_flush(p, 100) == PLAYTRACE_OK);
+        PT_CHECK(fake->taken[fake->taken_count - 1].seq == seq++);
+    }
+    PT_CHECK(playtrace_pause(NULL) == PLAYTRACE_INVALID);
+    PT_CHECK(playtrace_resume(NULL) == PLAYTRACE_INVALID);
+    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    fake_destroy(fake);
+    pt_test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,6 +677,7 @@ int main(void)
         cmocka_unit_test(ids_are_unique_and_version_7),
         cmocka_unit_test(a_session_counts_from_zero_and_users_change),
         cmocka_unit_test(an_event_has_every_field),
+        cmocka_unit_test(a_long_pause_ends_the_session),
         cmocka_unit_test(wrong_events_are_refused_and_leave_no_trace),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(one_client_a_directory),
