@@ -60,6 +60,10 @@ bool FProvider::StartSession(const std::string &EngineSession, const FAttributes
     if (bWasOpen) {
         (void)Client.Use([](Playtrace::Client &P) { return P.session_start(); });
     }
+    {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        bHasSession = true;
+    }
     if (!EngineSession.empty()) {
         All.push_back(FAttribute::MakeText("engine_session", EngineSession));
     }
@@ -69,14 +73,17 @@ bool FProvider::StartSession(const std::string &EngineSession, const FAttributes
 
 void FProvider::EndSession()
 {
+    bool bWasStarted = false;
+
     {
         std::lock_guard<std::mutex> Lock(Mutex);
-        if (!bIsOpen) {
-            return;
-        }
+        bWasStarted = bHasSession;
+        bHasSession = false;
     }
-    (void)Record("session_end", {});
-    Flush();
+    if (bWasStarted) {
+        (void)Record("session_end", {});
+        Flush();
+    }
     {
         std::lock_guard<std::mutex> Lock(Mutex);
         if (!bIsOpen) {

@@ -7,7 +7,7 @@
  *     RecordEvent       one event: its attributes, then the defaults whose keys it does not have;
  *                       opens the client where nobody has: events without a session are legal
  *     FlushEvents       asks for a send and returns
- *     EndSession        event `session_end`, asks for a send, gives the client back
+ *     EndSession        event `session_end` where a session was started, gives the client back
  */
 #pragma once
 
@@ -52,6 +52,7 @@ class FProvider
     std::function<Playtrace::Options()> Options;
     mutable std::mutex Mutex; /* guards what follows; not held over calls of the client */
     bool bIsOpen = false;     /* holds a share of the client */
+    bool bHasSession = false; /* StartSession() was called, EndSession() not yet */
     std::string CurrentUser;
     FAttributes DefaultAttributes;
 };
