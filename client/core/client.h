@@ -51,6 +51,7 @@ struct playtrace {
     struct pt_client_lastframe state_file;
     void *http; /* owned where the platform has http_create */
     bool is_http_owned;
+    bool is_connection_bad;             /* the next request wants a new one */
     struct pt_client_exchange exchange; /* the one request on its way */
     struct pt_client_batch sending;     /* what it carries, if it is ours; no events: nothing */
     char *spare;                        /* frames on their way to the queue */

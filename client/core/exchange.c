@@ -91,6 +91,8 @@ static void prepare(struct playtrace *p, const struct pt_client_call *call)
     x->request.body_bytes = call->body_bytes;
     x->request.connect_timeout_ms = connect_ms < call->timeout_ms ? connect_ms : call->timeout_ms;
     x->request.timeout_ms = call->timeout_ms;
+    x->request.wants_new_connection = p->is_connection_bad;
+    p->is_connection_bad = false;
     x->request.should_stop = should_stop;
     x->request.stop_ctx = p;
     x->response.body = call->answer;
@@ -124,11 +126,7 @@ static enum pt_client_step end(struct playtrace *p)
     response->traceresponse[sizeof(response->traceresponse) - 1] = '\0';
     if (is_to_another(&p->exchange)) {
         response->status = 0;
-        if (p->is_http_owned) { /* with its connections, on which all answers are late */
-            p->platform.http_destroy(p->http);
-            p->http = NULL;
-            p->is_http_owned = false;
-        }
+        p->is_connection_bad = true; /* all answers on it would be late */
     }
     if (response->body_bytes > response->body_bytes_max) {
         response->body_bytes = 0;

@@ -433,6 +433,8 @@ struct playtrace_http_request {
     size_t body_bytes;
     uint32_t connect_timeout_ms;
     uint32_t timeout_ms;                 /* the whole exchange; 0: no limit (an event stream) */
+    bool wants_new_connection;           /* close those that are kept alive, where that can be done:
+                                            an answer came that was to another request */
     bool (*should_stop)(void *stop_ctx); /* ask often; true: give up now with status 0 */
     void *stop_ctx;
     /* NULL: the answer's body goes to response->body. Else each part of it is handed over as it

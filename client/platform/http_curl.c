@@ -268,6 +268,19 @@ static void restore_sigpipe(const sigset_t *before, bool was_pending)
     (void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+/* Connections are kept by the multi handle. */
+static bool has_multi(struct transport *transport, bool is_new)
+{
+    if (is_new && transport->multi) {
+        (void)curl_multi_cleanup(transport->multi);
+        transport->multi = NULL;
+    }
+    if (!transport->multi) {
+        transport->multi = curl_multi_init();
+    }
+    return transport->multi;
+}
+
 void playtrace_http_curl_post(void *handle, const struct playtrace_http_request *request,
                               struct playtrace_http_response *response)
 {
@@ -279,7 +292,7 @@ void playtrace_http_curl_post(void *handle, const struct playtrace_http_request 
     bool is_whole = false;
 
     response->status = 0;
-    if (!transport) {
+    if (!transport || !has_multi(transport, request->wants_new_connection)) {
         return;
     }
     transfer.easy = transport->easy;

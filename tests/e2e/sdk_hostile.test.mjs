@@ -5,33 +5,21 @@
 // answers; when the deck is used up it is honest. Then every event is in the table exactly once, and the
 // client's books balance. The seed is printed; SEED repeats a run.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import crypto from 'node:crypto';
-import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
-import zlib from 'node:zlib';
 
-import { Server, environment, freshDir, patience, program, sleep, sql } from './support/server.mjs';
+import { answerOf, answerOfOurs, assertBalanced, assertTable, json, listen, play, startProxy } from './support/sdk.mjs';
+import { Server, freshDir, sleep } from './support/server.mjs';
 
-const driver = process.env.SDK_DRIVER ?? path.join(path.dirname(program), 'tests', 'sdk_driver');
 const secret = 'a secret of this studio';
 const eventCount = 10000;
 const dripMs = 20;
 
 // ---- the way to the server ----------------------------------------------------
 
-const answerOf = (status, reason, body = '', headers = {}) => {
-    const lines = Object.entries({ 'Content-Length': Buffer.byteLength(body), ...headers });
-    return `HTTP/1.1 ${status} ${reason}\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`;
-};
-const json = { 'Content-Type': 'application/json' };
 const receipt = (accepted) => JSON.stringify({ accepted, rejected: [] });
 const page = '<!doctype html><title>Sign in</title><p>Welcome to the hotel {"accepted":100,"rejected":[]}';
-
-// The collector's own answer, as the proxy hands it on.
-const answerOfOurs = ({ status, text, headers }) => answerOf(status, 'Answer', text,
-    { ...json, Date: headers.date, traceresponse: headers.traceresponse });
 
 async function drip(socket, text) {
     for (const c of text) {
@@ -130,111 +118,6 @@ const manners = {
     },
 };
 
-// One request after the other from the bytes of a connection.
-function onRequests(socket, take) {
-    let held = Buffer.alloc(0);
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-        held = Buffer.concat([held, chunk]);
-        for (;;) {
-            const end = held.indexOf('\r\n\r\n');
-            if (end < 0) {
-                return;
-            }
-            const [line, ...rest] = held.subarray(0, end).toString('latin1').split('\r\n');
-            const headers = Object.fromEntries(rest.map((text) => {
-                const at = text.indexOf(':');
-                return [text.slice(0, at).toLowerCase(), text.slice(at + 1).trim()];
-            }));
-            const bytes = Number(headers['content-length'] ?? 0);
-            if (held.length < end + 4 + bytes) {
-                return;
-            }
-            const body = held.subarray(end + 4, end + 4 + bytes);
-            held = held.subarray(end + 4 + bytes);
-            take({ line, headers, body: Buffer.from(body) });
-        }
-    });
-}
-
-function listen(t, onConnection) {
-    const sockets = new Set();
-    const listener = net.createServer((socket) => {
-        sockets.add(socket);
-        socket.on('close', () => sockets.delete(socket));
-        socket.setNoDelay(true);
-        onConnection(socket);
-    });
-    t.after(() => {
-        listener.close();
-        sockets.forEach((socket) => socket.destroy());
-    });
-    return new Promise((resolve) => {
-        listener.listen(0, '127.0.0.1', () => resolve(`http://127.0.0.1:${listener.address().port}`));
-    });
-}
-
-// A proxy before `server`: `manner(request)` names how the next request is dealt with; undefined: honestly.
-async function startProxy(t, server, manner, portal) {
-    const seen = { requests: 0, used: {}, bytes: 0, plainBytes: 0 };
-    const url = await listen(t, (socket) => onRequests(socket, async ({ line, headers, body }) => {
-        const packed = headers['content-encoding'] === 'gzip';
-        const plain = packed ? zlib.gunzipSync(body) : body;
-        const count = JSON.parse(plain).events.length;
-        assert.equal(line, 'POST /v1/events HTTP/1.1');
-        const forward = (over = body) => server.request('POST', '/v1/events', {
-            body: over,
-            headers: Object.fromEntries(['content-type', 'content-encoding', 'authorization', 'traceparent',
-                'x-playtrace-signature'].filter((name) => headers[name]).map((name) => [name, headers[name]])),
-        });
-        const honest = async () => socket.write(answerOfOurs(await forward()));
-        const name = manner({ count, packed });
-        seen.requests++;
-        seen.bytes += body.length;
-        seen.plainBytes += plain.length;
-        if (name) {
-            seen.used[name] = (seen.used[name] ?? 0) + 1;
-        }
-        await (name ? manners[name] : honest)({ socket, count, packed, body, forward, honest, portal });
-    }));
-    return { url, seen };
-}
-
-function runDriver(t, args) {
-    const child = spawn(driver, args, { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk) => (stdout += chunk));
-    child.stderr.on('data', (chunk) => (stderr += chunk));
-    t.after(() => child.kill('SIGKILL'));
-    return new Promise((resolve, reject) => {
-        child.on('error', reject);
-        child.on('close', (code) => {
-            assert.equal(stderr, '');
-            resolve({ code, stats: JSON.parse(stdout) });
-        });
-    });
-}
-
-function assertBalanced(stats) {
-    assert.equal(stats.queued, 0);
-    assert.equal(stats.tracked + stats.recovered, stats.delivered);
-    for (const name of ['refused', 'unreadable', 'dropped_budget', 'withdrawn', 'io_failures']) {
-        assert.equal(stats[name], 0, name);
-    }
-}
-
-// Every n from 0 to count - 1, each once.
-async function assertTable(server, count) {
-    await server.settle(count);
-    const [row] = await sql(server.dataDir, `
-        select count(*) as rows, count(distinct event_id) as ids,
-               count(distinct cast(attributes->>'n' as integer)) as numbers,
-               max(cast(attributes->>'n' as integer)) as last
-        from events where event_name = 'tick'`);
-    assert.deepEqual(Object.values(row).map(Number), [count, count, count, count - 1]);
-}
-
 // A deck of every manner `times` times, and as many honest answers as half of them, shuffled.
 function shuffledDeck(seed, times) {
     const names = Object.keys(manners);
@@ -260,16 +143,20 @@ async function survive(t, manner, seed) {
         socket.destroy();
     });
     const deck = shuffledDeck(seed, 3);
-    const { url, seen } = await startProxy(t, server, () => deck.shift(), portal);
-    const { code, stats } = await runDriver(t,
-        [url, path.join(dir, 'queue'), String(eventCount), manner, secret]);
+    const used = {};
+    const { url, seen } = await startProxy(t, server, async (batch) => {
+        const name = deck.shift();
+        used[name] = (used[name] ?? 0) + 1;
+        await (name ? manners[name]({ ...batch, portal }) : batch.honest());
+    });
+    const { code, stats } = await play(t, { url, dir: path.join(dir, 'queue'), events: eventCount, manner, secret });
     t.diagnostic(`seed ${seed}: ${seen.requests} requests, ${stats.retries} retries, ` +
         `${Math.round(seen.bytes / 1024)} of ${Math.round(seen.plainBytes / 1024)} KiB sent`);
     assert.equal(code, 0, JSON.stringify(stats));
     assertBalanced(stats);
     assert.equal(deck.length, 0, 'every manner was met');
     for (const name of Object.keys(manners)) {
-        assert.ok(seen.used[name] >= 3, name);
+        assert.ok(used[name] >= 3, name);
     }
     assert.equal(captured.length, 0, 'no redirect was followed');
     await assertTable(server, eventCount);

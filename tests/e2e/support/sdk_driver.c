@@ -1,11 +1,12 @@
 /*
  * sdk_driver.c - a game in a hundred lines: tracks so many events, delivers them, says how it went
  *
- *     sdk_driver URL QUEUE_DIR EVENTS [worker|pump|async] [SIGNING_SECRET [API_KEY]]
+ *     sdk_driver url=URL dir=QUEUE_DIR [events=N] [manner=worker|pump|async] [secret=…] [key=…]
+ *                [clock_s=N] [limit_s=N] [request_ms=N]
  *
- * Each event is a "tick" with {"n":0 .. EVENTS-1}. Waits and limits are short, because the server
- * it talks to misbehaves on purpose. Prints the client's statistics as one JSON object; exits 0
- * when everything was delivered within 50 s.
+ * Each event is a "tick" with {"n":0 .. N-1}. Waits and limits are short, because the server it
+ * talks to misbehaves on purpose. `clock_s` is how far its clock is ahead of the machine's. Prints
+ * the client's statistics as one JSON object; exits 0 when everything was delivered in time.
  */
 #include "playtrace.h"
 
@@ -14,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#define LIMIT_S 50
 
 /* ---- libcurl behind http_start: what an engine's own transport looks like ---- */
 
@@ -108,9 +107,9 @@ static void work(struct playtrace *p, bool is_pumped)
     (void)nanosleep(&moment, NULL);
 }
 
-static bool play(struct playtrace *p, unsigned events, bool is_pumped)
+static bool play(struct playtrace *p, unsigned events, double limit_s, bool is_pumped)
 {
-    double until_s = now_s() + LIMIT_S;
+    double until_s = now_s() + limit_s;
     struct playtrace_stats stats;
 
     for (unsigned i = 0; i < events; i++) {
@@ -149,9 +148,30 @@ static void report(struct playtrace *p)
                  (unsigned long long)s.retries, (unsigned long long)s.io_failures);
 }
 
+/* The value of the argument `name=value`, else `absent`. */
+static const char *argument(int argc, char **argv, const char *name, const char *absent)
+{
+    size_t bytes = strlen(name);
+
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], name, bytes) == 0 && argv[i][bytes] == '=') {
+            return argv[i] + bytes + 1;
+        }
+    }
+    return absent;
+}
+
+static int64_t clock_ahead_us = 0; /* set before any thread starts */
+static int64_t (*real_wall_us)(void *clock_ctx);
+
+static int64_t wrong_wall_us(void *clock_ctx)
+{
+    return real_wall_us(clock_ctx) + clock_ahead_us;
+}
+
 int main(int argc, char **argv)
 {
-    const char *manner = argc > 4 ? argv[4] : "worker";
+    const char *manner = argument(argc, argv, "manner", "worker");
     bool is_async = strcmp(manner, "async") == 0;
     bool is_pumped = is_async || strcmp(manner, "pump") == 0;
     struct async async = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -161,12 +181,10 @@ int main(int argc, char **argv)
     enum playtrace_status status = PLAYTRACE_OK;
     bool is_done = false;
 
-    if (argc < 4) {
-        (void)fprintf(stderr,
-                      "sdk_driver URL QUEUE_DIR EVENTS [worker|pump|async] [SECRET [KEY]]\n");
-        return 2;
-    }
     playtrace_platform_posix_init(&platform);
+    clock_ahead_us = strtoll(argument(argc, argv, "clock_s", "0"), NULL, 10) * 1000000;
+    real_wall_us = platform.wall_us;
+    platform.wall_us = wrong_wall_us;
     if (is_async) {
         async.curl = playtrace_http_curl_create(NULL);
         platform.http_ctx = &async;
@@ -177,10 +195,10 @@ int main(int argc, char **argv)
         platform.http_cancel = async_cancel;
     }
     playtrace_options_init(&options);
-    options.url = argv[1];
-    options.queue_dir = argv[2];
-    options.signing_secret = argc > 5 && argv[5][0] ? argv[5] : NULL;
-    options.api_key = argc > 6 ? argv[6] : NULL;
+    options.url = argument(argc, argv, "url", NULL);
+    options.queue_dir = argument(argc, argv, "dir", NULL);
+    options.signing_secret = argument(argc, argv, "secret", NULL);
+    options.api_key = argument(argc, argv, "key", NULL);
     options.user_id = "player-1";
     options.platform = "pc";
     options.consent = PLAYTRACE_CONSENT_GIVEN;
@@ -189,14 +207,16 @@ int main(int argc, char **argv)
     options.retry_base_ms = 2;
     options.retry_cap_ms = 40;
     options.connect_timeout_ms = 2000;
-    options.request_timeout_ms = 400;
+    options.request_timeout_ms =
+        (uint32_t)strtoul(argument(argc, argv, "request_ms", "400"), NULL, 10);
     options.platform_table = &platform;
     status = playtrace_open(&p, &options);
     if (status) {
         (void)fprintf(stderr, "sdk_driver: open: %s\n", playtrace_status_name(status));
         return 1;
     }
-    is_done = play(p, (unsigned)strtoul(argv[3], NULL, 10), is_pumped);
+    is_done = play(p, (unsigned)strtoul(argument(argc, argv, "events", "0"), NULL, 10),
+                   strtod(argument(argc, argv, "limit_s", "50"), NULL), is_pumped);
     report(p);
     status = playtrace_close(p, 100);
     playtrace_http_curl_destroy(async.curl);

@@ -522,8 +522,16 @@ static void the_transport_reads_headers_and_streams(void **state)
     server_behave(server, MANNER_HTML);
     playtrace_http_curl_post(transport, &request, &response);
     PT_CHECK(response.status == 200 && strncmp(server->head, "POST / HTTP/1.1\r\n", 17) == 0);
+
+    /* The first, one after the stream that was left, one that is asked for and kept. */
+    request.wants_new_connection = true;
+    playtrace_http_curl_post(transport, &request, &response);
+    request.wants_new_connection = false;
+    playtrace_http_curl_post(transport, &request, &response);
+    PT_CHECK(response.status == 200);
     playtrace_http_curl_destroy(transport);
     server_stop(server);
+    PT_CHECK(server->connections == 3);
     server_free(server);
 }
 

@@ -187,6 +187,9 @@ static void late_post(void *http, const struct playtrace_http_request *request,
             (void)snprintf(trace, sizeof(trace), "%s", request->headers[i] + 13);
         }
     }
+    if (request->wants_new_connection) {
+        late[0] = '\0';
+    }
     if (late[0] != '\0') {
         fake_receipt(response, 100, 0); /* and the request is lost */
         memcpy(response->traceresponse, late, sizeof(trace));
@@ -195,19 +198,6 @@ static void late_post(void *http, const struct playtrace_http_request *request,
         memcpy(response->traceresponse, trace, sizeof(trace));
     }
     memcpy(late, trace, sizeof(trace));
-}
-
-static void *new_connection(void *http_ctx)
-{
-    struct fake *fake = http_ctx;
-
-    ((char *)fake->answer_arg)[0] = '\0';
-    return fake;
-}
-
-static void close_connection(void *http)
-{
-    (void)http;
 }
 
 static void an_answer_to_another_request_settles_nothing(void **state)
@@ -220,8 +210,6 @@ static void an_answer_to_another_request_settles_nothing(void **state)
 
     (void)state;
     fake->answer_arg = late;
-    fake->platform.http_create = new_connection;
-    fake->platform.http_destroy = close_connection;
     fake->platform.http_post = late_post;
     p = fake_open(fake, dir);
     fake_track(p, 300);
