@@ -3,6 +3,9 @@
  */
 #include "machine.h"
 
+#include "platform/aes_gcm.h"
+#include "platform/sha256.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -369,6 +372,12 @@ static void serve(struct machine *m, const struct playtrace_http_request *reques
     m->body_bytes = request->body_bytes;
     m->body[m->body_bytes] = '\0';
     (void)snprintf(m->url, sizeof(m->url), "%s", request->url);
+    m->headers[0] = '\0';
+    for (size_t i = 0; i < request->header_count; i++) {
+        size_t used = strlen(m->headers);
+
+        (void)snprintf(m->headers + used, sizeof(m->headers) - used, "%s\n", request->headers[i]);
+    }
     m->requests++;
     for (const char *at = next_event(m->body); at; at = next_event(at + 1)) {
         events++;
@@ -483,6 +492,9 @@ struct machine *machine_create(void)
     platform->file_close = file_close;
     platform->file_rename = file_rename;
     platform->file_remove = file_remove;
+    platform->hmac_sha256 = pt_client_hmac_sha256;
+    platform->seal = pt_client_aes_gcm_seal;
+    platform->unseal = pt_client_aes_gcm_unseal;
     platform->http_ctx = m;
     platform->http_post = http_post;
     return m;
@@ -499,6 +511,7 @@ struct playtrace_options machine_options(struct machine *m)
     options.user_id = "player";
     options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.without_worker = true;
+    options.report_health = false; /* the tests count events */
     options.platform_table = &m->platform;
     return options;
 }

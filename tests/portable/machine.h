@@ -61,6 +61,7 @@ struct machine {
     char body[MACHINE_BODY_BYTES_MAX]; /* of the last request, NUL-terminated */
     size_t body_bytes;
     char url[1200];
+    char headers[2048]; /* one a line */
 
     /* The asynchronous transport: is_done() says no `polls_each` times. */
     unsigned polls_each;

@@ -8,6 +8,8 @@
  */
 #include "machine.h"
 
+#include "platform/sha256.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,8 @@ static void check_balance(struct playtrace *p)
 
     playtrace_stats(p, &s);
     MACHINE_CHECK(s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
-                                                 s.dropped_budget + s.withdrawn);
+                                                 s.dropped_budget + s.dropped_evicted +
+                                                 s.dropped_age + s.withdrawn);
 }
 
 /* Pump, second by second, until nothing is queued. */
@@ -346,11 +349,13 @@ static void withdrawn_consent_stops_a_request_on_its_way(void)
     MACHINE_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
     (void)playtrace_pump(p);
     MACHINE_CHECK(m->cancelled == 1 && count_taken(m, "tick", 1) == 0);
+    m->polls_each = 1;
     for (unsigned i = 0; i < 200; i++) {
         (void)playtrace_pump(p);
         machine_advance_ms(m, 60000);
     }
     MACHINE_CHECK(count_taken(m, "tick", 1) == 0 && machine_count_files(m, "queue-") == 0);
+    MACHINE_CHECK(m->taken_count == 1 && count_taken(m, "playtrace_consent", 1) == 1);
     check_balance(p);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     machine_destroy(m);
@@ -470,7 +475,178 @@ static void a_file_call_that_fails_loses_nothing(void)
     }
 }
 
+static void a_sealed_queue_opens_with_its_key_alone(void)
+{
+    static const uint8_t key[PLAYTRACE_KEY_BYTES] = {1, 2, 3};
+    static const uint8_t other[PLAYTRACE_KEY_BYTES] = {3, 2, 1};
+    struct machine *m = machine_create();
+    struct playtrace_options options = machine_options(m);
+    struct playtrace *p = NULL;
+    struct machine_file *file = NULL;
+
+    options.queue_key = key;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    track(p, 40);
+    MACHINE_CHECK(playtrace_flush(p, 0) == PLAYTRACE_QUEUED);
+    machine_kill(m);
+    file = machine_find(m, "queue-00000001.log");
+    MACHINE_CHECK(file != NULL);
+    for (size_t i = 0; i + 4 < file->bytes; i++) {
+        MACHINE_CHECK(memcmp(file->data + i, "tick", 4) != 0);
+    }
+    options.queue_key = other;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_KEY && !p);
+    options.queue_key = key;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    deliver(m, p);
+    MACHINE_CHECK(count_taken(m, "tick", 1) == 40);
+    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    machine_destroy(m);
+}
+
+static void batches_are_signed_and_traced(void)
+{
+    static const char secret[] = "a secret of thirty-two characters";
+    struct machine *m = machine_create();
+    struct playtrace_options options = machine_options(m);
+    struct playtrace *p = NULL;
+    char *signed_text = malloc(MACHINE_BODY_BYTES_MAX + 32);
+    uint8_t code[PT_CLIENT_SHA256_BYTES];
+    char expected[160];
+    int used = 0;
+    int head = 0;
+
+    MACHINE_CHECK(signed_text != NULL);
+    options.signing_secret = secret;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    track(p, 100);
+    MACHINE_CHECK(playtrace_pump(p) == PLAYTRACE_OK);
+    head = snprintf(signed_text, 32, "%lld.", (long long)(m->wall_us / 1000000));
+    memcpy(signed_text + head, m->body, m->body_bytes);
+    (void)pt_client_hmac_sha256(NULL, secret, strlen(secret), signed_text,
+                                (size_t)head + m->body_bytes, code);
+    used = snprintf(expected, sizeof(expected), "X-Playtrace-Signature: t=%.*s,v1=", head - 1,
+                    signed_text);
+    for (size_t i = 0; i < sizeof(code); i++) {
+        used += snprintf(expected + used, sizeof(expected) - (size_t)used, "%02x", code[i]);
+    }
+    MACHINE_CHECK(strstr(m->headers, expected) != NULL);
+    MACHINE_CHECK(strstr(m->headers, "traceparent: 00-") != NULL);
+    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    free(signed_text);
+    machine_destroy(m);
+}
+
+/* ---- priorities, purposes, health ---- */
+
+static void what_counts_outlives_what_does_not(void)
+{
+    struct machine *m = machine_create();
+    struct playtrace_options options = machine_options(m);
+    struct playtrace *p = NULL;
+
+    m->answer = answer_nothing;
+    options.queue_bytes_max = 1u << 20;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    for (unsigned i = 0; i < 100; i++) {
+        for (unsigned k = 0; k < 50; k++) {
+            MACHINE_CHECK(playtrace_track_with(p, "heartbeat", NULL, PLAYTRACE_PRIORITY_LOW,
+                                               NULL) == PLAYTRACE_OK);
+        }
+        MACHINE_CHECK(playtrace_track_with(p, "purchase", "{\"cents\":499}",
+                                           PLAYTRACE_PRIORITY_HIGH, NULL) == PLAYTRACE_OK);
+        (void)playtrace_pump(p);
+        machine_advance_ms(m, 1000);
+        check_balance(p);
+    }
+    MACHINE_CHECK(playtrace_sync(p, 0) == PLAYTRACE_OK);
+    machine_kill(m);
+    m->answer = NULL;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    deliver(m, p);
+    MACHINE_CHECK(count_taken(m, "purchase", 1) == 100);
+    MACHINE_CHECK(count_taken(m, "heartbeat", 1) < 5000 && m->taken[0].name[0] == 'p');
+    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    machine_destroy(m);
+}
+
+static void one_purpose_can_be_taken_back(void)
+{
+    struct machine *m = machine_create();
+    struct playtrace *p = machine_open(m);
+    struct playtrace_consent_record record;
+
+    track(p, 3);
+    MACHINE_CHECK(playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_EXPERIMENTS, "2026-11") ==
+                  PLAYTRACE_OK);
+    MACHINE_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
+    machine_kill(m);
+    p = machine_open(m);
+    playtrace_get_consent_record(p, &record);
+    MACHINE_CHECK(record.consent == PLAYTRACE_CONSENT_GIVEN &&
+                  record.purposes == PLAYTRACE_PURPOSE_EXPERIMENTS &&
+                  strcmp(record.policy_version, "2026-11") == 0 && record.decided_us >= m->wall_us);
+    deliver(m, p);
+    MACHINE_CHECK(m->taken_count == 1 && count_taken(m, "playtrace_consent", 1) == 1);
+    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    machine_destroy(m);
+}
+
+/* The reports that the other tests switch off. */
+static void the_client_reports_its_health(void)
+{
+    struct machine *m = machine_create();
+    struct playtrace_options options = machine_options(m);
+    struct playtrace *p = NULL;
+
+    options.report_health = true;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    track(p, 1);
+    deliver(m, p);
+    machine_advance_ms(m, 60000);
+    deliver(m, p);
+    MACHINE_CHECK(count_taken(m, "playtrace_self_test", 1) == 1);
+    MACHINE_CHECK(strstr(m->body, "{\"ok\":true,\"files\":true,\"random\":true") != NULL);
+    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    machine_destroy(m);
+}
+
 /* ---- edges of sizes and clocks ---- */
+
+/* Each libc has its own printf(). */
+static void numbers_read_back_as_they_were(void)
+{
+    static const double numbers[] = {0,     0.1,    -0.1,   1.0 / 3, 81.5, 1e15,          1e16,
+                                     1e300, 1e-300, 5e-324, 2.5e-7,  -1e9, 123456.789012, 0.3};
+    struct machine *m = machine_create();
+    struct playtrace *p = machine_open(m);
+    struct playtrace_event e;
+    double zero = 0;
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        const char *text = NULL;
+        volatile double back = 0;
+
+        playtrace_event_init(&e, "number");
+        MACHINE_CHECK(playtrace_event_add_int(&e, "i", INT64_MIN) == PLAYTRACE_OK);
+        MACHINE_CHECK(playtrace_event_add_uint(&e, "u", UINT64_MAX) == PLAYTRACE_OK);
+        MACHINE_CHECK(playtrace_event_add_double(&e, "nan", zero / zero) == PLAYTRACE_INVALID);
+        MACHINE_CHECK(playtrace_event_add_double(&e, "inf", 1 / zero) == PLAYTRACE_INVALID);
+        MACHINE_CHECK(playtrace_event_add_bool(&e, "b", true) == PLAYTRACE_OK);
+        MACHINE_CHECK(playtrace_event_add_string(&e, "s", "\xc3\xa9\"") == PLAYTRACE_OK);
+        MACHINE_CHECK(playtrace_event_add_double(&e, "d", numbers[i]) == PLAYTRACE_OK);
+        MACHINE_CHECK(playtrace_track_event(p, &e, NULL) == PLAYTRACE_OK && e.refused == 2);
+        deliver(m, p);
+        text = strstr(m->body, "{\"i\":-9223372036854775808,\"u\":18446744073709551615,"
+                               "\"b\":true,\"s\":\"\xc3\xa9\\\"\",\"d\":");
+        MACHINE_CHECK(text != NULL);
+        text = strstr(text, "\"d\":") + 4;
+        back = strtod(text, NULL);
+        MACHINE_CHECK(back == numbers[i] && strchr("}0123456789-", text[0]) != NULL);
+    }
+    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    machine_destroy(m);
+}
 
 static void what_is_too_long_is_refused_and_harms_nothing(void)
 {
@@ -570,6 +746,12 @@ int main(void)
         TEST(nothing_is_kept_without_consent),
         TEST(weeks_offline_fill_the_budget_and_no_more),
         TEST(a_file_call_that_fails_loses_nothing),
+        TEST(a_sealed_queue_opens_with_its_key_alone),
+        TEST(batches_are_signed_and_traced),
+        TEST(what_counts_outlives_what_does_not),
+        TEST(one_purpose_can_be_taken_back),
+        TEST(the_client_reports_its_health),
+        TEST(numbers_read_back_as_they_were),
         TEST(what_is_too_long_is_refused_and_harms_nothing),
         TEST(a_wall_clock_that_jumps_stops_nothing),
         TEST(one_client_a_directory_and_threads_only_where_there_are_some),

@@ -13,7 +13,7 @@
  *     }
  *     …each frame: playtrace_pump(p);
  *
- * Compile core/, src/wire, platform/sha256.c and web.c, and link with --js-library playtrace.jslib
+ * Compile core/, src/wire, platform/sha256.c, aes_gcm.c and web.c, and link with --js-library playtrace.jslib
  * (Unity: all of them in Assets/Plugins/WebGL, or in a package). One thread, no mmap, no waiting.
  *
  * Promises. Files are read from IndexedDB once, by load, and written back after every change, all
@@ -23,7 +23,7 @@
  * with keepalive where the body is small enough, so that the one on its way outlives the page; its
  * events leave the queue by a receipt alone, so they are sent again, and the server drops repeats.
  * playtrace_flush() and playtrace_close() with a timeout cannot wait for the network here, as no
- * answer comes while they run: pump instead. There is no seal(): options.queue_key is refused.
+ * answer comes while they run: pump instead.
  */
 #ifndef PLAYTRACE_WEB_H
 #define PLAYTRACE_WEB_H

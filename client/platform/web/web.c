@@ -6,6 +6,7 @@
  */
 #include "platform/web/playtrace_web.h"
 
+#include "platform/aes_gcm.h"
 #include "platform/sha256.h"
 
 #include <stdlib.h>
@@ -328,6 +329,8 @@ void playtrace_platform_web_init(struct playtrace_platform *platform)
     platform->http_is_done = http_is_done;
     platform->http_cancel = http_cancel;
     platform->hmac_sha256 = pt_client_hmac_sha256;
+    platform->seal = pt_client_aes_gcm_seal;
+    platform->unseal = pt_client_aes_gcm_unseal;
 }
 
 /* The default table of this build. */

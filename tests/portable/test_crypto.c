@@ -1,11 +1,13 @@
 /*
- * test_sha256.c - the plain C HMAC gives what the standards say
+ * test_crypto.c - the plain C HMAC and AES-GCM give what the standards say
  *
- * Method: examples of FIPS 180-2's appendix and of RFC 4231; and every way of
- * cutting a message into two additions gives the same.
+ * Method: examples of FIPS 180-2's appendix, of RFC 4231, and of the GCM specification (McGrew and
+ * Viega, appendix B); every way of cutting a message in two hashes the same; every changed bit of
+ * a sealed text is noticed.
  */
 #include "machine.h"
 
+#include "platform/aes_gcm.h"
 #include "platform/sha256.h"
 
 #include <stdio.h>
@@ -89,6 +91,66 @@ static void cuts_do_not_matter(void)
     }
 }
 
+static void from_hex(const char *hex, uint8_t *out)
+{
+    for (size_t i = 0; hex[i] != '\0'; i += 2) {
+        unsigned byte = 0;
+
+        MACHINE_CHECK(sscanf(hex + i, "%2x", &byte) == 1);
+        out[i / 2] = (uint8_t)byte;
+    }
+}
+
+/* The specification's cases 13, 14 and 15: no text, one block of zeros, four blocks. */
+static void seals_are_the_specifications(void)
+{
+    static const struct {
+        const char *key;
+        const char *nonce;
+        const char *plain;
+        const char *sealed; /* with its tag */
+    } cases[] = {
+        {"0000000000000000000000000000000000000000000000000000000000000000",
+         "000000000000000000000000", "", "530f8afbc74536b9a963b4f1c4cb738b"},
+        {"0000000000000000000000000000000000000000000000000000000000000000",
+         "000000000000000000000000", "00000000000000000000000000000000",
+         "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"},
+        {"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",
+         "cafebabefacedbaddecaf888",
+         "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+         "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b391aafd255",
+         "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+         "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f662898015ad"
+         "b094dac5d93471bdec1a502270e3cc6c"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t key[32];
+        uint8_t nonce[12];
+        uint8_t plain[64];
+        uint8_t expected[80];
+        uint8_t text[80];
+        size_t bytes = strlen(cases[i].plain) / 2;
+        size_t sealed_bytes = bytes + PT_CLIENT_GCM_TAG_BYTES;
+
+        from_hex(cases[i].key, key);
+        from_hex(cases[i].nonce, nonce);
+        from_hex(cases[i].plain, plain);
+        from_hex(cases[i].sealed, expected);
+        MACHINE_CHECK(pt_client_aes_gcm_seal(NULL, key, nonce, plain, bytes, text) == 0);
+        MACHINE_CHECK(memcmp(text, expected, sealed_bytes) == 0);
+        MACHINE_CHECK(pt_client_aes_gcm_unseal(NULL, key, nonce, text, sealed_bytes, text) == 0);
+        MACHINE_CHECK(memcmp(text, plain, bytes) == 0); /* in place */
+        for (size_t bit = 0; bit < sealed_bytes * 8; bit++) {
+            memcpy(text, expected, sealed_bytes);
+            text[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            MACHINE_CHECK(pt_client_aes_gcm_unseal(NULL, key, nonce, text, sealed_bytes, text) ==
+                          -1);
+        }
+        MACHINE_CHECK(pt_client_aes_gcm_unseal(NULL, key, nonce, text, 15, text) == -1);
+    }
+}
+
 int main(void)
 {
     hashes_are_the_standards();
@@ -97,5 +159,7 @@ int main(void)
     printf("[       OK ] codes_are_rfc_4231s\n");
     cuts_do_not_matter();
     printf("[       OK ] cuts_do_not_matter\n");
+    seals_are_the_specifications();
+    printf("[       OK ] seals_are_the_specifications\n");
     return 0;
 }
