@@ -33,7 +33,10 @@ namespace PlaytraceSdk
             get { return lastInit; }
         }
 
-        /// <summary>Start. Ok also where it runs already; then `options` change nothing.</summary>
+        /// <summary>
+        /// Start. Ok also where it runs already; then `options` change nothing. Queued in a browser, whose storage takes a
+        /// moment: events are kept meanwhile, and it starts by itself in one of the next frames.
+        /// </summary>
         public static PlaytraceStatus Init(PlaytraceOptions options)
         {
             lock (gate)
@@ -55,19 +58,91 @@ namespace PlaytraceSdk
                 {
                     return Missing(error);
                 }
-                client = opened;
-                seenGeneration = opened == null ? 0 : opened.FlagsGeneration;
+                starting = lastInit == PlaytraceStatus.Queued ? options : null;
                 if (opened != null)
                 {
+                    seenGeneration = opened.FlagsGeneration;
+                    client = opened;
+                    TrackKept(opened);
+                }
+                if (opened != null || starting != null)
+                {
                     OnStarted();
+                }
+                else
+                {
+                    kept.Clear();
                 }
                 return lastInit;
             }
         }
 
+        /// <summary>Go on with an Init that was Queued. Its status when it has ended, else Queued.</summary>
+        internal static PlaytraceStatus GoOn()
+        {
+            PlaytraceOptions options = starting;
+            return options == null ? lastInit : Init(options);
+        }
+
+        // ---- events from before the start ----
+
+        private struct Kept
+        {
+            public EventBlock Block; // else the text
+            public string Name;
+            public string Json;
+            public PlaytracePriority Priority;
+        }
+
+        private const int KeptMax = 256;
+
+        private static readonly List<Kept> kept = new List<Kept>(); // under gate
+        private static volatile PlaytraceOptions starting;
+
+        private static PlaytraceStatus Keep(Kept one)
+        {
+            lock (gate)
+            {
+                if (starting == null)
+                {
+                    return PlaytraceStatus.Invalid;
+                }
+                if (kept.Count == KeptMax)
+                {
+                    return PlaytraceStatus.Dropped;
+                }
+                kept.Add(one);
+                return PlaytraceStatus.Queued;
+            }
+        }
+
+        internal static PlaytraceStatus Keep(EventBlock block)
+        {
+            block.Detach();
+            return Keep(new Kept { Block = block });
+        }
+
+        private static void TrackKept(PlaytraceClient opened)
+        {
+            foreach (Kept one in kept)
+            {
+                if (one.Block != null)
+                {
+                    opened.TrackEvent(one.Block);
+                }
+                else
+                {
+                    opened.TrackJson(one.Name, one.Json, one.Priority);
+                }
+            }
+            kept.Clear();
+        }
+
         private static PlaytraceStatus Missing(Exception error)
         {
             lastInit = PlaytraceStatus.Invalid;
+            starting = null;
+            kept.Clear();
             OnMissingLibrary("The native library `" + Native.Library + "` is not there, or is of another version than " +
                              "the C# files (restart the editor after an update): " + error.Message);
             return lastInit;
@@ -84,6 +159,8 @@ namespace PlaytraceSdk
             {
                 PlaytraceClient closing = client;
                 client = null;
+                starting = null;
+                kept.Clear();
                 return closing == null ? PlaytraceStatus.Ok : closing.Close(timeoutMs);
             }
         }
@@ -97,7 +174,7 @@ namespace PlaytraceSdk
         public static PlaytraceEvent Event(string name)
         {
             PlaytraceClient running = client;
-            return running == null ? default(PlaytraceEvent) : running.Event(name);
+            return running == null && starting == null ? default(PlaytraceEvent) : PlaytraceClient.Begin(running, name);
         }
 
         /// <summary>Record that something happened, now: 1 to 64 of [A-Za-z0-9_.], a letter first.</summary>
@@ -113,7 +190,7 @@ namespace PlaytraceSdk
         public static PlaytraceStatus Track(string name, IDictionary<string, object> attributes,
                                             PlaytracePriority priority = PlaytracePriority.Normal)
         {
-            string json = attributes == null || !IsRunning ? null : PlaytraceJson.Object(attributes);
+            string json = attributes == null ? null : PlaytraceJson.Object(attributes);
             return attributes != null && json == null ? PlaytraceStatus.Invalid : TrackJson(name, json, priority);
         }
 
@@ -122,7 +199,9 @@ namespace PlaytraceSdk
                                                 PlaytracePriority priority = PlaytracePriority.Normal)
         {
             PlaytraceClient running = client;
-            return running == null ? PlaytraceStatus.Invalid : running.TrackJson(name, attributesJson, priority);
+            return running != null
+                ? running.TrackJson(name, attributesJson, priority)
+                : Keep(new Kept { Name = name, Json = attributesJson, Priority = priority });
         }
 
         // ---- who, and when ----
@@ -131,6 +210,12 @@ namespace PlaytraceSdk
         public static PlaytraceStatus SetUser(string userId)
         {
             PlaytraceClient running = client;
+            PlaytraceOptions later = starting;
+            if (running == null && later != null)
+            {
+                later.UserId = userId;
+                return PlaytraceStatus.Queued;
+            }
             return running == null ? PlaytraceStatus.Invalid : running.SetUser(userId);
         }
 

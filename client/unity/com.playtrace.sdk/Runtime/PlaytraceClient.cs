@@ -40,13 +40,30 @@ namespace PlaytraceSdk
 
         // ---- open and close ----
 
-        /// <summary>Open the queue directory and start; null unless the answer is Ok.</summary>
+        internal delegate PlaytraceStatus LoadStep(string directory);
+
+        /// <summary>What must be done before a directory can be opened; null: nothing. Queued: ask again in the next frame.</summary>
+#if UNITY_WEBGL && !UNITY_EDITOR
+        internal static LoadStep Load = NativeWeb.Load;
+#else
+        internal static LoadStep Load;
+#endif
+
+        /// <summary>
+        /// Open the queue directory and start; null unless the answer is Ok. Queued (in a browser, whose storage takes
+        /// a moment): not yet, call again.
+        /// </summary>
         public static PlaytraceStatus Open(PlaytraceOptions options, out PlaytraceClient client)
         {
             client = null;
             if (options == null)
             {
                 return PlaytraceStatus.Invalid;
+            }
+            PlaytraceStatus loaded = Load == null ? PlaytraceStatus.Ok : Load(options.QueueDirectory);
+            if (loaded != PlaytraceStatus.Ok)
+            {
+                return loaded;
             }
             using (Texts texts = new Texts())
             {
@@ -70,7 +87,11 @@ namespace PlaytraceSdk
             }
             if (from.Transport != null)
             {
+#if UNITY_WEBGL && !UNITY_EDITOR
+                NativeWeb.playtrace_platform_web_init(&platform);
+#else
                 Native.playtrace_platform_posix_init(&platform);
+#endif
                 transportHandle = GCHandle.Alloc(from.Transport);
                 PlaytraceTransport.Install(ref platform, transportHandle);
                 options.platform_table = &platform;
@@ -85,6 +106,9 @@ namespace PlaytraceSdk
             if (status == PlaytraceStatus.Ok)
             {
                 client = new PlaytraceClient(handle, from, transportHandle, logHandle);
+#if UNITY_WEBGL && !UNITY_EDITOR
+                NativeWeb.playtrace_web_watch(handle); // a page that is hidden or left saves first
+#endif
             }
             else
             {
@@ -177,6 +201,9 @@ namespace PlaytraceSdk
                 }
                 Thread.Sleep(1);
             }
+#if UNITY_WEBGL && !UNITY_EDITOR
+            NativeWeb.playtrace_web_watch(IntPtr.Zero);
+#endif
             PlaytraceStatus status = Native.playtrace_close(handle, timeoutMs);
             handle = IntPtr.Zero;
             if (IsTickedHere())

@@ -130,7 +130,11 @@ namespace PlaytraceSdk
         /// <summary>Record it, now.</summary>
         public PlaytraceStatus Send()
         {
-            return IsUsable ? block.Client.TrackEvent(block, null) : PlaytraceStatus.Invalid;
+            if (!IsUsable)
+            {
+                return PlaytraceStatus.Invalid;
+            }
+            return block.Client == null ? Playtrace.Keep(block) : block.Client.TrackEvent(block, null);
         }
 
         /// <summary>The same, and the event's id; "" unless the answer is Ok.</summary>
@@ -138,7 +142,7 @@ namespace PlaytraceSdk
         {
             byte* id = stackalloc byte[Native.PLAYTRACE_ID_TEXT_BYTES];
             id[0] = 0;
-            PlaytraceStatus status = IsUsable ? block.Client.TrackEvent(block, id) : PlaytraceStatus.Invalid;
+            PlaytraceStatus status = IsUsable && block.Client != null ? block.Client.TrackEvent(block, id) : PlaytraceStatus.Invalid;
             eventId = Utf8.Get(id, Native.PLAYTRACE_ID_TEXT_BYTES);
             return status;
         }
@@ -179,7 +183,7 @@ namespace PlaytraceSdk
 
         public readonly Native.playtrace_event* Event;
         public int Ticket;             // changes when the event is sent, so that old structs are dead
-        public PlaytraceClient Client; // null while nobody uses it
+        public PlaytraceClient Client; // null: Playtrace is about to start, or nobody uses the block
 
         private EventBlock()
         {
@@ -201,10 +205,16 @@ namespace PlaytraceSdk
             return block;
         }
 
-        public void Done()
+        /// <summary>Dead for those who hold it, but not yet free.</summary>
+        public void Detach()
         {
             Ticket++;
             Client = null;
+        }
+
+        public void Done()
+        {
+            Detach();
             kept = this;
         }
     }

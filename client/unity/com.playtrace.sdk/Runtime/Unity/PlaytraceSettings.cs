@@ -6,9 +6,9 @@ namespace PlaytraceSdk
     /// <summary>Who makes the HTTP requests.</summary>
     public enum PlaytraceNetwork
     {
-        /// <summary>The native library on desktops and in the editor, the engine elsewhere.</summary>
+        /// <summary>The engine; in a browser, the browser.</summary>
         Auto = 0,
-        /// <summary>The native library (libcurl): its own thread, nothing in the frame.</summary>
+        /// <summary>The native library: a library of your own build, with libcurl. The one of the package has no network.</summary>
         Native,
         /// <summary>UnityWebRequest, looked after once a frame.</summary>
         UnityWebRequest,
@@ -61,9 +61,7 @@ namespace PlaytraceSdk
             options.MechanicVersion = NullIfEmpty(mechanicVersion);
             options.BuildId = NullIfEmpty(Application.version);
             options.Platform = PlatformName(Application.platform);
-            // Editor and player of one game share persistentDataPath, and one directory has one owner.
-            options.QueueDirectory = Path.Combine(Application.persistentDataPath,
-                                                  Application.isEditor ? "playtrace-editor" : "playtrace");
+            options.QueueDirectory = QueueDirectory();
             options.InitialConsent = initialConsent;
             options.FlushIntervalMs = (uint)flushIntervalSeconds * 1000;
             options.QueueBytesMax = (ulong)queueMegabytes << 20;
@@ -74,6 +72,16 @@ namespace PlaytraceSdk
                 options.Transport = new UnityWebRequestTransport();
             }
             return options;
+        }
+
+        private static string QueueDirectory()
+        {
+            if (Application.platform == RuntimePlatform.WebGLPlayer)
+            {
+                return "playtrace"; // a name within the page's origin, in IndexedDB
+            }
+            // Editor and player of one game share persistentDataPath, and one directory has one owner.
+            return Path.Combine(Application.persistentDataPath, Application.isEditor ? "playtrace-editor" : "playtrace");
         }
 
         private sealed class ConsoleLog
@@ -110,7 +118,7 @@ namespace PlaytraceSdk
         internal static bool UsesEngine(PlaytraceNetwork network, RuntimePlatform platform)
         {
             return network == PlaytraceNetwork.UnityWebRequest ||
-                   (network == PlaytraceNetwork.Auto && !IsDesktop(platform));
+                   (network == PlaytraceNetwork.Auto && platform != RuntimePlatform.WebGLPlayer);
         }
 
         private static bool IsDesktop(RuntimePlatform platform)

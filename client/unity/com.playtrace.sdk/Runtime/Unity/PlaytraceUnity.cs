@@ -33,16 +33,27 @@ namespace PlaytraceSdk
                 return PlaytraceStatus.Ok;
             }
             PlaytraceStatus status = Init(settings.ToOptions());
-            if (status == PlaytraceStatus.Ok)
+            if (status == PlaytraceStatus.Ok || status == PlaytraceStatus.Queued)
             {
                 PlaytraceBehaviour.Take(settings);
             }
             else
             {
-                Debug.LogError("Playtrace: not started: " + Explain(status));
+                Complain(status);
             }
             return status;
         }
+
+        private static void Complain(PlaytraceStatus status)
+        {
+            if (!isMissingSaid)
+            {
+                Debug.LogError("Playtrace: not started: " + Explain(status));
+            }
+            isMissingSaid = false;
+        }
+
+        private static bool isMissingSaid; // the library is not there: the log has said it
 
         private static string Explain(PlaytraceStatus status)
         {
@@ -81,11 +92,20 @@ namespace PlaytraceSdk
 
         static partial void OnMissingLibrary(string text)
         {
+            isMissingSaid = true;
             Debug.LogError("Playtrace: " + text);
         }
 
         internal static void Frame(bool isPumpDue)
         {
+            if (starting != null)
+            {
+                PlaytraceStatus status = GoOn();
+                if (status != PlaytraceStatus.Ok && status != PlaytraceStatus.Queued)
+                {
+                    Complain(status);
+                }
+            }
             PlaytraceClient running = client;
             if (running == null)
             {
