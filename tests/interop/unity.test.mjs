@@ -193,6 +193,16 @@ test('nothing before consent, nothing after it', async (t) => {
     await server.stop();
 });
 
+test('a session outlives a short pause and not a long one', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const facts = JSON.parse(await mono('Binding.exe', 'pause', server.url, path.join(dir, 'queue')));
+    await server.settle(5); // and two self-tests
+    const rows = await sql(dir, `select event_name, session_id from events where event_name in ('first', 'second', 'third')`);
+    assert.deepEqual(Object.fromEntries(rows.map((row) => [row.event_name, row.session_id])), facts);
+    await server.stop();
+});
+
 test('flags: every type, defaults, context, from disk, one exposure', async (t) => {
     const dir = freshDir(t);
     const one = (value, extra = {}) => ({ state: 'ENABLED', variants: { a: value }, defaultVariant: 'a', ...extra });

@@ -31,6 +31,9 @@ namespace PlaytraceSdk.Tests
                 case "consent":
                     Consent();
                     break;
+                case "pause":
+                    Pauses();
+                    break;
                 case "flags":
                     Flags();
                     break;
@@ -235,6 +238,35 @@ namespace PlaytraceSdk.Tests
             Same(PlaytraceConsent.None, Playtrace.Consent, "consent");
             Playtrace.Shutdown(0);
             Console.WriteLine("{}");
+        }
+
+        // ---- the session outlives a short pause, not a long one ----
+
+        private static void Pauses()
+        {
+            PlaytraceOptions options = Options();
+            options.SessionTimeoutMs = 3600 * 1000;
+            Same(PlaytraceStatus.Ok, Playtrace.Init(options), "Init");
+            string first = Playtrace.SessionId;
+            Same(PlaytraceStatus.Ok, Playtrace.Track("first"), "track");
+            Same(PlaytraceStatus.Ok, Playtrace.Pause(), "pause");
+            Same(PlaytraceStatus.Ok, Playtrace.Resume(), "resume");
+            Same(first, Playtrace.SessionId, "after a short pause");
+            Playtrace.Flush(20000);
+            Playtrace.Shutdown(1000);
+            options.SessionTimeoutMs = 10;
+            Same(PlaytraceStatus.Ok, Playtrace.Init(options), "Init");
+            string second = Playtrace.SessionId;
+            Same(PlaytraceStatus.Ok, Playtrace.Track("second"), "track");
+            Same(PlaytraceStatus.Ok, Playtrace.Pause(), "pause");
+            Thread.Sleep(100);
+            Same(PlaytraceStatus.Ok, Playtrace.Resume(), "resume");
+            string third = Playtrace.SessionId;
+            Check(second != third, "a new session after a long pause");
+            Same(PlaytraceStatus.Ok, Playtrace.Track("third"), "track");
+            Same(PlaytraceStatus.Ok, Playtrace.Flush(20000), "flush");
+            Same(PlaytraceStatus.Ok, Playtrace.Shutdown(1000), "shutdown");
+            Console.WriteLine("{\"first\":\"" + first + "\",\"second\":\"" + second + "\",\"third\":\"" + third + "\"}");
         }
 
         // ---- flags ----

@@ -70,6 +70,7 @@ namespace PlaytraceSdk
             public byte sync_at_close;
             public byte flush_ignores_retry;
             public byte report_health;
+            public uint session_timeout_ms;
             public uint flush_interval_ms;
             public uint batch_events_max;
             public ulong queue_bytes_max;
@@ -150,6 +151,7 @@ namespace PlaytraceSdk
             public UIntPtr body_bytes;
             public uint connect_timeout_ms;
             public uint timeout_ms;
+            public byte wants_new_connection;
             public IntPtr should_stop;
             public IntPtr stop_ctx;
             public IntPtr on_body;
@@ -278,6 +280,12 @@ namespace PlaytraceSdk
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern PlaytraceStatus playtrace_session_start(IntPtr p);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_pause(IntPtr p);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern PlaytraceStatus playtrace_resume(IntPtr p);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern void playtrace_session_id(IntPtr p, byte* session_id_out);

@@ -236,6 +236,20 @@ namespace PlaytraceSdk
             }
         }
 
+        /// <summary>The game goes to the background. <c>PlaytraceBehaviour</c> calls it.</summary>
+        public static PlaytraceStatus Pause()
+        {
+            PlaytraceClient running = client;
+            return running == null ? PlaytraceStatus.Invalid : running.Pause();
+        }
+
+        /// <summary>It is back: after more than <c>SessionTimeoutMs</c> a new session begins. <c>PlaytraceBehaviour</c> calls it.</summary>
+        public static PlaytraceStatus Resume()
+        {
+            PlaytraceClient running = client;
+            return running == null ? PlaytraceStatus.Invalid : running.Resume();
+        }
+
         // ---- delivery ----
 
         /// <summary>Send what is queued, waiting at most `timeoutMs` (0: only write memory to disk).</summary>

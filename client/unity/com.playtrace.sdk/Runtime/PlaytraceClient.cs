@@ -160,6 +160,7 @@ namespace PlaytraceSdk
             to->flags_stream = from.FlagsStream.HasValue ? Byte(from.FlagsStream.Value) : to->flags_stream;
             to->flags_poll_ms = from.FlagsPollMs ?? to->flags_poll_ms;
             to->flags_bytes_max = from.FlagsBytesMax ?? to->flags_bytes_max;
+            to->session_timeout_ms = from.SessionTimeoutMs ?? to->session_timeout_ms;
             to->flush_interval_ms = from.FlushIntervalMs ?? to->flush_interval_ms;
             to->batch_events_max = from.BatchEventsMax ?? to->batch_events_max;
             to->queue_bytes_max = from.QueueBytesMax ?? to->queue_bytes_max;
@@ -334,6 +335,30 @@ namespace PlaytraceSdk
                 Exit();
                 return Utf8.Get(id, Native.PLAYTRACE_ID_TEXT_BYTES);
             }
+        }
+
+        /// <summary>The game goes to the background: what is in memory goes to disk, and a request is due.</summary>
+        public PlaytraceStatus Pause()
+        {
+            if (!Enter())
+            {
+                return PlaytraceStatus.Invalid;
+            }
+            PlaytraceStatus status = Native.playtrace_pause(handle);
+            Exit();
+            return status;
+        }
+
+        /// <summary>It is back: after a long pause a new session begins.</summary>
+        public PlaytraceStatus Resume()
+        {
+            if (!Enter())
+            {
+                return PlaytraceStatus.Invalid;
+            }
+            PlaytraceStatus status = Native.playtrace_resume(handle);
+            Exit();
+            return status;
         }
 
         // ---- delivery ----

@@ -40,6 +40,8 @@ namespace PlaytraceSdk
         public byte[] QueueKey;
         /// <summary>Memory between Track and the queue.</summary>
         public uint? RingBytes;
+        /// <summary>A longer time in the background begins a new session. Default 30,000.</summary>
+        public uint? SessionTimeoutMs;
         /// <summary>First back-off; doubles up to <see cref="RetryCapMs"/>.</summary>
         public uint? RetryBaseMs;
         /// <summary>Longest back-off.</summary>

@@ -119,15 +119,6 @@ namespace PlaytraceSdk
             TellFlagsChanged(running);
         }
 
-        internal static void Pause()
-        {
-            Flush(0);
-        }
-
-        internal static void Resume()
-        {
-        }
-
         // Where the editor keeps the domain between two plays, statics keep their values: begin anew.
         [RuntimeInitializeOnLoadMethod(RuntimeInitializeLoadType.SubsystemRegistration)]
         private static void Reset()
