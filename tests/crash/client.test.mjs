@@ -14,7 +14,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { Server, environment, freshDir, patience, program, sleep, sql } from '../e2e/support/server.mjs';
+import { Server, environment, freshDir, patience, program, sql, until } from '../e2e/support/server.mjs';
 
 const player = process.env.PT_PLAYER ?? path.join(path.dirname(program), 'tests', 'client_player');
 const kills = Number(process.env.PT_KILLS ?? 500);
@@ -32,17 +32,24 @@ function makeRandom(state) {
     };
 }
 
-// One life of the game: { ids, delivered, signal }. `killAfterMs` counts from its start.
-function live(server, dir, events, { env = {}, paceUs = 0, killAfterMs, isSealed } = {}) {
+// One life of the game: { ids, delivered, signal }. `killAfterMs` counts from its start, or, where
+// `isKilledPlaying`, from the first sync point.
+function live(server, dir, events, { env = {}, paceUs = 0, killAfterMs, isKilledPlaying, isSealed, end } = {}) {
     return new Promise((resolve, reject) => {
         const child = spawn(player, [server.url, dir, String(events), String(paceUs)],
             { env: environment({ ...env, ...(isSealed ? { SEALED: '1' } : {}) }), stdio: ['ignore', 'pipe', 'pipe'] });
-        const timer = killAfterMs === undefined ? undefined
-            : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+        const startTimer = () => setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+        let timer = killAfterMs !== undefined && !isKilledPlaying ? startTimer() : undefined;
         let stdout = '';
         let stderr = '';
-        child.stdout.on('data', (chunk) => (stdout += chunk));
+        child.stdout.on('data', (chunk) => {
+            stdout += chunk;
+            if (isKilledPlaying) {
+                timer ??= startTimer();
+            }
+        });
         child.stderr.on('data', (chunk) => (stderr += chunk));
+        end?.addEventListener('abort', () => child.kill('SIGKILL'));
         child.on('error', reject);
         child.on('close', (code, signal) => {
             clearTimeout(timer);
@@ -132,13 +139,13 @@ test('killed at each call that changes something, in turn', { timeout: 600000 * 
 test('of two games on one queue the second is told so', { timeout: 120000 * patience }, async (t) => {
     const dir = path.join(queueRoot(t), 'queue');
     const server = await Server.forTest(t, path.join(freshDir(t), 'data'));
-    const first = live(server, dir, 100000, { paceUs: 1000, killAfterMs: 1500 * patience });
-    while (!fs.existsSync(path.join(dir, 'state'))) {
-        await sleep(5);
-    }
+    const playing = new AbortController();
+    const first = live(server, dir, 100000, { paceUs: 1000, end: playing.signal });
+    await until('the first game', () => fs.existsSync(path.join(dir, 'state')));
     await assert.rejects(live(server, dir, 10), /open: BUSY/);
+    await until('a sync point', () => fs.readdirSync(dir).some((name) => name.endsWith('.log')));
+    playing.abort();
     const { ids } = await first;
-    assert.ok(ids.length > 0);
     await deliver(server, dir);
     await checkTable(t, server, ids);
     await server.stop();
@@ -159,9 +166,10 @@ test(`killed at ${kills} random moments`, { timeout: (60000 + kills * 1000) * pa
         while (killed < kills) {
             lives++;
             // Two in three while it plays; the others while it starts and recovers.
-            const span = random() < 0.67 ? 150 : 20;
+            const isKilledPlaying = random() < 0.67;
+            const killAfterMs = random() * (isKilledPlaying ? 120 : 20) * patience;
             const life = await live(server, dir, 100000,
-                { paceUs: 1000, killAfterMs: random() * span * patience, isSealed: lane % 2 === 1 });
+                { paceUs: 1000, killAfterMs, isKilledPlaying, isSealed: lane % 2 === 1 });
             killed += life.signal === 'SIGKILL' ? 1 : 0;
             confirmed.push(...life.ids);
         }
