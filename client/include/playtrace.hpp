@@ -37,6 +37,7 @@ using Consent = enum ::playtrace_consent;
 using Stats = struct ::playtrace_stats;
 using Priority = enum ::playtrace_priority;
 using ConsentRecord = struct ::playtrace_consent_record;
+using FlagDetails = struct ::playtrace_flag_details;
 
 namespace detail
 {
@@ -69,6 +70,27 @@ template <std::size_t Bytes> class Text
   private:
     char text_[Bytes + 1];
 };
+
+/*
+ * Call `use` with `text` and its NUL. A text longer than the stack's share is the one thing here
+ * that allocates; one that holds a NUL becomes "\xff", which is refused as any that is no UTF-8.
+ */
+template <typename Use> void with_terminated(std::string_view text, Use use)
+{
+    char small[512];
+
+    if (text.find('\0') != std::string_view::npos) {
+        use("\xff");
+    } else if (text.size() < sizeof(small)) {
+        if (!text.empty()) {
+            std::memcpy(small, text.data(), text.size());
+        }
+        small[text.size()] = '\0';
+        use(small);
+    } else {
+        use(std::string(text).c_str());
+    }
+}
 
 } // namespace detail
 
@@ -207,23 +229,12 @@ class Event
     }
 
   private:
-    /* A text longer than the stack's share is the one thing here that allocates. */
     template <typename Use> static void with_terminated(const Attribute &a, Use use) noexcept
     {
-        char small[512];
-
         if (a.terminated_) {
             use(a.terminated_);
-        } else if (a.text_.find('\0') != std::string_view::npos) {
-            use("\xff"); /* is refused, as other text that is no UTF-8 is */
-        } else if (a.text_.size() < sizeof(small)) {
-            if (!a.text_.empty()) {
-                std::memcpy(small, a.text_.data(), a.text_.size());
-            }
-            small[a.text_.size()] = '\0';
-            use(small);
         } else {
-            use(std::string(a.text_).c_str());
+            detail::with_terminated(a.text_, use);
         }
     }
 
@@ -258,6 +269,15 @@ class Options
     Options &mechanic_version(std::string_view text)
     {
         return set(mechanic_version_, text);
+    }
+
+    Options &signing_secret(std::string_view text)
+    {
+        return set(signing_secret_, text);
+    }
+    Options &flag_context(std::string_view json)
+    {
+        return set(flag_context_, json);
     }
 
     Options &consent(Consent decision) noexcept
@@ -296,6 +316,8 @@ class Options
         options.build_id = get(build_id_);
         options.platform = get(platform_);
         options.mechanic_version = get(mechanic_version_);
+        options.signing_secret = get(signing_secret_);
+        options.flag_context = get(flag_context_);
         return options;
     }
 
@@ -320,6 +342,8 @@ class Options
     Maybe build_id_;
     Maybe platform_;
     Maybe mechanic_version_;
+    Maybe signing_secret_;
+    Maybe flag_context_;
     std::uint32_t close_timeout_ms_ = 0;
     struct ::playtrace_options rest_ = {};
 };
@@ -430,6 +454,16 @@ class Client
         return ::playtrace_session_start(p_);
     }
 
+    /* The game goes to the background, and comes back. */
+    Status pause() noexcept
+    {
+        return ::playtrace_pause(p_);
+    }
+    Status resume() noexcept
+    {
+        return ::playtrace_resume(p_);
+    }
+
     /* "" where nothing is open. */
     std::string session_id() const
     {
@@ -484,6 +518,98 @@ class Client
         return ::playtrace_pump(p_);
     }
 
+    /*
+     * ---- flags: with a default, or nothing where there is no value of that type ----
+     *
+     * Without a default the getter is asked with two: what it gives back both times is the value.
+     */
+
+    bool flag_bool(std::string_view key, bool default_value) noexcept
+    {
+        return ::playtrace_flag_bool(p_, Key(key).get(), default_value);
+    }
+    std::optional<bool> flag_bool(std::string_view key) noexcept
+    {
+        const bool value = flag_bool(key, false);
+
+        return value == flag_bool(key, true) ? std::optional<bool>(value) : std::nullopt;
+    }
+
+    std::int64_t flag_int(std::string_view key, std::int64_t default_value) noexcept
+    {
+        return ::playtrace_flag_int(p_, Key(key).get(), default_value);
+    }
+    std::optional<std::int64_t> flag_int(std::string_view key) noexcept
+    {
+        const std::int64_t value = flag_int(key, 0);
+
+        return value == flag_int(key, 1) ? std::optional<std::int64_t>(value) : std::nullopt;
+    }
+
+    double flag_double(std::string_view key, double default_value) noexcept
+    {
+        return ::playtrace_flag_double(p_, Key(key).get(), default_value);
+    }
+    std::optional<double> flag_double(std::string_view key) noexcept
+    {
+        const double zero = flag_double(key, 0.0);
+        const double one = flag_double(key, 1.0);
+
+        return zero < one ? std::nullopt : std::optional<double>(zero);
+    }
+
+    std::string flag_string(std::string_view key, std::string_view default_value)
+    {
+        return text_of(::playtrace_flag_string, key, default_value);
+    }
+    std::optional<std::string> flag_string(std::string_view key)
+    {
+        return value_of(::playtrace_flag_string, key);
+    }
+
+    /* The text of an object or an array. */
+    std::string flag_json(std::string_view key, std::string_view default_value)
+    {
+        return text_of(::playtrace_flag_json, key, default_value);
+    }
+    std::optional<std::string> flag_json(std::string_view key)
+    {
+        return value_of(::playtrace_flag_json, key);
+    }
+
+    /* Logs no exposure. */
+    FlagDetails flag_details(std::string_view key) const noexcept
+    {
+        FlagDetails details = {};
+
+        (void)::playtrace_flag_details(p_, Key(key).get(), &details);
+        return details;
+    }
+
+    /* `json`: the text of an object; "": nothing. */
+    Status set_flag_context(std::string_view json)
+    {
+        Status status = PLAYTRACE_OK;
+
+        if (json.empty()) {
+            return ::playtrace_set_flag_context(p_, nullptr);
+        }
+        detail::with_terminated(
+            json, [&](const char *text) { status = ::playtrace_set_flag_context(p_, text); });
+        return status;
+    }
+
+    Status flags_refresh(std::uint32_t timeout_ms) noexcept
+    {
+        return ::playtrace_flags_refresh(p_, timeout_ms);
+    }
+
+    /* Grows with each change of values. */
+    std::uint64_t flags_generation() const noexcept
+    {
+        return ::playtrace_flags_generation(p_);
+    }
+
     Stats stats() const noexcept
     {
         Stats stats = {};
@@ -494,6 +620,34 @@ class Client
 
   private:
     using Name = detail::Text<PLAYTRACE_NAME_BYTES_MAX + 1>;
+    using Key = detail::Text<512>; /* no flag's key is that long */
+    using TextGetter = decltype(&::playtrace_flag_string);
+
+    std::string text_of(TextGetter getter, std::string_view key, std::string_view default_value)
+    {
+        const Key name(key);
+        std::string text(255, '\0');
+
+        detail::with_terminated(default_value, [&](const char *otherwise) {
+            std::size_t bytes = getter(p_, name.get(), otherwise, text.data(), text.size() + 1);
+
+            /* Again with room for all of it; it may have grown meanwhile, and then is cut. */
+            if (bytes > text.size()) {
+                text.resize(bytes);
+                bytes = getter(p_, name.get(), otherwise, text.data(), text.size() + 1);
+            }
+            text.resize(std::strlen(text.c_str()));
+        });
+        return text;
+    }
+
+    std::optional<std::string> value_of(TextGetter getter, std::string_view key)
+    {
+        std::string text = text_of(getter, key, "a");
+
+        return text == text_of(getter, key, "b") ? std::optional<std::string>(std::move(text))
+                                                 : std::nullopt;
+    }
 
     struct ::playtrace *p_ = nullptr;
     std::uint32_t close_timeout_ms_ = 0;

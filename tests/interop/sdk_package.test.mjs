@@ -52,6 +52,11 @@ before(async () => {
 // Run programs, then the rows of their events in the order in which they were tracked.
 async function rowsAfter(t, programs) {
     const dir = freshDir(t);
+    const flag = (variants, defaultVariant) => ({ state: 'ENABLED', variants, defaultVariant });
+    fs.mkdirSync(path.join(dir, 'data'));
+    fs.writeFileSync(path.join(dir, 'data', 'flags.json'), JSON.stringify({ flags: {
+        speed: flag({ slow: 1, fast: 3 }, 'fast'), ratio: flag({ half: 0.5 }, 'half'), open: flag({ on: true, off: false }, 'on'),
+        greeting: flag({ long: 'g'.repeat(300) }, 'long'), shop: flag({ a: { items: [1, 2] } }, 'a') } }));
     const server = await Server.forTest(t, path.join(dir, 'data'));
     for (const [index, [program, ...rest]] of programs.entries()) {
         const queue = path.join(dir, `queue-${index}`);

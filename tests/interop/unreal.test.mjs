@@ -155,6 +155,9 @@ for (const minor of [3, 6]) {
     test(`the plugin over stand-ins of Unreal 5.${minor}: a game's life`, async (t) => {
         const dir = freshDir(t);
         const program = await buildPlugin(minor);
+        const flag = (variants, defaultVariant) => ({ state: 'ENABLED', variants, defaultVariant });
+        write(path.join(dir, 'data', 'flags.json'), JSON.stringify({ flags: { speed: flag({ slow: 1, fast: 3 }, 'fast'),
+            greeting: flag({ a: 'grüß' }, 'a'), shop: flag({ a: { items: [1, 2] } }, 'a'), open: flag({ on: true, off: false }, 'on') } }));
         const server = await Server.forTest(t, path.join(dir, 'data'));
         await play(program, 'game', server.url, path.join(dir, 'Saved'));
         const all = await rows(server);

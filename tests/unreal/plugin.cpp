@@ -78,6 +78,44 @@ void Provider()
     Provider->EndSession();
 }
 
+struct FListener : UObject {
+    void OnChange()
+    {
+        Changes++;
+    }
+    int Changes = 0;
+};
+
+/* The server has: speed (integer, 3), greeting (text), shop (object), open (boolean, true). */
+void Flags(UPlaytraceSubsystem &Subsystem)
+{
+    FListener Listener;
+    FString Variant;
+    FString Reason;
+
+    (void)Subsystem.OnFlagsChanged.AddUObject(&Listener, &FListener::OnChange);
+    CHECK(UPlaytraceLibrary::GetFlagInteger(TEXT("speed"), 9) == 9); /* no consent to experiments */
+    CHECK(UPlaytraceLibrary::SetConsent(true, true, TEXT("policy-1")));
+    CHECK(UPlaytraceLibrary::SetFlagContext(TEXT("{\"level\":7}")));
+    CHECK(!UPlaytraceLibrary::SetFlagContext(TEXT("[7]")));
+    CHECK(UPlaytraceLibrary::RefreshFlags(20.0f));
+    CHECK(UPlaytraceLibrary::GetFlagInteger(TEXT("speed"), 9) == 3);
+    CHECK(UPlaytraceLibrary::GetFlagNumber(TEXT("speed"), 9.5) == 3.0);
+    CHECK(UPlaytraceLibrary::GetFlagBool(TEXT("open"), false));
+    CHECK(UPlaytraceLibrary::GetFlagBool(TEXT("speed"), true)); /* of another type */
+    CHECK(UPlaytraceLibrary::GetFlagText(TEXT("greeting"), TEXT("")) == FString(TEXT("grüß")));
+    CHECK(UPlaytraceLibrary::GetFlagText(TEXT("missing"), TEXT("ö")) == FString(TEXT("ö")));
+    CHECK(UPlaytraceLibrary::GetFlagJson(TEXT("shop"), TEXT("")) ==
+          FString(TEXT("{\"items\":[1,2]}")));
+    CHECK(UPlaytraceLibrary::GetFlagDetails(TEXT("speed"), Variant, Reason));
+    CHECK(Variant == FString(TEXT("fast")) && !Reason.IsEmpty());
+    CHECK(!UPlaytraceLibrary::GetFlagDetails(TEXT("missing"), Variant, Reason));
+    FTSTicker::GetCoreTicker().Tick(0.25f);
+    CHECK(Listener.Changes == 1);
+    FTSTicker::GetCoreTicker().Tick(0.25f);
+    CHECK(Listener.Changes == 1);
+}
+
 void Game()
 {
     FSubsystemCollectionBase Collection;
@@ -108,6 +146,7 @@ void Game()
          UPlaytraceLibrary::MakeJsonAttribute(TEXT("list"), TEXT("[1,2]"))},
         EPlaytracePriority::High));
     CHECK(!UPlaytraceLibrary::Track(TEXT("")));
+    Flags(Subsystem);
     FCoreDelegates::ApplicationWillEnterBackgroundDelegate.Broadcast();
     FCoreDelegates::ApplicationHasEnteredForegroundDelegate.Broadcast();
     Provider();

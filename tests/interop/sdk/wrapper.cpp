@@ -57,6 +57,8 @@ void a_closed_client_answers_and_does_not_crash()
     CHECK(client.consent_record().purposes == 0);
     CHECK(client.track("a", {{"n", 1}}) == PLAYTRACE_INVALID);
     CHECK(client.sync(0) == PLAYTRACE_INVALID);
+    CHECK(client.pause() == PLAYTRACE_INVALID);
+    CHECK(client.resume() == PLAYTRACE_INVALID);
     CHECK(client.flush(0) == PLAYTRACE_INVALID);
     CHECK(client.pump() == PLAYTRACE_INVALID);
     CHECK(client.stats().tracked == 0);
@@ -156,6 +158,42 @@ void attributes_keep_their_types(const char *url, const std::string &dir)
     CHECK(client.close(20000) == PLAYTRACE_OK);
 }
 
+/* The server has: speed (3), ratio (0.5), open (true), greeting (a text of 300 bytes), shop. */
+void flags_with_and_without_a_default(const char *url, const std::string &dir)
+{
+    Playtrace::Client client;
+    Playtrace::Options options = options_for(url, dir);
+
+    CHECK(client.flag_int("speed", 9) == 9); /* not open */
+    CHECK(!client.flag_int("speed"));
+    CHECK(client.flag_string("greeting", "hi") == "hi");
+    CHECK(client.flags_generation() == 0);
+    CHECK(client.flags_refresh(0) == PLAYTRACE_INVALID);
+    CHECK(client.set_flag_context("{}") == PLAYTRACE_INVALID);
+    options.flag_context(R"({"level":7})");
+    CHECK(client.open(options) == PLAYTRACE_OK);
+    CHECK(client.set_flag_context("{") == PLAYTRACE_INVALID);
+    CHECK(client.flags_refresh(20000) == PLAYTRACE_OK);
+    CHECK(client.flags_generation() > 0);
+    CHECK(client.flag_int("speed", 9) == 3 && client.flag_int("speed") == 3);
+    CHECK(client.flag_double("ratio", 9) == 0.5 && client.flag_double("ratio") == 0.5);
+    CHECK(client.flag_bool("open", false) && client.flag_bool("open") == true);
+    CHECK(client.flag_string("greeting", "hi") == std::string(300, 'g'));
+    CHECK(client.flag_string("greeting") == std::string(300, 'g'));
+    CHECK(client.flag_json("shop", "{}") == R"({"items":[1,2]})");
+    CHECK(client.flag_json("shop") == R"({"items":[1,2]})");
+    CHECK(std::string_view(client.flag_details("speed").variant) == "fast");
+    for (const char *key : {"missing", "greeting", "", "a key"}) {
+        CHECK(!client.flag_bool(key) && !client.flag_int(key) && !client.flag_double(key));
+        CHECK(!client.flag_json(key));
+    }
+    CHECK(!client.flag_string("missing") && client.flag_string("missing", "hi") == "hi");
+    CHECK(!client.flag_string(std::string(600, 'k')));
+    CHECK(client.flag_details("missing").is_default);
+    CHECK(client.pause() == PLAYTRACE_OK);
+    CHECK(client.resume() == PLAYTRACE_OK);
+}
+
 void consent_rules(const char *url, const std::string &dir)
 {
     Playtrace::Options options(url, dir);
@@ -190,6 +228,7 @@ int main(int argc, char **argv)
     the_client_moves_with_its_queue(argv[1], dir + "/moved");
     text_that_is_no_text_is_refused(argv[1], dir + "/text");
     attributes_keep_their_types(argv[1], dir + "/kinds");
+    flags_with_and_without_a_default(argv[1], dir + "/flags");
     consent_rules(argv[1], dir + "/consent");
     std::puts(failures == 0 ? "ok" : "failed");
     return failures == 0 ? 0 : 1;

@@ -350,6 +350,8 @@ template <typename... Args> class TMulticastDelegate<void(Args...)>
 };
 template <typename Signature> using TTSMulticastDelegate = TMulticastDelegate<Signature>;
 
+#define DECLARE_DYNAMIC_MULTICAST_DELEGATE(name) typedef TMulticastDelegate<void()> name
+
 /* ---- logging: lines go to standard error, and can be counted ---- */
 
 namespace StandIn

@@ -108,6 +108,56 @@ int64 UPlaytraceLibrary::GetQueuedEvents()
     return static_cast<int64>(Shared().Use([](Client &P) { return P.stats().queued; }));
 }
 
+bool UPlaytraceLibrary::GetFlagBool(const FString &Key, bool DefaultValue)
+{
+    return Shared().Use([&](Client &P) { return P.flag_bool(ToUtf8(Key), DefaultValue); });
+}
+
+int64 UPlaytraceLibrary::GetFlagInteger(const FString &Key, int64 DefaultValue)
+{
+    return Shared().Use([&](Client &P) { return P.flag_int(ToUtf8(Key), DefaultValue); });
+}
+
+double UPlaytraceLibrary::GetFlagNumber(const FString &Key, double DefaultValue)
+{
+    return Shared().Use([&](Client &P) { return P.flag_double(ToUtf8(Key), DefaultValue); });
+}
+
+FString UPlaytraceLibrary::GetFlagText(const FString &Key, const FString &DefaultValue)
+{
+    return FromUtf8(
+        Shared().Use([&](Client &P) { return P.flag_string(ToUtf8(Key), ToUtf8(DefaultValue)); }));
+}
+
+FString UPlaytraceLibrary::GetFlagJson(const FString &Key, const FString &DefaultValue)
+{
+    return FromUtf8(
+        Shared().Use([&](Client &P) { return P.flag_json(ToUtf8(Key), ToUtf8(DefaultValue)); }));
+}
+
+bool UPlaytraceLibrary::GetFlagDetails(const FString &Key, FString &Variant, FString &Reason)
+{
+    const Playtrace::FlagDetails Details =
+        Shared().Use([&](Client &P) { return P.flag_details(ToUtf8(Key)); });
+
+    Variant = FromUtf8(Details.variant);
+    Reason = FromUtf8(Details.reason);
+    return Details.reason[0] != '\0' && !Details.is_default;
+}
+
+bool UPlaytraceLibrary::SetFlagContext(const FString &Json)
+{
+    return Shared().Use([&](Client &P) { return P.set_flag_context(ToUtf8(Json)); }) ==
+           PLAYTRACE_OK;
+}
+
+bool UPlaytraceLibrary::RefreshFlags(float TimeoutSeconds)
+{
+    const uint32 Ms = TimeoutSeconds > 0 ? static_cast<uint32>(TimeoutSeconds * 1000.0f) : 0u;
+
+    return Shared().Use([&](Client &P) { return P.flags_refresh(Ms); }) == PLAYTRACE_OK;
+}
+
 FPlaytraceAttribute UPlaytraceLibrary::MakeTextAttribute(const FString &Key, const FString &Value)
 {
     return FPlaytraceAttribute(Key, Value);

@@ -87,10 +87,16 @@ Playtrace::Options FPlaytraceRuntime::MakeOptions()
     if (!Settings->MechanicVersion.IsEmpty()) {
         Options.mechanic_version(ToUtf8(Settings->MechanicVersion));
     }
+    if (!Settings->SigningSecret.IsEmpty()) {
+        Options.signing_secret(ToUtf8(Settings->SigningSecret));
+    }
     Options.platform(PlatformName()).consent(ToConsent(Settings->ConsentUntilAsked));
     Options.rest().flush_interval_ms = static_cast<uint32>(Settings->FlushIntervalSeconds) * 1000;
     Options.rest().batch_events_max = static_cast<uint32>(Settings->EventsPerRequest);
     Options.rest().queue_bytes_max = static_cast<uint64>(Settings->QueueMegabytes) << 20;
+    Options.rest().session_timeout_ms = static_cast<uint32>(Settings->SessionTimeoutSeconds) * 1000;
+    Options.rest().flags_enabled = Settings->bFlags;
+    Options.rest().flags_poll_ms = static_cast<uint32>(Settings->FlagPollSeconds) * 1000;
     Options.rest().without_worker = NeedsPump();
     Options.rest().log = Log;
     Options.rest().platform_table = &Table;

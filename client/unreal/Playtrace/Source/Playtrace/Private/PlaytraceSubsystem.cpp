@@ -54,10 +54,9 @@ bool UPlaytraceSubsystem::Start()
         this, &UPlaytraceSubsystem::OnForeground);
     TerminateHandle = FCoreDelegates::GetApplicationWillTerminateDelegate().AddUObject(
         this, &UPlaytraceSubsystem::OnTerminate);
-    if (FPlaytraceRuntime::Get().NeedsPump()) {
-        TickHandle = FTSTicker::GetCoreTicker().AddTicker(
-            FTickerDelegate::CreateUObject(this, &UPlaytraceSubsystem::OnTick), 0.05f);
-    }
+    TickHandle = FTSTicker::GetCoreTicker().AddTicker(
+        FTickerDelegate::CreateUObject(this, &UPlaytraceSubsystem::OnTick),
+        FPlaytraceRuntime::Get().NeedsPump() ? 0.05f : 0.25f);
     return true;
 }
 
@@ -80,12 +79,12 @@ void UPlaytraceSubsystem::Stop()
 // A game in the background may be killed without a further word.
 void UPlaytraceSubsystem::OnBackground()
 {
-    (void)FPlaytraceRuntime::Get().Client.Use([](Playtrace::Client &P) { return P.sync(1000); });
+    (void)FPlaytraceRuntime::Get().Client.Use([](Playtrace::Client &P) { return P.pause(); });
 }
 
 void UPlaytraceSubsystem::OnForeground()
 {
-    (void)FPlaytraceRuntime::Get().Client.Use([](Playtrace::Client &P) { return P.flush(1); });
+    (void)FPlaytraceRuntime::Get().Client.Use([](Playtrace::Client &P) { return P.resume(); });
 }
 
 // The engine may call this on any thread, so it does not close: that is for Deinitialize().
@@ -96,6 +95,16 @@ void UPlaytraceSubsystem::OnTerminate()
 
 bool UPlaytraceSubsystem::OnTick(float)
 {
-    (void)FPlaytraceRuntime::Get().Client.Use([](Playtrace::Client &P) { return P.pump(); });
-    return true;
+    FPlaytraceRuntime &Runtime = FPlaytraceRuntime::Get();
+    uint64 Generation = 0;
+
+    if (Runtime.NeedsPump()) {
+        (void)Runtime.Client.Use([](Playtrace::Client &P) { return P.pump(); });
+    }
+    Generation = Runtime.Client.Use([](Playtrace::Client &P) { return P.flags_generation(); });
+    if (Generation != FlagsGeneration) {
+        FlagsGeneration = Generation;
+        OnFlagsChanged.Broadcast();
+    }
+    return true; /* again */
 }

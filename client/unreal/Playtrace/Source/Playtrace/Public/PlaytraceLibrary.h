@@ -64,6 +64,40 @@ class PLAYTRACE_API UPlaytraceLibrary : public UBlueprintFunctionLibrary
     UFUNCTION(BlueprintPure, Category = "Playtrace")
     static int64 GetQueuedEvents();
 
+    /**
+     * A feature flag's value, from memory: the server's last answer, at first the one of an earlier
+     * run. DefaultValue where there is none of that type. What an experiment decides is recorded as
+     * its exposure, so ask where the player meets it, and not for every frame's sake.
+     */
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static bool GetFlagBool(const FString &Key, bool DefaultValue);
+
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static int64 GetFlagInteger(const FString &Key, int64 DefaultValue);
+
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static double GetFlagNumber(const FString &Key, double DefaultValue);
+
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static FString GetFlagText(const FString &Key, const FString &DefaultValue);
+
+    /** The text of an object or an array. */
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static FString GetFlagJson(const FString &Key, const FString &DefaultValue);
+
+    /** Which variant a player has, and why; records no exposure. False where there is no value. */
+    UFUNCTION(BlueprintPure, Category = "Playtrace|Flags")
+    static bool GetFlagDetails(const FString &Key, FString &Variant, FString &Reason);
+
+    /** What targeting rules are asked with beside the player: the text of a JSON object, or empty.
+     */
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static bool SetFlagContext(const FString &Json);
+
+    /** Ask the server now, and wait at most this long. True where the values are those of now. */
+    UFUNCTION(BlueprintCallable, Category = "Playtrace|Flags")
+    static bool RefreshFlags(float TimeoutSeconds = 0.0f);
+
     UFUNCTION(BlueprintPure, Category = "Playtrace|Attributes",
               meta = (DisplayName = "Make Text Attribute"))
     static FPlaytraceAttribute MakeTextAttribute(const FString &Key, const FString &Value);

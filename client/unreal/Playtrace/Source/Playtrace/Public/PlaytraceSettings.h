@@ -21,6 +21,11 @@ class PLAYTRACE_API UPlaytraceSettings : public UDeveloperSettings
     UPROPERTY(Config, EditAnywhere, Category = "Server")
     FString ApiKey;
 
+    /** One of the server's signing secrets: it tells batches of the game from noise. Whoever has
+     * the game can find it. Empty: batches are not signed. */
+    UPROPERTY(Config, EditAnywhere, Category = "Server")
+    FString SigningSecret;
+
     /** Start with the game. Off: the game calls Start() of the subsystem. */
     UPROPERTY(Config, EditAnywhere, Category = "Start")
     bool bAutoStart = true;
@@ -53,6 +58,19 @@ class PLAYTRACE_API UPlaytraceSettings : public UDeveloperSettings
     UPROPERTY(Config, EditAnywhere, Category = "Delivery",
               meta = (ClampMin = "1", ClampMax = "1000"))
     int32 EventsPerRequest = 100;
+
+    /** Away in the background for longer: the player's return is a new session. */
+    UPROPERTY(Config, EditAnywhere, Category = "Events",
+              meta = (ClampMin = "0", ClampMax = "86400"))
+    int32 SessionTimeoutSeconds = 30;
+
+    /** Ask the server for feature flags (with the player's consent to experiments). */
+    UPROPERTY(Config, EditAnywhere, Category = "Flags")
+    bool bFlags = true;
+
+    /** Ask again so often; 0: at the start, and when the game asks. */
+    UPROPERTY(Config, EditAnywhere, Category = "Flags", meta = (ClampMin = "0", ClampMax = "86400"))
+    int32 FlagPollSeconds = 60;
 
     /** What events that cannot be sent may take on the player's disk. */
     UPROPERTY(Config, EditAnywhere, Category = "Delivery",

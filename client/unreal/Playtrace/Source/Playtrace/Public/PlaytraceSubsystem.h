@@ -7,6 +7,8 @@
 
 #include "PlaytraceSubsystem.generated.h"
 
+DECLARE_DYNAMIC_MULTICAST_DELEGATE(FPlaytraceFlagsChanged);
+
 /**
  * Starts with the game instance (setting bAutoStart), writes everything to disk when the game goes
  * to the background, closes at the end. Events are recorded by UPlaytraceLibrary.
@@ -35,6 +37,10 @@ class PLAYTRACE_API UPlaytraceSubsystem : public UGameInstanceSubsystem
         return bIsRunning;
     }
 
+    /** Feature flags have other values than before; on the game's thread. */
+    UPROPERTY(BlueprintAssignable, Category = "Playtrace|Flags")
+    FPlaytraceFlagsChanged OnFlagsChanged;
+
   private:
     void OnBackground();
     void OnForeground();
@@ -42,6 +48,7 @@ class PLAYTRACE_API UPlaytraceSubsystem : public UGameInstanceSubsystem
     bool OnTick(float DeltaSeconds);
 
     bool bIsRunning = false;
+    uint64 FlagsGeneration = 0;
     FDelegateHandle BackgroundHandle;
     FDelegateHandle ForegroundHandle;
     FDelegateHandle TerminateHandle;
