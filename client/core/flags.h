@@ -104,6 +104,8 @@ void pt_client_flags_user_changed(struct playtrace *p);
 void pt_client_flags_consent_changed(struct playtrace *p);
 /* The caller holds `lock`: a new session logs its exposures anew. */
 void pt_client_flags_session_changed(struct playtrace *p);
+/* The caller holds `lock`: the game is back. */
+void pt_client_flags_resumed(struct playtrace *p);
 /* Is `attributes_json` a context that fits? */
 bool pt_client_flag_context_is_valid(const char *attributes_json);
 /* Remove what withdrawn consent must. The caller holds work_lock. False: a file failed. */

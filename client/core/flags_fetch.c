@@ -106,6 +106,9 @@ int64_t pt_client_flags_due_us(const struct playtrace *p)
     if (!pt_client_flags_may_use(p) || p->flushers > 0 || p->is_stopping) {
         return INT64_MAX; /* who waits for his events goes first */
     }
+    if (p->paused_us != INT64_MIN && flags->asked == flags->answered) {
+        return INT64_MAX; /* nobody sees what they decide */
+    }
     return flags->due_us > flags->not_before_us ? flags->due_us : flags->not_before_us;
 }
 

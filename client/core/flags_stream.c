@@ -209,7 +209,8 @@ static bool take_body(void *ctx, const char *data, size_t bytes)
 /* Is there an address to listen to, and may it be used? The caller holds `lock`. */
 static bool is_wanted(const struct playtrace *p)
 {
-    return pt_client_flags_may_use(p) && p->flags.is_confirmed && p->flags.stream_url[0] != '\0';
+    return pt_client_flags_may_use(p) && p->flags.is_confirmed && p->flags.stream_url[0] != '\0' &&
+           p->paused_us == INT64_MIN;
 }
 
 static bool should_stop(void *ctx)

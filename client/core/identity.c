@@ -197,6 +197,7 @@ enum playtrace_status playtrace_resume(struct playtrace *p)
         pt_client_session_new(p);
     }
     p->paused_us = INT64_MIN;
+    pt_client_flags_resumed(p);
     pt_client_unlock(p);
     return PLAYTRACE_OK;
 }
