@@ -87,13 +87,14 @@ static bool segment_number(const struct pt_client_queue *q, const char *file_nam
                            uint32_t *number_out)
 {
     size_t name_bytes = strlen(q->name);
-    const char *at = file_name + name_bytes + 1;
+    const char *at = NULL;
     uint64_t number = 0;
     size_t digits = 0;
 
     if (strncmp(file_name, q->name, name_bytes) != 0 || file_name[name_bytes] != '-') {
         return false;
     }
+    at = file_name + name_bytes + 1;
     for (; at[digits] >= '0' && at[digits] <= '9' && digits <= NUMBER_DIGITS_MAX; digits++) {
         number = number * 10 + (uint64_t)(at[digits] - '0');
     }
