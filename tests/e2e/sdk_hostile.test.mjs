@@ -3,7 +3,7 @@
 // Method: a real client (support/sdk_driver.c) tracks events through a proxy before the real collector.
 // The proxy takes its manners from a shuffled deck, so that each is met several times and between honest
 // answers; when the deck is used up it is honest. Then every event is in the table exactly once, and the
-// client's books balance. The seed is printed; SEED repeats a run.
+// client's books balance. The seed is printed; PT_SEED repeats a run.
 import assert from 'node:assert/strict';
 import crypto from 'node:crypto';
 import path from 'node:path';
@@ -163,6 +163,6 @@ async function survive(t, manner, seed) {
     await server.stop();
 }
 
-const firstSeed = Number(process.env.SEED ?? Date.now() % 1e6);
+const firstSeed = Number(process.env.PT_SEED ?? Date.now() % 1e6);
 test('10,000 events outlive a hostile server: the worker', (t) => survive(t, 'worker', firstSeed));
 test('10,000 events outlive a hostile server: an asynchronous transport', (t) => survive(t, 'async', firstSeed + 1));
