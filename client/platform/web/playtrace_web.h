@@ -57,8 +57,9 @@ enum playtrace_web_state playtrace_web_load_state(const char *dir);
 bool playtrace_web_is_stored(const char *dir);
 
 /*
- * From now on a page that is hidden or left has `p` write its ring, save, and send one batch; NULL
- * ends it, and must be called before playtrace_close(). One client at a time.
+ * From now on playtrace_pause() is called where the page is hidden or left, which also saves and
+ * sends one batch, and playtrace_resume() where it is seen again. NULL ends it, and must be called
+ * before playtrace_close(). One client at a time.
  */
 void playtrace_web_watch(struct playtrace *p);
 

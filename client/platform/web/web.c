@@ -272,12 +272,13 @@ static void http_cancel(void *http)
 
 static void on_hide(void *client)
 {
-    (void)playtrace_flush(client, 0);
+    (void)playtrace_pause(client); /* the ring is written, and a send is due */
     (void)playtrace_pump(client);
 }
 
 static void on_show(void *client)
 {
+    (void)playtrace_resume(client);
     (void)playtrace_pump(client);
 }
 
