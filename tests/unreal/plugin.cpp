@@ -7,6 +7,8 @@
  *     game      a game's life: consent, events, user, background, the analytics provider, the end
  *     offline   events while no server answers, and the end: they stay on disk
  *     pump      STANDIN_ONE_THREAD: the ticker does the work
+ *     killed    STANDIN_ONE_THREAD: killed in the background, before any tick wrote the ring
+ *     hold      runs until standard input ends; `busy` is a second game that finds the queue taken
  *     editor    STANDIN_EDITOR: nothing starts in the editor unless the settings say so
  */
 #include "PlaytraceLibrary.h"
@@ -16,6 +18,7 @@
 #include "standin_engine.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 
 IModuleInterface *StandInLoadPlaytrace();
@@ -124,6 +127,7 @@ void Game()
     bool bExperiments = true;
     FString Policy;
 
+    Settings()->SessionTimeoutSeconds = 0;
     CHECK(!UPlaytraceLibrary::Track(TEXT("before_the_start")));
     CHECK(Subsystem.ShouldCreateSubsystem(nullptr));
     Subsystem.Initialize(Collection);
@@ -148,7 +152,10 @@ void Game()
     CHECK(!UPlaytraceLibrary::Track(TEXT("")));
     Flags(Subsystem);
     FCoreDelegates::ApplicationWillEnterBackgroundDelegate.Broadcast();
+    const FString Before = UPlaytraceLibrary::GetSessionId();
+    FPlatformProcess::Sleep(0.01f);
     FCoreDelegates::ApplicationHasEnteredForegroundDelegate.Broadcast();
+    CHECK(!(UPlaytraceLibrary::GetSessionId() == Before)); /* away for longer than 0 s */
     Provider();
     CHECK(UPlaytraceLibrary::SetUser(TEXT("")));
     CHECK(UPlaytraceLibrary::Track(TEXT("by_the_install")));
@@ -198,6 +205,44 @@ void Pump()
     Subsystem.Deinitialize();
 }
 
+void Killed()
+{
+    FSubsystemCollectionBase Collection;
+    UPlaytraceSubsystem Subsystem;
+
+    Settings()->ConsentUntilAsked = EPlaytraceConsent::Given;
+    Subsystem.Initialize(Collection);
+    CHECK(UPlaytraceLibrary::Track(TEXT("before_the_background")));
+    FCoreDelegates::ApplicationWillEnterBackgroundDelegate.Broadcast();
+    std::puts(Failures == 0 ? "ok" : "failed");
+    (void)std::fflush(stdout);
+    std::_Exit(0);
+}
+
+void Hold()
+{
+    FSubsystemCollectionBase Collection;
+    UPlaytraceSubsystem Subsystem;
+
+    Subsystem.Initialize(Collection);
+    CHECK(Subsystem.IsRunning());
+    std::puts("holding");
+    (void)std::fflush(stdout);
+    (void)std::getchar();
+    Subsystem.Deinitialize();
+}
+
+void Busy()
+{
+    FSubsystemCollectionBase Collection;
+    UPlaytraceSubsystem Subsystem;
+
+    Subsystem.Initialize(Collection);
+    CHECK(!Subsystem.IsRunning());
+    CHECK(!UPlaytraceLibrary::Track(TEXT("second_instance")));
+    Subsystem.Deinitialize();
+}
+
 void Editor()
 {
     UPlaytraceSubsystem Subsystem;
@@ -224,6 +269,12 @@ int main(int Argc, char **Argv)
         Offline();
     } else if (Mode == "pump") {
         Pump();
+    } else if (Mode == "killed") {
+        Killed();
+    } else if (Mode == "hold") {
+        Hold();
+    } else if (Mode == "busy") {
+        Busy();
     } else {
         Editor();
     }

@@ -104,6 +104,7 @@ void AnExchangeIsDoneOnce()
     Request.body = "abc";
     Request.body_bytes = 3;
     Request.timeout_ms = 1500;
+    Request.wants_new_connection = true;
     Response.body = Body;
     Response.body_bytes_max = sizeof(Body);
 
@@ -113,6 +114,7 @@ void AnExchangeIsDoneOnce()
     CHECK(Engine->Starts == 1);
     CHECK(Engine->Request.Method == "POST");
     CHECK(Engine->Request.TimeoutSeconds == 1.5f);
+    CHECK(Engine->Request.bWantsNewConnection);
     CHECK(Engine->Request.Headers.size() == 2);
     CHECK(Engine->Request.Headers[0].first == "Content-Type");
     CHECK(Engine->Request.Headers[0].second == "application/json");
@@ -122,6 +124,7 @@ void AnExchangeIsDoneOnce()
     FAnswer Answer = AnswerOf(202, "toolong");
     Answer.RetryAfter = std::string(64, '1'); /* does not fit: left out whole */
     Answer.ETag = "\"e1\"";
+    Answer.TraceResponse = "00-1-2-01";
     Engine->Exchange->Finish(std::move(Answer));
     Engine->Exchange->Finish(AnswerOf(500, "again"));
     CHECK(Transport.IsDone());
@@ -129,6 +132,7 @@ void AnExchangeIsDoneOnce()
     CHECK(Response.is_truncated && Response.body_bytes == 4 && std::memcmp(Body, "tool", 4) == 0);
     CHECK(Response.retry_after[0] == '\0');
     CHECK(std::strcmp(Response.etag, "\"e1\"") == 0);
+    CHECK(std::strcmp(Response.traceresponse, "00-1-2-01") == 0);
     CHECK(!Transport.IsDone()); /* once */
 
     /* A cancel: what comes later touches nothing of the core's. */
@@ -208,6 +212,7 @@ struct FThreaded : IEngineHttp {
             Answer.Status = Answered.status;
             Answer.Body.assign(Body.data(), Answered.body_bytes);
             Answer.RetryAfter = Answered.retry_after;
+            Answer.TraceResponse = Answered.traceresponse;
             Exchange->Finish(std::move(Answer));
             Exchange->Finish(AnswerOf(500, "twice"));
         });

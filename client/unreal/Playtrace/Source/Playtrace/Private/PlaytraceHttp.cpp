@@ -28,6 +28,7 @@ static FAnswer ReadAnswer(const FHttpResponsePtr &Response, bool bIsWhole)
         Answer.RetryAfter = ToUtf8(Response->GetHeader(TEXT("Retry-After")));
         Answer.ETag = ToUtf8(Response->GetHeader(TEXT("ETag")));
         Answer.ContentType = ToUtf8(Response->GetHeader(TEXT("Content-Type")));
+        Answer.TraceResponse = ToUtf8(Response->GetHeader(TEXT("traceresponse")));
         Answer.Date = ToUtf8(Response->GetHeader(TEXT("Date")));
     }
     return Answer;
@@ -42,6 +43,10 @@ bool FPlaytraceHttp::Start(const FRequest &Request, const std::shared_ptr<FExcha
     Http->SetVerb(FromUtf8(Request.Method));
     for (const auto &Header : Request.Headers) {
         Http->SetHeader(FromUtf8(Header.first), FromUtf8(Header.second));
+    }
+    if (Request.bWantsNewConnection) {
+        /* The engine has no word for a fresh one; at least this one is not used again. */
+        Http->SetHeader(TEXT("Connection"), TEXT("close"));
     }
     if (!Request.Body.empty()) {
         Body.Append(Request.Body.data(), static_cast<int32>(Request.Body.size()));

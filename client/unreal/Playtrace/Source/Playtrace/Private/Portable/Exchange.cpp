@@ -71,6 +71,7 @@ int FTransport::Start(const struct playtrace_http_request *Request,
         Copy.Body.assign(Body, Body + Request->body_bytes);
     }
     Copy.ConnectTimeoutSeconds = static_cast<float>(Request->connect_timeout_ms) / 1000.0f;
+    Copy.bWantsNewConnection = Request->wants_new_connection;
     Copy.TimeoutSeconds = static_cast<float>(Request->timeout_ms) / 1000.0f;
 
     Response = InResponse;
@@ -98,6 +99,7 @@ bool FTransport::IsDone()
     CopyHeader(Response->retry_after, Answer.RetryAfter);
     CopyHeader(Response->etag, Answer.ETag);
     CopyHeader(Response->content_type, Answer.ContentType);
+    CopyHeader(Response->traceresponse, Answer.TraceResponse);
     CopyHeader(Response->date, Answer.Date);
     if (OnBody) {
         if (!Answer.Body.empty() && !OnBody(BodyCtx, Answer.Body.data(), Answer.Body.size())) {

@@ -31,7 +31,8 @@ struct FRequest {
     std::vector<std::pair<std::string, std::string>> Headers;
     std::vector<std::uint8_t> Body;
     float ConnectTimeoutSeconds = 0;
-    float TimeoutSeconds = 0; /* 0: none */
+    float TimeoutSeconds = 0;         /* 0: none */
+    bool bWantsNewConnection = false; /* an answer came that was to another request */
 };
 
 /* Status 0: no whole answer came. Headers are "" where the server sent none. */
@@ -41,6 +42,7 @@ struct FAnswer {
     std::string RetryAfter;
     std::string ETag;
     std::string ContentType;
+    std::string TraceResponse;
     std::string Date;
 };
 
