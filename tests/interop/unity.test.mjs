@@ -56,8 +56,9 @@ function compile(name, list, { kind = 'library', references = [], define = [] } 
         ...define.map((one) => `-define:${one}`), ...list]);
 }
 
-const mono = (program, ...args) => run('mono', ['--debug', path.join(out, program), ...args],
-    { env: { LD_LIBRARY_PATH: libraryDir, MONO_PATH: out } });
+const monoWith = (library, program, ...args) => run('mono', ['--debug', path.join(out, program), ...args],
+    { env: { LD_LIBRARY_PATH: library, MONO_PATH: out } });
+const mono = (...args) => monoWith(libraryDir, ...args);
 
 before(async () => {
     out = fs.mkdtempSync(path.join(os.tmpdir(), 'playtrace-unity-'));
@@ -249,4 +250,58 @@ test('Shutdown while threads track, 100 times: what was taken arrives once', asy
 
 test('an engine\'s transport: a break, a hang, a refusal, a long answer, a close on its way', async (t) => {
     await mono('Binding.exe', 'network', 'http://127.0.0.1:9', path.join(freshDir(t), 'queue'));
+});
+
+// ---- with stand-ins of the engine -------------------------------------------------
+
+const linkGuid = () => /guid: (\w+)/.exec(fs.readFileSync(path.join(packageDir, 'link.xml.meta'), 'utf8'))[1];
+
+test('what needs the engine compiles against stand-ins, for each platform\'s defines', async () => {
+    const engine = ['UnityEngine.dll'];
+    const standin = (name) => [path.join(testDir, 'standins', `${name}.cs`)];
+    const define = ['UNITY_2021_3_OR_NEWER'];
+    await compile('UnityEngine.dll', standin('UnityEngine'));
+    await compile('UnityEditor.dll', standin('UnityEditor'), { references: engine });
+    await compile('nunit.framework.dll', standin('NUnit'));
+    for (const player of ['UNITY_WEBGL', 'UNITY_IOS', 'UNITY_ANDROID']) {
+        await compile('Player.dll', sources(path.join(packageDir, 'Runtime')), { references: engine, define: [...define, player] });
+    }
+    await compile('Playtrace.Runtime.dll', sources(path.join(packageDir, 'Runtime')), { references: engine, define });
+    const editor = [...engine, 'UnityEditor.dll', 'Playtrace.Runtime.dll'];
+    await compile('Playtrace.Editor.dll', sources(path.join(packageDir, 'Editor')), { references: editor, define: [...define, 'UNITY_EDITOR'] });
+    await compile('Playtrace.Tests.dll', sources(path.join(packageDir, 'Tests/Runtime')), { references: [...engine, 'Playtrace.Runtime.dll', 'nunit.framework.dll'] });
+    const all = [...editor, 'Playtrace.Editor.dll', 'nunit.framework.dll'];
+    await compile('Playtrace.Editor.Tests.dll', sources(path.join(packageDir, 'Tests/Editor')), { references: all });
+    await compile('Samples.dll', sources(path.join(packageDir, 'Samples~')), { references: [...engine, 'Playtrace.Runtime.dll'] });
+    // The life cycle looks into both assemblies, as the package's own tests may.
+    await compile('Playtrace.Lifecycle.exe', [path.join(testDir, 'Lifecycle.cs')],
+        { kind: 'exe', references: [...all, 'Playtrace.Tests.dll', 'Playtrace.Editor.Tests.dll'] });
+});
+
+test('the life of the component: start, frames, pause, quit, again, reload, browser', async (t) => {
+    const dir = freshDir(t);
+    const data = path.join(dir, 'persistent');
+    fs.mkdirSync(data);
+    fs.writeFileSync(path.join(dir, 'flags.json'), JSON.stringify({ flags: { on: { state: 'ENABLED', variants: { a: true }, defaultVariant: 'a' } } }));
+    const server = await Server.forTest(t, dir);
+    // With the library of the package, which has no network of its own.
+    const facts = JSON.parse(await monoWith(path.join(libraryDir, 'engine'), 'Playtrace.Lifecycle.exe', 'life', server.url, data));
+    t.diagnostic(`${facts.requests} requests`);
+    const wanted = ['after_reload', 'before_focus', 'before_pause', 'before_quit', 'early', 'early', 'in_browser', 'in_game', 'second_play'];
+    await server.settle(wanted.length);
+    const rows = await sql(dir, `select event_name, platform, build_id from events where event_name not like 'playtrace%' order by 1`);
+    assert.deepEqual(rows.map((row) => row.event_name), wanted);
+    assert.ok(rows.every((row) => row.build_id === '2.0'));
+    assert.deepEqual([...new Set(rows.map((row) => row.platform))].sort(), ['pc', 'web']);
+    await server.stop();
+});
+
+test('without the native library the game runs, and the console says why', async (t) => {
+    await monoWith('/nowhere', 'Playtrace.Lifecycle.exe', 'missing', 'http://127.0.0.1:9', freshDir(t));
+});
+
+test('the package\'s own tests pass, as far as stand-ins go', async (t) => {
+    const dir = freshDir(t);
+    const count = Number(await monoWith(path.join(libraryDir, 'engine'), 'Playtrace.Lifecycle.exe', 'tests', linkGuid(), dir));
+    assert.ok(count >= 9, `${count} tests`);
 });

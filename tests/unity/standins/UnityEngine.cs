@@ -70,6 +70,10 @@ namespace UnityEngine
         }
     }
 
+    public sealed class TextAreaAttribute : Attribute
+    {
+    }
+
     public sealed class CreateAssetMenuAttribute : Attribute
     {
         public string menuName { get; set; }
@@ -252,6 +256,10 @@ namespace UnityEngine
         public Rect(float x, float y, float width, float height)
         {
         }
+    }
+
+    public struct Vector2
+    {
     }
 
     public struct Vector3

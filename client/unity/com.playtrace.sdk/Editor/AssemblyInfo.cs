@@ -1,0 +1,4 @@
+using System.Runtime.CompilerServices;
+
+[assembly: InternalsVisibleTo("Playtrace.Editor.Tests")]
+[assembly: InternalsVisibleTo("Playtrace.Lifecycle")]
