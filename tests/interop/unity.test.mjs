@@ -11,6 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
+import { assemble, imported } from '../../tools/unity_package.mjs';
 import { isBound, readHeader, render } from '../../tools/unity_native.mjs';
 import { Server, environment, freshDir, patience, root, sql } from '../e2e/support/server.mjs';
 
@@ -304,4 +305,67 @@ test('the package\'s own tests pass, as far as stand-ins go', async (t) => {
     const dir = freshDir(t);
     const count = Number(await monoWith(path.join(libraryDir, 'engine'), 'Playtrace.Lifecycle.exe', 'tests', linkGuid(), dir));
     assert.ok(count >= 9, `${count} tests`);
+});
+
+// ---- the package --------------------------------------------------------------------
+
+const json = (name) => JSON.parse(fs.readFileSync(path.join(packageDir, name), 'utf8'));
+
+test('the package is whole: .meta files, GUIDs, assemblies, samples, version', () => {
+    const names = imported(packageDir);
+    const guids = new Map();
+    for (const name of names) {
+        const meta = path.join(packageDir, `${name}.meta`);
+        assert.ok(fs.existsSync(meta), `${name}.meta is missing: node tools/unity_package.mjs meta`);
+        const [, id] = /^guid: ([0-9a-f]{32})$/m.exec(fs.readFileSync(meta, 'utf8'));
+        assert.ok(!guids.has(id), `${name} has the GUID of ${guids.get(id)}`);
+        guids.set(id, name);
+    }
+    const stray = files(packageDir).filter((file) => file.endsWith('.meta') && !fs.existsSync(file.slice(0, -5)));
+    assert.deepEqual(stray, [], 'a .meta file of nothing');
+    assert.match(fs.readFileSync(path.join(packageDir, 'Editor/PlaytraceLinker.cs'), 'utf8'), new RegExp(`"${linkGuid()}"`));
+
+    const { version, samples } = json('package.json');
+    assert.match(fs.readFileSync(path.join(root, 'client/CMakeLists.txt'), 'utf8'), new RegExp(`VERSION ${version} `));
+    assert.ok(fs.readFileSync(path.join(packageDir, 'CHANGELOG.md'), 'utf8').includes(`## [${version}]`));
+    for (const sample of samples) {
+        assert.ok(fs.statSync(path.join(packageDir, sample.path)).isDirectory(), sample.path);
+    }
+    const assemblies = names.filter((name) => name.endsWith('.asmdef'));
+    const known = new Set([...assemblies.map((name) => json(name).name), 'UnityEngine.TestRunner', 'UnityEditor.TestRunner']);
+    assert.equal(assemblies.length, 4);
+    for (const name of assemblies) {
+        assert.equal(path.basename(name, '.asmdef'), json(name).name);
+        assert.ok(json(name).references.every((one) => known.has(one)), name);
+    }
+    // What an AOT compiler needs: every function that C calls is static and marked.
+    const code = engineFree().map((file) => fs.readFileSync(file, 'utf8')).join('');
+    const given = [...code.matchAll(/GetFunctionPointerForDelegate\((\w+)\)/g)].length;
+    assert.ok(given >= 6);
+    assert.equal([...code.matchAll(/\[MonoPInvokeCallback\(typeof\(\w+\)\)\]\s+private static /g)].length, given);
+    assert.doesNotMatch(code, /System\.Reflection|\bdynamic\b|Activator\./);
+});
+
+test('the release holds the library and sources that compile in one folder', async (t) => {
+    const dir = freshDir(t);
+    const library = path.join(libraryDir, 'engine/libplaytrace.so');
+    const file = assemble(dir, { library });
+    const first = fs.readFileSync(file);
+    assert.deepEqual(fs.readFileSync(assemble(dir, { library })), first, 'the same input, the same bytes');
+    await run('tar', ['-xzf', file, '-C', dir]);
+    const release = path.join(dir, 'package');
+    for (const name of imported(release)) {
+        assert.ok(fs.existsSync(path.join(release, `${name}.meta`)), `${name}.meta`);
+    }
+    // No include path, no define, no option: as an engine compiles a plugin.
+    const web = path.join(release, 'Plugins/WebGL');
+    const list = fs.readdirSync(web).filter((name) => name.endsWith('.c')).map((name) => path.join(web, name));
+    assert.ok(list.length > 20);
+    await run('gcc', ['-fsyntax-only', ...list]);
+    assert.ok(fs.existsSync(path.join(web, 'playtrace.jslib')));
+    // The library loads wherever the C library is.
+    const needs = [...(await run('readelf', ['-d', path.join(release, 'Plugins/Linux/x86_64/libplaytrace.so')]))
+        .matchAll(/\(NEEDED\).*\[(.*)\]/g)].map(([, name]) => name);
+    assert.deepEqual(needs, ['libc.so.6']);
+    t.diagnostic(`${first.length} bytes, the library ${fs.statSync(path.join(release, 'Plugins/Linux/x86_64/libplaytrace.so')).size}`);
 });
