@@ -1,8 +1,9 @@
 /*
  * test_client_threads.c - any call from any thread at any moment, until close
  *
- * Method: eight threads track while others flush, pump, sync, ask, and change consent, user and
- * session as their seeds say, over a transport that is slow, fails, and gives up when asked. At a
+ * Method: eight threads track while others flush, pump, sync, pause, ask for flags, and change
+ * consent, user and session as their seeds say, over a transport that is slow, fails, and gives up
+ * when asked; the queue is sealed in every third round. At a
  * moment that the seed chooses they are called off and the client is closed, with or without time
  * to deliver; some of it is still on its way then. No count is lost. ThreadSanitizer sees the rest.
  */
@@ -24,6 +25,7 @@ struct round {
     atomic_uint next_thread;
     atomic_uint tracked;
     atomic_uint accepted; /* by the server's receipts */
+    atomic_uint said;     /* lines of the log */
 };
 
 /* xorshift64: a generator a thread. */
@@ -55,9 +57,15 @@ struct network {
     struct round *round;
     uint64_t state;
     struct playtrace_http_response *answer_to; /* of an asynchronous exchange */
+    bool is_for_flags;
     unsigned events;
     unsigned polls;
 };
+
+static const char flags_json[] =
+    "{\"flags\":[{\"key\":\"shop\",\"value\":true,\"variant\":\"on\",\"reason\":\"SPLIT\","
+    "\"metadata\":{\"experiment\":\"shop_1\",\"epoch\":1,\"version\":2}},"
+    "{\"key\":\"speed\",\"value\":1.5,\"variant\":\"fast\",\"reason\":\"STATIC\"}]}";
 
 static unsigned count_events(const struct playtrace_http_request *request)
 {
@@ -85,10 +93,19 @@ static void network_answer(struct network *network, unsigned events,
         fake_receipt(response, 0, 0);
         break;
     default:
+        if (network->is_for_flags) {
+            fake_reply(response, 200, flags_json);
+            break;
+        }
         fake_receipt(response, events, 0);
         atomic_fetch_add(&network->round->accepted, events);
         break;
     }
+}
+
+static bool is_for_flags(const struct playtrace_http_request *request)
+{
+    return strstr(request->url, "/v1/events") == NULL;
 }
 
 static void network_post(void *http, const struct playtrace_http_request *request,
@@ -96,6 +113,7 @@ static void network_post(void *http, const struct playtrace_http_request *reques
 {
     struct network *network = http;
 
+    network->is_for_flags = is_for_flags(request);
     for (uint64_t left = roll(&network->state, 8); left > 0; left--) {
         rest(200);
         if (request->should_stop(request->stop_ctx)) {
@@ -112,6 +130,7 @@ static int network_start(void *http, const struct playtrace_http_request *reques
 
     PT_CHECK(!network->answer_to);
     network->answer_to = response;
+    network->is_for_flags = is_for_flags(request);
     network->events = count_events(request);
     network->polls = (unsigned)roll(&network->state, 4);
     return 0;
@@ -137,6 +156,17 @@ static void network_cancel(void *http)
 
 /* ---- the game ---- */
 
+static enum playtrace_status track_typed(struct playtrace *p, uint64_t *state, char *id_out)
+{
+    struct playtrace_event event;
+
+    playtrace_event_init(&event, "level_end");
+    PT_CHECK(playtrace_event_add_int(&event, "level", 7) == PLAYTRACE_OK);
+    PT_CHECK(playtrace_event_add_string(&event, "map", "forest") == PLAYTRACE_OK);
+    playtrace_event_set_priority(&event, (enum playtrace_priority)roll(state, 3));
+    return playtrace_track_event(p, &event, id_out);
+}
+
 static void *track(void *arg)
 {
     struct round *round = arg;
@@ -144,13 +174,12 @@ static void *track(void *arg)
     char id[PLAYTRACE_ID_TEXT_BYTES];
 
     while (!atomic_load(&round->is_over)) {
-        enum playtrace_priority priority = (enum playtrace_priority)roll(&state, 3);
         enum playtrace_status status = PLAYTRACE_OK;
 
         if (roll(&state, 2) == 0) {
             status = playtrace_track(round->p, "tick", "{\"level\":7}");
         } else {
-            status = playtrace_track_with(round->p, "tick", NULL, priority, id);
+            status = track_typed(round->p, &state, id);
             PT_CHECK((status == PLAYTRACE_OK) == (id[0] != '\0'));
         }
         PT_CHECK(status == PLAYTRACE_OK || status == PLAYTRACE_DROPPED ||
@@ -158,6 +187,7 @@ static void *track(void *arg)
         if (status == PLAYTRACE_OK) {
             atomic_fetch_add(&round->tracked, 1);
         }
+        (void)playtrace_flag_bool(round->p, "shop", false);
         if (roll(&state, 16) == 0) {
             rest(roll(&state, 300));
         }
@@ -172,9 +202,11 @@ static void *meddle(void *arg)
     uint64_t state = seed_of(round);
     char id[PLAYTRACE_ID_TEXT_BYTES];
     struct playtrace_stats stats;
+    struct playtrace_consent_record record;
+    char text[32];
 
     while (!atomic_load(&round->is_over)) {
-        switch (roll(&state, 12)) {
+        switch (roll(&state, 18)) {
         case 0:
             (void)playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN);
             PT_CHECK(playtrace_get_consent(p) <= PLAYTRACE_CONSENT_WITHDRAWN);
@@ -203,6 +235,29 @@ static void *meddle(void *arg)
             playtrace_session_id(p, id);
             PT_CHECK(strlen(id) == PLAYTRACE_ID_TEXT_BYTES - 1);
             break;
+        case 10:
+            (void)playtrace_set_consent_for(p, 1 + (unsigned)roll(&state, 3), "policy-7");
+            playtrace_get_consent_record(p, &record);
+            break;
+        case 11:
+        case 12:
+            (void)playtrace_pause(p);
+            break;
+        case 13:
+            (void)playtrace_resume(p);
+            break;
+        case 14:
+            (void)playtrace_flags_refresh(p, (uint32_t)roll(&state, 10));
+            break;
+        case 15:
+            PT_CHECK(playtrace_set_flag_context(p, roll(&state, 2) ? "{\"level\":3}" : NULL) ==
+                     PLAYTRACE_OK);
+            break;
+        case 16:
+            (void)playtrace_flag_string(p, "shop", "none", text, sizeof(text));
+            (void)playtrace_flag_double(p, "speed", 1.0);
+            (void)playtrace_flags_generation(p);
+            break;
         default:
             playtrace_stats(p, &stats);
             break;
@@ -229,8 +284,17 @@ static void check_balance(struct playtrace *p)
     fake_check_balance(p);
 }
 
+static void hear(void *ctx, enum playtrace_log_level level, const char *text)
+{
+    struct round *round = ctx;
+
+    PT_CHECK(level >= PLAYTRACE_LOG_ERROR && level <= PLAYTRACE_LOG_INFO && text[0] != '\0');
+    atomic_fetch_add(&round->said, 1);
+}
+
 static void play_round(uint64_t seed)
 {
+    static const uint8_t key[PLAYTRACE_KEY_BYTES] = "thirty-two bytes that are a key";
     char *dir = pt_test_dir_create();
     struct round round = {.seed = seed};
     uint64_t state = seed * 2654435761u + 1;
@@ -259,6 +323,11 @@ static void play_round(uint64_t seed)
     options.platform_table = &platform;
     options.without_worker = seed % 5 == 4;
     options.sync_at_close = false;
+    options.queue_key = seed % 3 == 2 ? key : NULL;
+    options.log = hear;
+    options.log_ctx = &round;
+    options.session_timeout_ms = 1;
+    options.flags_poll_ms = 1000;
     options.flush_interval_ms = 5;
     options.batch_events_max = 50;
     options.retry_base_ms = 1;
