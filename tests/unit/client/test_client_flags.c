@@ -216,7 +216,7 @@ static void each_type_gives_its_value_and_any_other_the_default(void **state)
     PT_CHECK(playtrace_flag_int(p, "whole", 1) == 3 && playtrace_flag_double(p, "whole", 1) == 3);
     got = playtrace_flag_double(p, "real", 1);
     PT_CHECK(memcmp(&got, &tenth, sizeof(got)) == 0); /* where 0.1 itself is a long double, too */
-    PT_CHECK(playtrace_flag_double(p, "big", 1) == 18446744073709551615.0);
+    PT_CHECK(playtrace_flag_double(p, "big", 1) == 18446744073709551616.0);
     PT_CHECK(playtrace_flag_string(p, "text", "d", text, sizeof(text)) == 14);
     PT_CHECK(strcmp(text, "a\"b\\c\n\xc3\xa9\xf0\x9f\x98\x80\xc3\xbc") == 0);
     PT_CHECK(playtrace_flag_json(p, "object", "{}", text, sizeof(text)) == 14);
