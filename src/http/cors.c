@@ -109,8 +109,8 @@ size_t pt_http_cors_fields(const struct pt_http_request *request,
     if (request->allow_origin) {
         fields[count++] =
             (struct pt_http_header_out){"Access-Control-Allow-Origin", request->allow_origin};
-        fields[count++] =
-            (struct pt_http_header_out){"Access-Control-Expose-Headers", "ETag, Retry-After"};
+        fields[count++] = (struct pt_http_header_out){"Access-Control-Expose-Headers",
+                                                      "Date, ETag, Retry-After, traceresponse"};
     }
     return count;
 }

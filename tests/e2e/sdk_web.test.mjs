@@ -88,8 +88,8 @@ class Game {
         });
     }
 
-    open() {
-        return this.call('open', 'number', this.dir, this.url, '', this.secret);
+    open({ hasExtras = 0 } = {}) {
+        return this.call('open', 'number', this.dir, this.url, this.secret, hasExtras);
     }
 
     async track(first, count, name = 'tick') {
@@ -191,6 +191,32 @@ test('a page that is left sends what it has, and the server drops what comes twi
     await game.page.close();
 });
 
+test('flags come by fetch(), and from IndexedDB where there is no server', async (t) => {
+    const data = freshDir(t);
+    fs.writeFileSync(path.join(data, 'flags.json'), JSON.stringify({ flags: {
+        greeting: { state: 'ENABLED', variants: { a: 'welcome', b: 'hi' }, defaultVariant: 'a' },
+    } }));
+    const server = await start(t, data);
+    const game = await Game.start('save-f', { url: server.url });
+
+    assert.equal(await game.open({ hasExtras: 1 }), 0);
+    assert.equal(await game.call('flag', 'number', 'greeting'), 0);
+    await until('the flag has its value', async () => (await game.pump(), (await game.call('flag', 'number', 'greeting')) === 7));
+    await game.track(0, 10);
+    await game.deliver();
+    await game.stored();
+    await server.settle(11);
+    assert.deepEqual(await numbers(data), range(10));
+    const [{ n }] = await sql(data, "select count(*) as n from events where event_name = 'playtrace_self_test' and (attributes ->> 'ok') = 'true'");
+    assert.equal(Number(n), 1);
+    await server.stop();
+
+    assert.equal(await game.visit(), 3);
+    assert.equal(await game.open({ hasExtras: 1 }), 0);
+    assert.equal(await game.call('flag', 'number', 'greeting'), 7); // before any request
+    await game.page.close();
+});
+
 test('a second tab is told that the queue is taken', async (t) => {
     const data = freshDir(t);
     const server = await start(t, data);
@@ -247,6 +273,13 @@ test('batches are signed, as the server demands it', async (t) => {
     assert.equal((await game.report()).refused, 0);
     await server.settle(130);
     assert.deepEqual(await numbers(data), range(130));
+    // What a signature's clock, the back-off and the check for mixed-up answers read, another origin may read too.
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const seen = await game.page.evaluate(`fetch('${server.url}/v1/events', { method: 'POST', body: '{}',
+        headers: { 'Content-Type': 'application/json', traceparent: '${traceparent}' } })
+        .then(({ headers }) => ({ date: headers.get('Date'), trace: headers.get('traceresponse') }))`);
+    assert.ok(Math.abs(Date.parse(seen.date) - Date.now()) < 600000, seen.date);
+    assert.match(seen.trace, /^00-0af7651916cd43dd8448eb211c80319c-/);
     await server.stop();
     await game.page.close();
 });

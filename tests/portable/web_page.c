@@ -9,11 +9,12 @@
 static struct playtrace *client;
 
 void page_load(const char *dir);
-int page_open(const char *dir, const char *url, const char *api_key, const char *secret);
+int page_open(const char *dir, const char *url, const char *secret, int has_extras);
 int page_track(const char *name, int first, int count);
 int page_pump(void);
 int page_consent(int consent);
 const char *page_report(const char *dir);
+int page_flag(const char *key);
 int page_close(void);
 
 void page_load(const char *dir)
@@ -21,20 +22,22 @@ void page_load(const char *dir)
     playtrace_web_load(dir);
 }
 
-int page_open(const char *dir, const char *url, const char *api_key, const char *secret)
+/* `has_extras`: with flags, and with the client's own reports. */
+int page_open(const char *dir, const char *url, const char *secret, int has_extras)
 {
     struct playtrace_options options;
     enum playtrace_status status = PLAYTRACE_OK;
 
     playtrace_options_init(&options);
     options.url = url;
-    options.api_key = api_key[0] ? api_key : NULL;
     options.signing_secret = secret[0] ? secret : NULL;
     options.queue_dir = dir;
     options.user_id = "player-of-the-web";
     options.platform = "web";
     options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.without_worker = true;
+    options.report_health = has_extras != 0;
+    options.flags_enabled = has_extras != 0;
     options.flush_interval_ms = 50;
     options.retry_base_ms = 50;
     options.retry_cap_ms = 400;
@@ -84,6 +87,14 @@ const char *page_report(const char *dir)
                    (int)stats.delivered, (int)stats.refused, (int)stats.damaged,
                    (int)stats.io_failures, (int)stats.send_attempts);
     return text;
+}
+
+/* The length of the string flag's value; 0: the default. */
+int page_flag(const char *key)
+{
+    char value[64];
+
+    return (int)playtrace_flag_string(client, key, "", value, sizeof(value));
 }
 
 int page_close(void)

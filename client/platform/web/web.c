@@ -256,6 +256,8 @@ static bool http_is_done(void *http)
     playtrace_js_http_header(number, "ETag", response->etag, (int)sizeof(response->etag));
     playtrace_js_http_header(number, "Content-Type", response->content_type,
                              (int)sizeof(response->content_type));
+    playtrace_js_http_header(number, "traceresponse", response->traceresponse,
+                             (int)sizeof(response->traceresponse));
     playtrace_js_http_header(number, "Date", response->date, (int)sizeof(response->date));
     return true;
 }
