@@ -372,11 +372,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.report_health = false;
     options.flush_interval_ms = 1;
     pt_assert(playtrace_open(&game.p, &options) == PLAYTRACE_OK);
-    playtrace_stats(game.p, &stats);
     for (unsigned i = 0; i < EVENTS; i++) {
         pt_assert(playtrace_track(game.p, "level_end", "{\"n\":1}") == PLAYTRACE_OK);
     }
-    stats.tracked += EVENTS;
+    playtrace_stats(game.p, &stats);
     for (unsigned steps = 0; game.input.left > 0 && steps < 2000; steps++) {
         step(&stats);
         ask_for_flags();
