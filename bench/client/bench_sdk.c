@@ -1,9 +1,10 @@
 /*
  * bench_sdk.c - what the SDK costs the game, beside two common ways to keep events on the device
  *
- *     bench_sdk track DIR       40,000 calls of a game's thread with six attributes, in bursts of
- * 50 bench_sdk queue DIR       100,000 events offline: each tenth's cost, then close and open again
- *     bench_sdk memory DIR      what a client adds to the process
+ *     bench_sdk track DIR       40,000 calls of a game's thread with six attributes, in bursts
+ *     bench_sdk queue DIR       100,000 events offline: each tenth's cost, then close and open
+ * again bench_sdk memory DIR      what a client adds to the process bench_sdk wire DIR 10,000
+ * varied events to a server in memory: bytes, packing, signing
  *
  * One JSON object a line on standard output. Ways: `playtrace` is the client as it is by default
  * (POSIX, worker thread) with a server that nobody runs; `list` keeps all events in an array and
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #define TRACK_EVENTS 40000
 #define LIST_EVENTS 1000 /* each costs a rewrite of all before it */
@@ -31,6 +33,7 @@
 #define BURST_EVENTS 50
 #define QUEUE_EVENTS 100000
 #define QUEUE_LIST_EVENTS 3000
+#define WIRE_EVENTS 10000
 #define TENTHS 10
 #define EVENT_BYTES_MAX 512
 
@@ -432,6 +435,121 @@ static void run_memory(const char *dir)
            opened - before, used - before);
 }
 
+/* ---- what goes out ---- */
+
+/* The platform's packing and signing, watched, and zstd over the same bodies. */
+static struct {
+    struct playtrace_platform posix;
+    unsigned long plain_bytes;
+    unsigned long packed_bytes;
+    unsigned long zstd_bytes;
+    double pack_s;
+    double zstd_s;
+    double sign_s;
+} wire;
+
+static size_t pack(void *ctx, const void *in, size_t bytes, void *out, size_t out_bytes_max)
+{
+    static char room[1 << 19];
+    double start_s = seconds(CLOCK_THREAD_CPUTIME_ID);
+    size_t packed = wire.posix.compress(ctx, in, bytes, out, out_bytes_max);
+
+    wire.pack_s += seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
+    wire.plain_bytes += bytes;
+    wire.packed_bytes += packed > 0 ? packed : bytes;
+    start_s = seconds(CLOCK_THREAD_CPUTIME_ID);
+    wire.zstd_bytes += ZSTD_compress(room, sizeof(room), in, bytes, 1);
+    wire.zstd_s += seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
+    return packed;
+}
+
+static int sign(void *ctx, const void *key, size_t key_bytes, const void *data, size_t bytes,
+                uint8_t out[32])
+{
+    double start_s = seconds(CLOCK_THREAD_CPUTIME_ID);
+    int result = wire.posix.hmac_sha256(ctx, key, key_bytes, data, bytes, out);
+
+    wire.sign_s += seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
+    return result;
+}
+
+static unsigned wire_batch_events;
+
+static void take_batch(void *http, const struct playtrace_http_request *request,
+                       struct playtrace_http_response *response)
+{
+    (void)http;
+    (void)request;
+    response->status = 202;
+    response->body_bytes = (size_t)snprintf(response->body, response->body_bytes_max,
+                                            "{\"accepted\":%u,\"rejected\":[]}", wire_batch_events);
+}
+
+static void track_varied(struct playtrace *p)
+{
+    static const char *const names[] = {"level_start", "level_end", "purchase", "heartbeat"};
+    static const char *const weapons[] = {"bow", "sword", "rifle", "staff"};
+    char text[256];
+
+    (void)snprintf(text, sizeof(text),
+                   "{\"level\":%d,\"won\":%s,\"seconds\":%.2f,\"weapon\":\"%s\",\"score\":%d,"
+                   "\"map\":\"forest_%02d\"}",
+                   rand() % 40, rand() % 2 ? "true" : "false", rand() % 30000 / 100.0,
+                   weapons[rand() % 4], rand() % 100000, rand() % 12);
+    must(playtrace_track(p, names[rand() % 4], text) == PLAYTRACE_OK, "track");
+}
+
+static void run_wire(const char *dir)
+{
+    static const unsigned batches[] = {100, 10};
+    struct playtrace_platform platform;
+    struct playtrace_options options;
+
+    playtrace_platform_posix_init(&platform);
+    for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+        struct playtrace *p = NULL;
+
+        srand(1);
+        memset(&wire, 0, sizeof(wire));
+        wire.posix = platform;
+        wire_batch_events = batches[i];
+        clear_dir(dir);
+        playtrace_options_init(&options);
+        options.url = "http://127.0.0.1:1";
+        options.queue_dir = dir;
+        options.user_id = "player-1";
+        options.build_id = "1.4.2";
+        options.platform = "pc";
+        options.signing_secret = "a secret of some length";
+        options.consent = PLAYTRACE_CONSENT_GIVEN;
+        options.without_worker = true;
+        options.sync_at_close = false;
+        options.report_health = false;
+        options.flags_enabled = false;
+        options.batch_events_max = batches[i];
+        platform.compress = pack;
+        platform.hmac_sha256 = sign;
+        platform.http_create = NULL;
+        platform.http_post = take_batch;
+        options.platform_table = &platform;
+        must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+        for (unsigned sent = 0; sent < WIRE_EVENTS; sent += batches[i]) {
+            for (unsigned k = 0; k < batches[i]; k++) {
+                track_varied(p);
+            }
+            must(playtrace_flush(p, 1000) == PLAYTRACE_OK, "flush");
+        }
+        (void)playtrace_close(p, 0);
+        printf("{\"section\":\"wire\",\"way\":\"%u\",\"plain_bytes\":%.1f,\"packed_bytes\":%.1f,"
+               "\"zstd_bytes\":%.1f,\"pack_us\":%.3f,\"zstd_us\":%.3f,\"sign_us\":%.3f}\n",
+               batches[i], (double)wire.plain_bytes / WIRE_EVENTS,
+               (double)wire.packed_bytes / WIRE_EVENTS, (double)wire.zstd_bytes / WIRE_EVENTS,
+               wire.pack_s * 1e6 / WIRE_EVENTS, wire.zstd_s * 1e6 / WIRE_EVENTS,
+               wire.sign_s * 1e6 / WIRE_EVENTS);
+        platform = wire.posix;
+    }
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -441,8 +559,10 @@ int main(int argc, char **argv)
         run_queue(argv[2]);
     } else if (argc == 3 && strcmp(argv[1], "memory") == 0) {
         run_memory(argv[2]);
+    } else if (argc == 3 && strcmp(argv[1], "wire") == 0) {
+        run_wire(argv[2]);
     } else {
-        fprintf(stderr, "usage: bench_sdk track|queue|memory DIR\n");
+        fprintf(stderr, "usage: bench_sdk track|queue|memory|wire DIR\n");
         return 2;
     }
     return 0;

@@ -1,6 +1,6 @@
 // run.mjs - what the SDK costs a game, beside a list in a JSON file and SQLite, in the same run
 //
-//     node bench/client/run.mjs [track] [queue] [memory] [size]     (default: all)
+//     node bench/client/run.mjs [track] [queue] [memory] [wire] [size]     (default: all)
 //
 // ROUNDS (5) sets how long it takes. Prints one table and leaves every value in build/bench/client.json
 // and client.csv.
@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { finish, median, printHeader, program, report, root, rounds, run, runSections, work } from '../support/measure.mjs';
 
-const extra = { track: [], queue: [], memory: [] };
+const extra = { track: [], queue: [], memory: [], wire: [] };
 
 // One run of the program's section: its lines by section and way.
 async function linesOf(section) {
@@ -69,6 +69,22 @@ async function memory() {
         pairs(list, (round) => round.memory.after_request_bytes / 2 ** 20, () => 2), '2 MiB', null, true);
 }
 
+async function wire() {
+    const list = [];
+
+    for (let round = 0; round < rounds; round++) {
+        list.push(await linesOf('wire'));
+    }
+    for (const events of [100, 10]) {
+        const of = (name) => (round) => round[`wire ${events}`][name];
+        report('wire', `bytes an event, batches of ${events}, gzip beside plain`, 'bytes',
+            pairs(list, of('packed_bytes'), of('plain_bytes')), 'plain', null, true);
+        report('wire', '  beside zstd, level 1', 'bytes', pairs(list, of('packed_bytes'), of('zstd_bytes')), 'zstd', null, true);
+        report('wire', '  packing, CPU beside zstd', 'us CPU/event', pairs(list, of('pack_us'), of('zstd_us')), 'zstd', null, true);
+        report('wire', '  signing, CPU beside packing', 'us CPU/event', pairs(list, of('sign_us'), of('pack_us')), 'packing', null, true);
+    }
+}
+
 // The core alone, as a game links it: one object, symbols and debugging stripped.
 async function size() {
     const dir = path.join(work, 'core');
@@ -85,5 +101,5 @@ async function size() {
 
 fs.mkdirSync(work, { recursive: true });
 printHeader();
-await runSections({ track, queue, memory, size }, process.argv.slice(2));
+await runSections({ track, queue, memory, wire, size }, process.argv.slice(2));
 finish('client', extra);
