@@ -14,7 +14,7 @@
 
 #define PT_CLIENT_FLAG_KEY_BYTES_MAX 256u
 /* Fewer bytes than that no flag takes on average: {"key":…,"reason":…,"variant":…,"value":…} */
-#define PT_CLIENT_FLAG_TEXT_BYTES 64u
+#define PT_CLIENT_FLAG_TEXT_BYTES 96u
 
 enum pt_client_flag_type {
     PT_CLIENT_FLAG_NONE, /* the default in the game's code holds */

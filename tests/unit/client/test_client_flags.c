@@ -166,6 +166,16 @@ static bool damage_cache(struct set *set, long at)
     return c != EOF;
 }
 
+static unsigned count_of(const char *text, const char *part)
+{
+    unsigned count = 0;
+
+    for (text = strstr(text, part); text; text = strstr(text + 1, part)) {
+        count++;
+    }
+    return count;
+}
+
 static void check_details(struct playtrace *p, const char *key, const char *variant,
                           const char *reason, const char *error, bool is_default)
 {
@@ -579,6 +589,64 @@ static void a_jump_of_the_clock_changes_nothing(void **state)
     set_destroy(set);
 }
 
+/* ---- what is said ---- */
+
+struct heard {
+    char text[4096];
+    unsigned count;
+};
+
+static void hear(void *ctx, enum playtrace_log_level level, const char *text)
+{
+    struct heard *heard = ctx;
+    size_t used = strlen(heard->text);
+
+    PT_CHECK(level >= PLAYTRACE_LOG_ERROR && level <= PLAYTRACE_LOG_INFO);
+    heard->count++;
+    (void)snprintf(heard->text + used, sizeof(heard->text) - used, "%s\n", text);
+}
+
+static void what_is_wrong_is_said_to_the_game(void **state)
+{
+    static const struct {
+        struct refusal answer;
+        const char *said; /* NULL: nothing */
+    } cases[] = {
+        {{0, NULL, NULL, false, 0, 0}, NULL},
+        {{304, NULL, NULL, false, 0, 0}, "answered 304"},
+        {{200, "<html>", NULL, false, 0, 0}, "no bulk evaluation"},
+        {{200, "{\"flags\":[]}", NULL, true, 0, 0}, "flags_bytes_max (262144 bytes)"},
+        {{401, NULL, NULL, false, 0, 0}, "api_key"},
+        {{404, NULL, NULL, false, 0, 0}, "flags_enabled = false"},
+        {{503, "{\"code\":\"busy\"}", NULL, false, 0, 0}, "answered 503: {\"code\":\"busy\"}"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct set *set = set_create(SIMPLE);
+        struct heard heard = {{0}, 0};
+
+        set->options.log = hear;
+        set->options.log_ctx = &heard;
+        set_open(set);
+        (void)playtrace_pump(set->p);
+        PT_CHECK(heard.count == 0);
+        set->desk.status = cases[i].answer.status;
+        set->desk.body = cases[i].answer.body;
+        set->desk.is_truncated = cases[i].answer.is_truncated;
+        PT_CHECK(playtrace_flags_refresh(set->p, 1000) == PLAYTRACE_QUEUED);
+        PT_CHECK(heard.count == (cases[i].said ? 1 : 0));
+        PT_CHECK(!cases[i].said || strstr(heard.text, cases[i].said) != NULL);
+        /* A getter of another type than the flag's: once for each answer. */
+        for (unsigned call = 0; call < 3; call++) {
+            PT_CHECK(playtrace_flag_int(set->p, "shop", 4) == 4);
+            (void)playtrace_pump(set->p);
+        }
+        PT_CHECK(count_of(heard.text, "\"shop\" has a value that is no whole number") == 1);
+        set_destroy(set);
+    }
+}
+
 /* ---- whose ---- */
 
 static void change_user(struct playtrace *p)
@@ -914,16 +982,6 @@ static bool keep_bodies(struct fake *fake, uint32_t events,
     return false;
 }
 
-static unsigned count_of(const char *text, const char *part)
-{
-    unsigned count = 0;
-
-    for (text = strstr(text, part); text; text = strstr(text + 1, part)) {
-        count++;
-    }
-    return count;
-}
-
 static void take_all(struct playtrace *p)
 {
     char text[16];
@@ -1203,6 +1261,7 @@ int main(void)
         cmocka_unit_test(failures_in_a_row_wait_longer_up_to_the_cap),
         cmocka_unit_test(an_answer_with_too_many_flags_is_not_taken),
         cmocka_unit_test(a_jump_of_the_clock_changes_nothing),
+        cmocka_unit_test(what_is_wrong_is_said_to_the_game),
         cmocka_unit_test(another_player_never_sees_the_first_ones_values),
         cmocka_unit_test(another_context_keeps_the_values_until_the_answer),
         cmocka_unit_test(without_consent_nothing_is_asked_kept_or_given),
