@@ -36,7 +36,6 @@ static void notice_drop_first(struct playtrace *p)
     memmove(p->notices, p->notices + bytes, p->notices_bytes);
     memset(p->notices + p->notices_bytes, 0, bytes);
     p->notice_count--;
-    p->stats.queued--;
     p->is_notices_dirty = true;
 }
 
@@ -77,6 +76,7 @@ static void notice_add(struct playtrace *p, const struct pt_client_state *decisi
            PT_CLIENT_IDENTITY_BYTES_MAX + ATTRIBUTES_BYTES_MAX + 256) {
         notice_drop_first(p); /* the newest decisions count most */
         p->stats.dropped_budget++;
+        p->stats.queued--;
     }
     {
         char *frame = p->notices + p->notices_bytes;

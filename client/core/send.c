@@ -221,14 +221,16 @@ static void settle_notice(struct playtrace *p, uint64_t accepted, uint64_t rejec
 {
     p->failures = 0;
     p->is_repeat = false;
+    p->has_learned_time = false;
+    pt_client_notice_ack(p); /* whoever sees it counted as sent finds no id on disk any more */
     pt_client_lock(p);
     p->stats.delivered += accepted;
     p->stats.refused += rejected;
     p->stats.unreadable += unreadable;
+    p->stats.queued--;
     p->is_backing_off = false;
     p->send_due_us = pt_client_now_us(p); /* what stands behind it has waited for it */
     pt_client_unlock(p);
-    pt_client_notice_ack(p);
 }
 
 /* The events of `batch` have left the queue. */

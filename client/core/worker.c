@@ -35,7 +35,7 @@ static enum pt_client_step advance(struct playtrace *p, uint32_t timeout_ms)
 /* Without consent nothing is sent but the news that it ended. The caller holds `lock`. */
 static bool may_deliver(const struct playtrace *p)
 {
-    return p->state.purposes != 0 || p->notice_count > 0;
+    return p->state.purposes != 0 || p->stats.queued > 0;
 }
 
 /* One look: write what is due, ask for flags and send one batch if they are due. The caller
