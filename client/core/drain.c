@@ -36,6 +36,7 @@ static bool purge(struct playtrace *p)
 
     unsigned lanes = 0;
     uint32_t dropped = 0;
+    bool is_silent = false;
 
     pt_client_lock(p);
     lanes = p->purge_lanes;
@@ -60,7 +61,11 @@ static bool purge(struct playtrace *p)
     if (p->notice_count > 0) {
         p->send_due_us = pt_client_now_us(p); /* the request that was cancelled is no failure */
     }
+    is_silent = p->notice_count == 0 && p->state.purposes == 0;
     pt_client_unlock(p);
+    if (is_silent) {
+        pt_client_exchange_hang_up(p);
+    }
     return is_clean;
 }
 

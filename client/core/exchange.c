@@ -112,6 +112,15 @@ static bool is_to_another(const struct pt_client_exchange *x)
     return strlen(answered) == 55 && memcmp(asked, answered + 3, 32) != 0;
 }
 
+void pt_client_exchange_hang_up(struct playtrace *p)
+{
+    if (p->is_http_owned && !p->exchange.is_under_way) {
+        p->platform.http_destroy(p->http);
+        p->http = NULL;
+        p->is_http_owned = false;
+    }
+}
+
 static enum pt_client_step end(struct playtrace *p)
 {
     struct playtrace_http_response *response = &p->exchange.response;

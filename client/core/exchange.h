@@ -68,4 +68,7 @@ enum pt_client_step pt_client_exchange_poll(struct playtrace *p);
 /* The request on its way, if any, ends now: as if no answer had come. */
 void pt_client_exchange_cancel(struct playtrace *p);
 
+/* Close the connections of a transport of our own, where no request is on its way. */
+void pt_client_exchange_hang_up(struct playtrace *p);
+
 #endif

@@ -219,6 +219,8 @@ static int64_t back_off(struct playtrace *p, bool is_long,
 static void settle_notice(struct playtrace *p, uint64_t accepted, uint64_t rejected,
                           uint64_t unreadable)
 {
+    bool is_last = false;
+
     p->failures = 0;
     p->is_repeat = false;
     p->has_learned_time = false;
@@ -230,7 +232,11 @@ static void settle_notice(struct playtrace *p, uint64_t accepted, uint64_t rejec
     p->stats.queued--;
     p->is_backing_off = false;
     p->send_due_us = pt_client_now_us(p); /* what stands behind it has waited for it */
+    is_last = p->notice_count == 0 && p->state.purposes == 0;
     pt_client_unlock(p);
+    if (is_last) {
+        pt_client_exchange_hang_up(p); /* an idle connection would still tell of the player */
+    }
 }
 
 /* The events of `batch` have left the queue. */
