@@ -1,20 +1,20 @@
 /*
  * playtrace_web.h - the platform table of a browser: emscripten, Unity's WebGL
  *
- *     playtrace_web_load("playtrace");                     // once, early
- *     …each frame, until it is not LOADING:
+ *     playtrace_web_load("playtrace"); once, early; then each frame, until it is not LOADING:
+ *
  *     if (playtrace_web_load_state("playtrace") >= PLAYTRACE_WEB_READY) {
- *         playtrace_platform_web_init(&table);
  *         options.queue_dir = "playtrace";
- *         options.platform_table = &table;
  *         options.without_worker = true;
  *         playtrace_open(&p, &options);
  *         playtrace_web_watch(p);
  *     }
- *     …each frame: playtrace_pump(p);
  *
- * Compile core/, src/wire, platform/sha256.c, aes_gcm.c and web.c, and link with --js-library playtrace.jslib
- * (Unity: all of them in Assets/Plugins/WebGL, or in a package). One thread, no mmap, no waiting.
+ *     playtrace_pump(p); each frame
+ *
+ * Compile core/, src/wire, platform/sha256.c, aes_gcm.c and web.c, and link with --js-library
+ * playtrace.jslib (Unity: all of them in Assets/Plugins/WebGL, or in a package). One thread, no
+ * mmap, no waiting.
  *
  * Promises. Files are read from IndexedDB once, by load, and written back after every change, all
  * files that changed in one transaction: so what the browser keeps is the queue at one moment, and
