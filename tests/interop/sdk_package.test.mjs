@@ -119,13 +119,17 @@ test('only playtrace_* can be seen in the shared library', async () => {
     assert.deepEqual([...new Set(names)].sort(), [...new Set(declared)].sort());
 });
 
-test('client/ as a part of a game\'s build, without the default platform and its libraries', async () => {
+test('client/ as a part of a game\'s build, without the default platform and its libraries', async (t) => {
     const build = path.join(work, 'fetched');
     const absent = Object.fromEntries(['CURL', 'OpenSSL', 'ZLIB', 'Threads', 'PkgConfig'].map((name) => [`CMAKE_DISABLE_FIND_PACKAGE_${name}`, 'ON']));
     await cmake(gameSource, build, { SDK: 'fetched', CLIENT: client, PLAYTRACE_DEFAULT_PLATFORM: 'OFF', ...absent });
     assert.equal(await ok(path.join(build, 'no_platform'), []), 'INVALID\n');
     const needed = await ok('readelf', ['-d', path.join(build, '_deps', 'playtrace-build', 'libplaytrace.so')]);
     assert.deepEqual([...needed.matchAll(/NEEDED.*\[(.*)\]/g)].map((found) => found[1]), ['libc.so.6']);
+    const stripped = path.join(work, 'stripped.so');
+    await ok('strip', ['-o', stripped, path.join(build, '_deps', 'playtrace-build', 'libplaytrace.so')]);
+    t.diagnostic(`the core, stripped: ${fs.statSync(stripped).size} bytes`);
+    assert.ok(fs.statSync(stripped).size <= 120 * 1024, `the core, stripped: ${fs.statSync(stripped).size} bytes`);
 });
 
 test('the headers compile as C99, C11 and C++17, with gcc and clang', async (t) => {
@@ -155,6 +159,18 @@ test('the headers compile as C99, C11 and C++17, with gcc and clang', async (t) 
     }
     assert.ok(compiled > 0);
     assert.ok(fs.readFileSync(path.join(examples, 'hello.c'), 'utf8').trim().split('\n').length <= 60);
+});
+
+test('the C++ wrapper knows every call of the client', () => {
+    const read = (name) => fs.readFileSync(path.join(client, 'include', name), 'utf8').replace(/\/\*[^]*?\*\//g, '');
+    const [calls] = read('playtrace.h').split('struct playtrace_http_request {');
+    const declared = [...calls.matchAll(/^[a-z][\w \n*]*?\b(playtrace_\w+)\(/gm)].map((found) => found[1]);
+    const wrapper = read('playtrace.hpp');
+    // track_with() and track_event() are the two that the others of their kind are made of.
+    const missing = declared.filter((name) => !new RegExp(`::${name}\\b`).test(wrapper))
+        .filter((name) => !['playtrace_track', 'playtrace_track_id'].includes(name));
+    assert.deepEqual(missing, []);
+    assert.ok(declared.length > 35, `${declared.length} calls`);
 });
 
 test('one version in the server\'s build and the SDK\'s', () => {
