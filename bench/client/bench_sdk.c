@@ -1,10 +1,10 @@
 /*
  * bench_sdk.c - what the SDK costs the game, beside two common ways to keep events on the device
  *
- *     bench_sdk track DIR       40,000 calls of a game's thread with six attributes, in bursts
- *     bench_sdk queue DIR       100,000 events offline: each tenth's cost, then close and open
- * again bench_sdk memory DIR      what a client adds to the process bench_sdk wire DIR 10,000
- * varied events to a server in memory: bytes, packing, signing
+ *     bench_sdk track DIR    40,000 calls of a game's thread with six attributes, in bursts
+ *     bench_sdk queue DIR    100,000 events offline: each tenth's cost, then open again
+ *     bench_sdk memory DIR   what a client adds to the process
+ *     bench_sdk wire DIR     10,000 varied events to a server in memory: packing and signing
  *
  * One JSON object a line on standard output. Ways: `playtrace` is the client as it is by default
  * (POSIX, worker thread) with a server that nobody runs; `list` keeps all events in an array and
