@@ -57,11 +57,12 @@ struct playtrace {
     char *spare;                        /* frames on their way to the queue */
     size_t spare_bytes;
     uint32_t spare_events;
-    char *gathered;    /* half_bytes: what the drain writes at once, of one lane */
-    char *body;        /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
-    char *packed;      /* PT_CLIENT_SIGN_ROOM_BYTES + PACKED_BYTES_MAX; NULL: never packed */
-    bool is_packed;    /* the batch on its way is */
-    bool is_plain_due; /* a packed batch was refused: none is packed for the time being */
+    char *gathered;          /* half_bytes: what the drain writes at once, of one lane */
+    char *body;              /* PT_CLIENT_BODY_HEAD_BYTES + PLAYTRACE_BATCH_BYTES_MAX + 2 */
+    char *packed;            /* PT_CLIENT_SIGN_ROOM_BYTES + PACKED_BYTES_MAX; NULL: never packed */
+    bool is_packed;          /* the batch on its way is */
+    uint32_t unreadable_run; /* events in a row that the server could not read */
+    bool is_plain_due;       /* a packed batch was refused: none is packed for the time being */
     char signature[PT_CLIENT_SIGNATURE_BYTES];
     int64_t server_ahead_us; /* the server's clock less ours, as far as it had to be learned */
     bool has_learned_time;   /* since the last wait */

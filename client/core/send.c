@@ -20,6 +20,8 @@
 #define BODY_EVENTS "\"events\":["
 #define READ_FAILED_DELAY_US 1000000
 #define SAID_BYTES_MAX 120
+/* A server that can read none of so many events in a row is itself the suspect. */
+#define UNREADABLE_RUN_MAX 3
 
 enum verdict {
     VERDICT_SETTLED,    /* every event has its receipt */
@@ -253,6 +255,7 @@ static void settle(struct playtrace *p, const struct pt_client_batch *batch, uin
     p->failures = 0;
     p->is_repeat = false;
     p->has_learned_time = false;
+    p->unreadable_run = unreadable > 0 ? p->unreadable_run + 1 : 0;
     pt_client_lock(p);
     p->stats.delivered += accepted;
     p->stats.refused += rejected;
@@ -281,6 +284,19 @@ static void split(struct playtrace *p, const struct pt_client_batch *batch)
     p->suspect_lane = batch->lane;
     p->batch_limit = batch->events / 2;
     send_again(p);
+}
+
+/*
+ * Events that no server could read are rare, for each was checked; a server that refuses all it
+ * gets is not, on the day of a bad release. From the fourth such event in a row on there is a long
+ * wait before the next, so that the day costs some events and not the queue.
+ */
+static void slow_down(struct playtrace *p, const struct playtrace_http_response *response)
+{
+    if (p->unreadable_run > UNREADABLE_RUN_MAX) {
+        (void)back_off(p, true, response);
+        p->is_repeat = false;
+    }
 }
 
 static bool may_send(struct playtrace *p)
@@ -347,6 +363,7 @@ static enum pt_client_step finish(struct playtrace *p,
             settle_notice(p, 0, 0, 1);
         } else {
             settle(p, &batch, 0, 0, 1);
+            slow_down(p, response);
         }
         break;
     case VERDICT_SPLIT:

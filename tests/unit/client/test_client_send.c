@@ -321,6 +321,43 @@ static void splitting_isolates_what_the_server_cannot_read(void **state)
     }
 }
 
+/* On the day of a bad release the server says to everything that it cannot read it. */
+static void a_server_that_reads_nothing_costs_few_events(void **state)
+{
+    static const struct poison everything = {"events", 400, "{\"code\":\"bad\",\"detail\":\"x\"}"};
+    char *dir = pt_test_dir_create();
+    struct fake *fake = fake_create();
+    struct poison poison = everything;
+    struct playtrace_stats stats;
+    struct playtrace *p = fake_open(fake, dir);
+    unsigned requests = 0;
+
+    (void)state;
+    fake->answer = answer_poison;
+    fake->answer_arg = &poison;
+    fake_track(p, 300);
+    for (unsigned seconds = 0; seconds < 3600; seconds++) {
+        PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED);
+        fake_advance_ms(fake, 1000);
+    }
+    playtrace_stats(p, &stats);
+    /* Three at once, then one each 150 to 300 s. */
+    PT_CHECK(stats.unreadable >= 3 + 11 && stats.unreadable <= 3 + 25);
+    requests = fake->requests;
+    PT_CHECK(requests < 300);
+    fake->answer = NULL; /* it is put right */
+    for (unsigned seconds = 0; playtrace_pump(p) != PLAYTRACE_OK; seconds++) {
+        PT_CHECK(seconds < 400);
+        fake_advance_ms(fake, 1000);
+    }
+    playtrace_stats(p, &stats);
+    PT_CHECK(stats.delivered == 300 - stats.unreadable && fake->requests < requests + 20);
+    fake_check_balance(p);
+    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    fake_destroy(fake);
+    pt_test_dir_remove(dir);
+}
+
 static void a_proxys_413_splits_and_then_waits(void **state)
 {
     static const struct poison html = {"\"poison\"", 413, "<html>413</html>"};
@@ -616,6 +653,7 @@ int main(void)
         cmocka_unit_test(retry_after_is_the_least_wait),
         cmocka_unit_test(flush_waits_only_as_long_as_it_may),
         cmocka_unit_test(splitting_isolates_what_the_server_cannot_read),
+        cmocka_unit_test(a_server_that_reads_nothing_costs_few_events),
         cmocka_unit_test(a_proxys_413_splits_and_then_waits),
         cmocka_unit_test(a_receipt_too_long_to_hold_halves_the_batch),
         cmocka_unit_test(what_the_server_refuses_is_said),
