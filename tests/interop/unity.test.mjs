@@ -183,6 +183,11 @@ test('10,000 events of four threads, beside a garbage collector at work: each on
     await server.stop();
 });
 
+test('typed events and flags allocate nothing', async (t) => {
+    const { ns } = JSON.parse(await mono('Binding.exe', 'allocations', 'http://127.0.0.1:9', path.join(freshDir(t), 'queue')));
+    t.diagnostic(`${ns} ns an event of six attributes and a flag, in the mean`);
+});
+
 test('nothing before consent, nothing after it', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);

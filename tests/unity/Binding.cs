@@ -31,6 +31,9 @@ namespace PlaytraceSdk.Tests
                 case "consent":
                     Consent();
                     break;
+                case "allocations":
+                    Allocations();
+                    break;
                 case "pause":
                     Pauses();
                     break;
@@ -238,6 +241,43 @@ namespace PlaytraceSdk.Tests
             Same(PlaytraceConsent.None, Playtrace.Consent, "consent");
             Playtrace.Shutdown(0);
             Console.WriteLine("{}");
+        }
+
+        // ---- typed events cost the collector nothing ----
+
+        private static void Allocations()
+        {
+            const int events = 100000; // one small object each would be 1.6 MB
+            PlaytraceOptions options = Options();
+            options.Url = "http://127.0.0.1:9";
+            options.FlagsEnabled = false;
+            Same(PlaytraceStatus.Ok, Playtrace.Init(options), "Init");
+            Six(0);
+            GC.Collect();
+            int before = GC.CollectionCount(0);
+            long bytes = GC.GetAllocatedBytesForCurrentThread();
+            long start = System.Diagnostics.Stopwatch.GetTimestamp();
+            for (int i = 0; i < events; i++)
+            {
+                PlaytraceStatus status = Six(i);
+                if (status != PlaytraceStatus.Ok && status != PlaytraceStatus.Dropped)
+                {
+                    Same(PlaytraceStatus.Ok, status, "event");
+                }
+                Playtrace.GetFlag("none", 1);
+            }
+            double ns = (System.Diagnostics.Stopwatch.GetTimestamp() - start) * 1e9 / System.Diagnostics.Stopwatch.Frequency / events;
+            bytes = GC.GetAllocatedBytesForCurrentThread() - bytes;
+            Same(before, GC.CollectionCount(0), "collections");
+            Check(bytes < events, "allocated " + bytes + " bytes");
+            Playtrace.Shutdown(0);
+            Console.WriteLine("{\"ns\":" + (long)ns + "}");
+        }
+
+        private static PlaytraceStatus Six(int i)
+        {
+            return Playtrace.Event("level_end").Set("level", i).Set("won", true).Set("seconds", 81.5).Set("hero", "größe")
+                .Set("score", 123456789L).Set("mode", "hard").Send();
         }
 
         // ---- the session outlives a short pause, not a long one ----

@@ -9,8 +9,8 @@ namespace PlaytraceSdk
     /// </summary>
     internal static unsafe class Utf8
     {
-        /// <summary>Bytes that a caller gives on its stack: a text of 170 characters always fits.</summary>
-        public const int StackBytes = 512;
+        /// <summary>Bytes that a caller gives on its stack: a text of 85 characters always fits.</summary>
+        public const int StackBytes = 256;
 
         private const int KeptBytesMax = 256 * 1024;
 
