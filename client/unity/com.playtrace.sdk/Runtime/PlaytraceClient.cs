@@ -25,7 +25,7 @@ namespace PlaytraceSdk
         private GCHandle logHandle;
         private readonly PlaytraceTransport transport;
         private readonly bool withoutWorker;
-        private readonly Thread ticker; // who opened: he must call Tick where there is a transport
+        private volatile Thread ticker; // who opened, or called Tick since: he looks after the transport
 
         private PlaytraceClient(IntPtr handle, PlaytraceOptions options, GCHandle transportHandle,
                                 GCHandle logHandle)
@@ -428,13 +428,14 @@ namespace PlaytraceSdk
         }
 
         /// <summary>
-        /// What must be done regularly, on the thread that called Open: looks after the engine's transport. Unity calls
+        /// What must be done regularly, always on one thread: looks after the engine's transport. Unity calls
         /// it once a frame.
         /// </summary>
         public void Tick()
         {
             if (transport != null && Enter())
             {
+                ticker = Thread.CurrentThread;
                 transport.Poll();
                 Exit();
             }

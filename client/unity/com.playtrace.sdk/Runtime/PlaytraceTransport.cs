@@ -63,7 +63,7 @@ namespace PlaytraceSdk
         private readonly List<PlaytraceRequest> active = new List<PlaytraceRequest>(); // its own lock
         private readonly List<PlaytraceRequest> round = new List<PlaytraceRequest>();  // Poll's alone
 
-        /// <summary>Begin `request`. Throwing ends it without an answer.</summary>
+        /// <summary>Begin `request`. If it throws, here or in Step, Abort is called and the request has no answer.</summary>
         protected abstract void Begin(PlaytraceRequest request);
 
         /// <summary>Look after it; true: it has ended and the answer is filled in.</summary>
@@ -117,9 +117,8 @@ namespace PlaytraceSdk
             }
             catch (Exception)
             {
-                request.Status = 0; // for the core this is a failed request like any other
-                request.Answer = null;
                 isOver = true;
+                Fail(request);
             }
             if (isOver)
             {
@@ -131,6 +130,20 @@ namespace PlaytraceSdk
                         request.State = PlaytraceRequest.Stage.Done;
                     }
                 }
+            }
+        }
+
+        // For the core this is a failed request like any other.
+        private void Fail(PlaytraceRequest request)
+        {
+            request.Status = 0;
+            request.Answer = null;
+            try
+            {
+                Abort(request);
+            }
+            catch (Exception) // it is broken, as it said
+            {
             }
         }
 
