@@ -146,7 +146,8 @@ namespace PlaytraceSdk
 
         private static bool TakeOptions(Native.playtrace_options* to, PlaytraceOptions from, Texts texts)
         {
-            bool isSound = texts.PutKey(from.QueueKey, &to->queue_key) && texts.Put(from.Url, &to->url) && texts.Put(from.ApiKey, &to->api_key) &&
+            bool isSound = texts.PutKey(from.QueueKey, &to->queue_key) &&
+                           texts.Put(from.Url, &to->url) && texts.Put(from.ApiKey, &to->api_key) &&
                            texts.Put(from.SigningSecret, &to->signing_secret) &&
                            texts.Put(from.QueueDirectory, &to->queue_dir) &&
                            texts.Put(from.FlagContextJson, &to->flag_context) &&

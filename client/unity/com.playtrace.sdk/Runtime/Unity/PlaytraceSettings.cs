@@ -40,7 +40,8 @@ namespace PlaytraceSdk
         public int flushIntervalSeconds = 10;
         [Tooltip("Budget on the device for events that are not delivered yet, in MiB."), Range(1, 256)]
         public int queueMegabytes = 16;
-        [Tooltip("How long quitting may wait for the last events to be sent, in milliseconds. What is left is sent at the next start."), Range(0, 5000)]
+        [Tooltip("How long quitting may send the last events, in milliseconds. What is left is sent at the next start."),
+         Range(0, 5000)]
         public int quitTimeoutMs = 300;
 
         [Tooltip("What of Playtrace's own log goes to the console.")]
