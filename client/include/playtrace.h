@@ -16,13 +16,14 @@
  *
  * Promises. playtrace_track() copies the event and returns: no I/O, no allocation, no lock
  * that is held over I/O. An event leaves the queue on disk only by the server's receipt, by
- * withdrawn consent, or because the server says that it cannot be read; everything that was
- * written outlives a kill of the process. A loss of power may take the last seconds. Nothing
- * is stored and nothing is sent without consent. No function ends the game: failures are
- * statuses, and every event that could not be kept is counted in struct playtrace_stats.
+ * withdrawn consent, because the server says that it cannot be read, or where the options' budget
+ * or age say so; everything that was written outlives a kill of the process. A loss of power may
+ * take the last seconds, but nothing from before a playtrace_sync(). Nothing is stored and nothing
+ * is sent without consent. No function ends the game: failures are statuses, and every event that
+ * could not be kept is counted in struct playtrace_stats.
  *
  * Threads. playtrace_track(), _track_id(), _set_user(), _session_start(), _session_id() and
- * _stats() may be called from any thread at any time between open and close. flush, pump and
+ * _stats() may be called from any thread at any time between open and close. flush, pump, sync and
  * set_consent too, but they may wait for files (and flush and pump for the network). close is
  * called once, when no other call is running. Not from a signal handler; not after fork(). A
  * struct playtrace_event belongs to one thread at a time.
