@@ -259,6 +259,49 @@ static void too_old_is_given_up_only_where_it_cannot_be_sent(void **state)
     pt_test_dir_remove(dir);
 }
 
+/* While the bad event of the low lane is looked for, purchases come in. */
+static bool refuse_bad(struct fake *fake, uint32_t events, struct playtrace_http_response *response)
+{
+    struct on_its_way *way = fake->answer_arg;
+    bool is_bad = strstr(fake->last_body, "\"event_name\":\"bad\"") != NULL;
+
+    (void)events;
+    PT_CHECK(playtrace_track_with(way->p, "buy", NULL, PLAYTRACE_PRIORITY_HIGH, NULL) ==
+             PLAYTRACE_OK);
+    (void)pt_client_drain(way->p);
+    way->tracked++;
+    PT_CHECK(way->tracked < 100);
+    if (is_bad) {
+        fake_reply(response, 400, "{\"code\":\"unreadable\",\"detail\":\"\"}");
+    }
+    return is_bad;
+}
+
+static void a_bad_event_is_found_though_higher_ones_come_in(void **state)
+{
+    char *dir = pt_test_dir_create();
+    struct fake *fake = fake_create();
+    struct on_its_way way = {.p = fake_open(fake, dir)};
+    struct playtrace_stats stats;
+
+    (void)state;
+    for (unsigned i = 0; i < 40; i++) {
+        track_with(way.p, i == 23 ? "bad" : "beat", PLAYTRACE_PRIORITY_LOW);
+    }
+    fake->answer = refuse_bad;
+    fake->answer_arg = &way;
+    PT_CHECK(playtrace_flush(way.p, 100000) == PLAYTRACE_OK);
+    fake->answer = NULL;
+    PT_CHECK(playtrace_flush(way.p, 100000) == PLAYTRACE_OK);
+    playtrace_stats(way.p, &stats);
+    PT_CHECK(stats.unreadable == 1 && count_taken(fake, "beat") == 39);
+    PT_CHECK(count_taken(fake, "buy") == way.tracked && count_taken(fake, "bad") == 0);
+    fake_check_balance(way.p);
+    PT_CHECK(playtrace_close(way.p, 0) == PLAYTRACE_OK);
+    fake_destroy(fake);
+    pt_test_dir_remove(dir);
+}
+
 /* ---- sealed records and versions ---- */
 
 /* Names and contents of all files in `dir` but the lock, as one value. */
@@ -588,6 +631,7 @@ int main(void)
         cmocka_unit_test(a_full_budget_lets_the_lower_lane_give_way),
         cmocka_unit_test(what_is_on_its_way_does_not_give_way),
         cmocka_unit_test(too_old_is_given_up_only_where_it_cannot_be_sent),
+        cmocka_unit_test(a_bad_event_is_found_though_higher_ones_come_in),
         cmocka_unit_test(sealed_events_are_read_only_with_their_key),
         cmocka_unit_test(a_flipped_byte_costs_one_sealed_event),
         cmocka_unit_test(the_seal_is_aes_256_gcm),
