@@ -5,6 +5,7 @@
  *     bench_sdk queue DIR    100,000 events offline: each tenth's cost, then open again
  *     bench_sdk memory DIR   what a client adds to the process
  *     bench_sdk wire DIR     10,000 varied events to a server in memory: packing and signing
+ *     bench_sdk flags DIR    getters of 100 flags, from a server in memory
  *
  * One JSON object a line on standard output. Ways: `playtrace` is the client as it is by default
  * (POSIX, worker thread) with a server that nobody runs; `list` keeps all events in an array and
@@ -34,6 +35,9 @@
 #define QUEUE_EVENTS 100000
 #define QUEUE_LIST_EVENTS 3000
 #define WIRE_EVENTS 10000
+#define FLAGS 100
+#define FLAG_SAMPLES 2000
+#define FLAG_CALLS 100 /* a sample: the clock takes longer than a getter */
 #define TENTHS 10
 #define EVENT_BYTES_MAX 512
 
@@ -176,6 +180,7 @@ static struct playtrace *open_client(const char *dir)
     options.user_id = "player-1";
     options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.queue_bytes_max = UINT64_C(128) << 20;
+    options.flags_enabled = false; /* they would ask at once, and bring libcurl */
     must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
     return p;
 }
@@ -435,6 +440,105 @@ static void run_memory(const char *dir)
            opened - before, used - before);
 }
 
+/* ---- flags ---- */
+
+static char flags_answer[FLAGS * 160];
+
+static void answer_flags(void *http, const struct playtrace_http_request *request,
+                         struct playtrace_http_response *response)
+{
+    size_t bytes = strlen(flags_answer);
+
+    (void)http;
+    if (strstr(request->url, "/ofrep/")) {
+        memcpy(response->body, flags_answer, bytes);
+        response->body_bytes = bytes;
+        response->status = 200;
+    }
+}
+
+/* The answer of an OFREP server: flags of each type, every other one of an experiment. */
+static void write_flags(void)
+{
+    static const char *const values[] = {"true", "42", "0.25", "\"some text\""};
+    size_t used = (size_t)snprintf(flags_answer, sizeof(flags_answer), "{\"flags\":[");
+
+    for (unsigned i = 0; i < FLAGS; i++) {
+        used += (size_t)snprintf(flags_answer + used, sizeof(flags_answer) - used,
+                                 "%s{\"key\":\"feature-flag-%u\",\"reason\":\"%s\",\"variant\":"
+                                 "\"treatment\",\"value\":%s,\"metadata\":{\"experiment\":\"e%u\","
+                                 "\"epoch\":2}}",
+                                 i > 0 ? "," : "", i, i % 2 ? "STATIC" : "SPLIT", values[i % 4], i);
+    }
+    (void)snprintf(flags_answer + used, sizeof(flags_answer) - used, "]}");
+}
+
+static bool take_flag(struct playtrace *p, unsigned kind)
+{
+    char text[64];
+
+    switch (kind) {
+    case 0:
+        return playtrace_flag_bool(p, "feature-flag-48", false);
+    case 1:
+        return playtrace_flag_int(p, "feature-flag-49", 0) == 42;
+    case 2:
+        return playtrace_flag_double(p, "feature-flag-50", 0) > 0;
+    case 3:
+        return playtrace_flag_string(p, "feature-flag-51", "", text, sizeof(text)) == 9;
+    default:
+        return !playtrace_flag_bool(p, "no-such-flag", false);
+    }
+}
+
+static void run_flags(const char *dir)
+{
+    static const char *const kinds[] = {"bool", "int", "double", "string", "absent"};
+    struct playtrace_platform platform;
+    struct playtrace_options options;
+    struct playtrace *p = NULL;
+    unsigned long before = 0;
+
+    write_flags();
+    clear_dir(dir);
+    playtrace_platform_posix_init(&platform);
+    platform.http_create = NULL;
+    platform.http_post = answer_flags;
+    playtrace_options_init(&options);
+    options.url = "http://127.0.0.1:1";
+    options.queue_dir = dir;
+    options.user_id = "player-1";
+    options.consent = PLAYTRACE_CONSENT_GIVEN;
+    options.without_worker = true;
+    options.platform_table = &platform;
+    before = resident_bytes();
+    must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+    must(playtrace_flags_refresh(p, 1000) == PLAYTRACE_OK, "ask for flags");
+    printf("{\"section\":\"flags\",\"way\":\"resident\",\"flags\":%d,\"bytes\":%lu}\n", FLAGS,
+           resident_bytes() - before);
+    for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+        allocations = 0;
+        for (unsigned i = 0; i < FLAG_SAMPLES; i++) {
+            double start = 0;
+
+            must(take_flag(p, kind), kinds[kind]); /* with its exposure, once */
+            is_counting = true;
+            start = seconds(CLOCK_THREAD_CPUTIME_ID);
+            for (unsigned call = 0; call < FLAG_CALLS; call++) {
+                must(take_flag(p, kind), kinds[kind]);
+            }
+            samples[i] = (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / FLAG_CALLS;
+            is_counting = false;
+        }
+        qsort(samples, FLAG_SAMPLES, sizeof(samples[0]), compare);
+        printf("{\"section\":\"flags\",\"way\":\"%s\",\"p50_us\":%.4f,\"p99_us\":%.4f,"
+               "\"allocations\":%lu}\n",
+               kinds[kind], samples[FLAG_SAMPLES / 2] * 1e6, samples[FLAG_SAMPLES * 99 / 100] * 1e6,
+               allocations);
+    }
+    (void)playtrace_close(p, 0);
+}
+
 /* ---- what goes out ---- */
 
 /* The platform's packing and signing, watched, and zstd over the same bodies. */
@@ -561,8 +665,10 @@ int main(int argc, char **argv)
         run_memory(argv[2]);
     } else if (argc == 3 && strcmp(argv[1], "wire") == 0) {
         run_wire(argv[2]);
+    } else if (argc == 3 && strcmp(argv[1], "flags") == 0) {
+        run_flags(argv[2]);
     } else {
-        fprintf(stderr, "usage: bench_sdk track|queue|memory|wire DIR\n");
+        fprintf(stderr, "usage: bench_sdk track|queue|memory|wire|flags DIR\n");
         return 2;
     }
     return 0;

@@ -1,6 +1,6 @@
 // run.mjs - what the SDK costs a game, beside a list in a JSON file and SQLite, in the same run
 //
-//     node bench/client/run.mjs [track] [queue] [memory] [wire] [size]     (default: all)
+//     node bench/client/run.mjs [track] [queue] [memory] [wire] [flags] [size]     (default: all)
 //
 // ROUNDS (5) sets how long it takes. Prints one table and leaves every value in build/bench/client.json
 // and client.csv.
@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { finish, median, printHeader, program, report, root, rounds, run, runSections, work } from '../support/measure.mjs';
 
-const extra = { track: [], queue: [], memory: [], wire: [] };
+const extra = { track: [], queue: [], memory: [], wire: [], flags: [] };
 
 // One run of the program's section: its lines by section and way.
 async function linesOf(section) {
@@ -85,6 +85,21 @@ async function wire() {
     }
 }
 
+async function flags() {
+    const list = [];
+
+    for (let round = 0; round < rounds; round++) {
+        list.push(await linesOf('flags'));
+    }
+    for (const way of ['bool', 'int', 'double', 'string', 'absent']) {
+        const of = (name) => (round) => round[`flags ${way}`][name];
+        report('flags', `a getter of 100 flags: ${way}, median`, 'us CPU', pairs(list, of('p50_us'), () => 1), '1 us', 1, true);
+        report('flags', '  allocations in 200,000 calls, and one', 'calls', pairs(list, (round) => of('allocations')(round) + 1, () => 1),
+            'none', 1, true);
+    }
+    report('flags', 'resident, with 100 flags', 'MiB', pairs(list, (round) => round['flags resident'].bytes / 2 ** 20, () => 2), '2 MiB', 1, true);
+}
+
 // The core alone, as a game links it: one object, symbols and debugging stripped.
 async function size() {
     const dir = path.join(work, 'core');
@@ -101,5 +116,5 @@ async function size() {
 
 fs.mkdirSync(work, { recursive: true });
 printHeader();
-await runSections({ track, queue, memory, wire, size }, process.argv.slice(2));
+await runSections({ track, queue, memory, wire, flags, size }, process.argv.slice(2));
 finish('client', extra);
