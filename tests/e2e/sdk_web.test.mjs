@@ -60,8 +60,12 @@ class Game {
         Object.assign(this, { page, dir, url: options.url, secret: options.secret ?? '' });
     }
 
+    // `before`: JavaScript that runs in the page before anything of the game.
     static async start(dir, options) {
         const game = new Game(await browser.open('about:blank'), dir, options);
+        if (options.before) {
+            await game.page.send('Page.addScriptToEvaluateOnNewDocument', { source: options.before });
+        }
         await game.visit();
         return game;
     }
@@ -189,6 +193,134 @@ test('a page that is left sends what it has, and the server drops what comes twi
     assert.deepEqual(await numbers(data), range(105));
     await server.stop();
     await game.page.close();
+});
+
+test('a tab that dies loses nothing that was stored', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const first = await Game.start('save-g', { url: server.url });
+
+    assert.equal(await first.open(), 0);
+    await first.track(0, 30);
+    await first.page.evaluate('Module.ccall("page_pump", "number", [], [])'); // not yet due: written, not sent
+    await first.stored();
+    await first.page.send('Inspector.enable');
+    const crashed = first.page.once('Inspector.targetCrashed');
+    first.page.send('Page.crash').catch(() => {}); // never answered
+    await crashed;
+    const second = await Game.start('save-g', { url: server.url });
+    assert.equal(await second.open(), 0);
+    await second.deliver();
+    await server.settle(30);
+    assert.deepEqual(await numbers(data), range(30));
+    await server.stop();
+    await second.page.close();
+});
+
+// A network between the page and the server that answers in its own ways, each `times` times, then lets all through.
+async function hostile(t, target, ways) {
+    const left = [...ways];
+    const seen = [];
+    const proxy = http.createServer((request, response) => {
+        const cors = { 'Access-Control-Allow-Origin': origin };
+        const forward = () => {
+            const onward = http.request(new URL(request.url, target), { method: request.method, headers: request.headers },
+                (answer) => {
+                    response.writeHead(answer.statusCode, answer.headers);
+                    answer.pipe(response);
+                });
+            onward.on('error', () => response.destroy());
+            request.pipe(onward);
+        };
+        const way = request.method === 'POST' ? left.shift() : undefined;
+        if (!way) {
+            forward();
+            return;
+        }
+        seen.push(way);
+        request.resume();
+        request.on('end', () => {
+            switch (way) {
+            case 'error': response.writeHead(500, { ...cors, 'Content-Type': 'application/json' }).end('{"accepted":100,"rejected":[]}'); break;
+            case 'portal': response.writeHead(200, { ...cors, 'Content-Type': 'text/html' }).end('<html>please log in</html>'); break;
+            case 'redirect': response.writeHead(302, { ...cors, Location: `${origin}/elsewhere` }).end(); break;
+            case 'limit': response.writeHead(429, { ...cors, 'Retry-After': '1' }).end('{"code":"rate","detail":"slow"}'); break;
+            case 'foreign': response.writeHead(202).end('{"accepted":100,"rejected":[]}'); break; // CORS hides it
+            case 'half': response.writeHead(202, { ...cors, 'Content-Length': 100 }); response.write('{"accepted":'); setTimeout(() => response.destroy(), 20); break;
+            case 'flood': response.writeHead(200, cors); response.write('x'.repeat(1 << 20)); break; // and never ends
+            case 'reset': request.socket.destroy(); break;
+            default: break; // hangs
+            }
+        });
+    });
+    await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    t.after(() => {
+        proxy.close();
+        proxy.closeAllConnections();
+    });
+    return { url: `http://127.0.0.1:${proxy.address().port}`, seen, left };
+}
+
+test('a hostile network loses nothing and doubles nothing', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const ways = ['error', 'portal', 'redirect', 'limit', 'foreign', 'half', 'flood', 'reset', 'hang', 'reset', 'half'];
+    const network = await hostile(t, server.url, ways);
+    const game = await Game.start('save-h', { url: network.url });
+
+    assert.equal(await game.open(), 0);
+    for (let i = 0; i < 10; i++) {
+        await game.track(i * 30, 30);
+        await game.pump();
+    }
+    await game.deliver();
+    assert.deepEqual(network.seen, ways);
+    const report = await game.report();
+    assert.equal(report.refused, 0);
+    assert.equal(report.damaged, 0);
+    await server.settle(300);
+    assert.deepEqual(await numbers(data), range(300));
+    await server.stop();
+    await game.page.close();
+});
+
+test('a browser that keeps nothing, and one that has no room for a while', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const bare = await Game.start('save-i', { url: server.url,
+        before: 'Object.defineProperty(window, "indexedDB", { get() { throw new DOMException("no", "SecurityError"); } })' });
+
+    assert.equal((await bare.report()).state, 4); // PLAYTRACE_WEB_UNSTORED
+    assert.equal(await bare.open(), 0);
+    await bare.track(0, 120);
+    await bare.deliver();
+    assert.equal((await bare.report()).stored, 0);
+    await bare.page.close();
+
+    const full = await Game.start('save-j', { url: server.url, before: `{
+        const put = IDBObjectStore.prototype.put;
+        window.putsRefused = 0;
+        window.isFull = true;
+        IDBObjectStore.prototype.put = function (...args) {
+            if (window.isFull) {
+                window.putsRefused++;
+                throw new DOMException('no room', 'QuotaExceededError');
+            }
+            return put.apply(this, args);
+        };
+    }` });
+    assert.equal(await full.open(), 0);
+    await full.track(120, 30);
+    await full.pump();
+    await until('a save was refused', () => full.page.evaluate('window.putsRefused > 0'));
+    assert.equal((await full.report()).stored, 0);
+    await full.page.evaluate('window.isFull = false');
+    await full.stored();
+    await full.deliver();
+    await server.settle(150);
+    assert.deepEqual(await numbers(data), range(150));
+    await server.stop();
+    await full.page.close();
 });
 
 test('flags come by fetch(), and from IndexedDB where there is no server', async (t) => {

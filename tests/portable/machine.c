@@ -511,7 +511,8 @@ struct playtrace_options machine_options(struct machine *m)
     options.user_id = "player";
     options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.without_worker = true;
-    options.report_health = false; /* the tests count events */
+    options.report_health = false; /* the tests count events and requests */
+    options.flags_enabled = false;
     options.platform_table = &m->platform;
     return options;
 }

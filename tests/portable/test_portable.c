@@ -611,6 +611,74 @@ static void the_client_reports_its_health(void)
     machine_destroy(m);
 }
 
+static bool answer_flags(struct machine *m, const char *body, unsigned events,
+                         struct playtrace_http_response *response)
+{
+    unsigned *asked = m->answer_arg;
+
+    (void)body;
+    (void)events;
+    if (strcmp(m->url, "http://127.0.0.1:1/ofrep/v1/evaluate/flags") != 0) {
+        return false;
+    }
+    if (++*asked > 1) {
+        response->status = 0;
+        return true;
+    }
+    machine_reply(
+        response, 200,
+        "{\"flags\":[{\"key\":\"on\",\"reason\":\"STATIC\",\"variant\":\"yes\",\"value\":true},"
+        "{\"key\":\"least\",\"reason\":\"STATIC\",\"variant\":\"v\","
+        "\"value\":-9223372036854775808},"
+        "{\"key\":\"tenth\",\"reason\":\"STATIC\",\"variant\":\"v\",\"value\":0.1},"
+        "{\"key\":\"text\",\"reason\":\"STATIC\",\"variant\":\"v\",\"value\":\"\\u00e9\"}]}");
+    memcpy(response->content_type, "application/json", 17);
+    return true;
+}
+
+static void check_flags(struct playtrace *p)
+{
+    volatile double tenth = playtrace_flag_double(p, "tenth", 0);
+    const volatile double expected = 0.1;
+    char text[8];
+
+    MACHINE_CHECK(playtrace_flag_bool(p, "on", false));
+    MACHINE_CHECK(playtrace_flag_int(p, "least", 0) == INT64_MIN);
+    MACHINE_CHECK(tenth == expected);
+    MACHINE_CHECK(playtrace_flag_string(p, "text", "", text, sizeof(text)) == 2 &&
+                  strcmp(text, "\xc3\xa9") == 0);
+    MACHINE_CHECK(playtrace_flag_int(p, "nowhere", 5) == 5);
+}
+
+static void flags_come_late_and_from_the_cache(void)
+{
+    struct machine *m = machine_create();
+    struct playtrace_options options = machine_options(m);
+    struct playtrace *p = NULL;
+    unsigned asked = 0;
+
+    machine_be_asynchronous(m, 3);
+    m->answer = answer_flags;
+    m->answer_arg = &asked;
+    options.flags_enabled = true;
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    MACHINE_CHECK(!playtrace_flag_bool(p, "on", false));
+    for (unsigned i = 0; i < 10; i++) {
+        (void)playtrace_pump(p);
+    }
+    check_flags(p);
+    track(p, 10);
+    deliver(m, p);
+    machine_kill(m);
+    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
+    check_flags(p); /* no request was made yet */
+    MACHINE_CHECK(playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_ANALYTICS, NULL) == PLAYTRACE_OK);
+    MACHINE_CHECK(!playtrace_flag_bool(p, "on", false) && !machine_find(m, "flags"));
+    MACHINE_CHECK(count_taken(m, "tick", 1) == 10);
+    MACHINE_CHECK(playtrace_close(p, 0) <= PLAYTRACE_QUEUED);
+    machine_destroy(m);
+}
+
 /* ---- edges of sizes and clocks ---- */
 
 /* Each libc has its own printf(). */
@@ -751,6 +819,7 @@ int main(void)
         TEST(what_counts_outlives_what_does_not),
         TEST(one_purpose_can_be_taken_back),
         TEST(the_client_reports_its_health),
+        TEST(flags_come_late_and_from_the_cache),
         TEST(numbers_read_back_as_they_were),
         TEST(what_is_too_long_is_refused_and_harms_nothing),
         TEST(a_wall_clock_that_jumps_stops_nothing),

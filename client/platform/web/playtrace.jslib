@@ -165,6 +165,9 @@ mergeInto(LibraryManager.library, {
           writing.commit();
         }
       } catch (error) {
+        if (writing) {
+          writing.abort(); // all or nothing
+        }
         fail();
       }
     },
