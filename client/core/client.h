@@ -102,6 +102,7 @@ struct playtrace {
     int64_t drain_due_us;  /* when the active half goes to the queue; INT64_MAX: it is empty */
     int64_t send_due_us;   /* when the next request is due, full batches aside */
     bool is_backing_off;   /* not before send_due_us, not even full batches */
+    bool is_told_to_wait;  /* because the server asked for it, or does not know our key */
     int64_t poll_due_us;   /* when to look after a request on its way; INT64_MAX: none is */
     uint64_t ready_events; /* in the queue's files, as last published */
     unsigned flushers;     /* calls that wait in flush */

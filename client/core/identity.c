@@ -196,6 +196,14 @@ enum playtrace_status playtrace_resume(struct playtrace *p)
         pt_client_now_us(p) - p->paused_us > (int64_t)p->options.session_timeout_ms * 1000) {
         pt_client_session_new(p);
     }
+    /* In the background a system takes the network away, so that every try failed. */
+    if (p->paused_us != INT64_MIN && p->is_backing_off && !p->is_told_to_wait) {
+        p->is_backing_off = false;
+        p->send_due_us = pt_client_now_us(p);
+        if (p->worker) {
+            p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
+        }
+    }
     p->paused_us = INT64_MIN;
     pt_client_flags_resumed(p);
     pt_client_unlock(p);

@@ -213,6 +213,7 @@ static int64_t back_off(struct playtrace *p, bool is_long,
     }
     p->send_due_us = pt_client_now_us(p) + wait_us;
     p->is_backing_off = true;
+    p->is_told_to_wait = is_long || least_us > 0;
     pt_client_unlock(p);
     return wait_us;
 }

@@ -320,7 +320,10 @@ enum playtrace_status playtrace_session_start(struct playtrace *p);
  */
 enum playtrace_status playtrace_pause(struct playtrace *p);
 
-/* The game is back: after more than options.session_timeout_ms a new session begins. */
+/*
+ * The game is back: after more than options.session_timeout_ms a new session begins. What waits
+ * for a next try is sent at once, unless the server asked for a longer wait.
+ */
 enum playtrace_status playtrace_resume(struct playtrace *p);
 
 /* The current session's id as text. */

@@ -172,6 +172,7 @@ namespace PlaytraceSdk.Tests
         {
             int asked = 0;
 
+            Application.isPlaying = true;
             Application.platform = RuntimePlatform.WebGLPlayer;
             PlaytraceOptions options = settings.ToOptions();
             Check(options.QueueDirectory == "playtrace" && options.WithoutWorker && options.Transport == null, "a browser's options");

@@ -669,6 +669,51 @@ static void a_long_pause_ends_the_session(void **state)
     pt_test_dir_remove(dir);
 }
 
+static bool answer_none(struct fake *fake, uint32_t events,
+                        struct playtrace_http_response *response)
+{
+    (void)events;
+    response->status = fake->answer_arg ? 503 : 0;
+    if (fake->answer_arg) {
+        (void)snprintf(response->retry_after, sizeof(response->retry_after), "600");
+    }
+    return true;
+}
+
+/* The network was away with the game: back again, nothing waits for a timer of then. But what the
+ * server asked for holds. */
+static void coming_back_ends_the_back_off(void **state)
+{
+    (void)state;
+    for (int is_asked = 0; is_asked < 2; is_asked++) {
+        char *dir = pt_test_dir_create();
+        struct fake *fake = fake_create();
+        struct playtrace *p = fake_open(fake, dir);
+        unsigned before = 0;
+
+        fake->answer = answer_none;
+        fake->answer_arg = is_asked ? fake : NULL;
+        fake_track(p, 1);
+        PT_CHECK(playtrace_pause(p) == PLAYTRACE_OK);
+        for (int i = 0; i < 20; i++) { /* back-off at its cap */
+            (void)playtrace_pump(p);
+            fake_advance_ms(fake, is_asked ? 1 : 600000);
+        }
+        (void)playtrace_pump(p);
+        before = fake->requests;
+        PT_CHECK(before >= (is_asked ? 1u : 10u));
+        (void)playtrace_pump(p);
+        PT_CHECK(fake->requests == before); /* not its time */
+        fake->answer = NULL;
+        PT_CHECK(playtrace_resume(p) == PLAYTRACE_OK);
+        (void)playtrace_pump(p);
+        PT_CHECK(fake->requests == before + (is_asked ? 0 : 1));
+        PT_CHECK(playtrace_close(p, 0) == (is_asked ? PLAYTRACE_QUEUED : PLAYTRACE_OK));
+        fake_destroy(fake);
+        pt_test_dir_remove(dir);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -678,6 +723,7 @@ int main(void)
         cmocka_unit_test(a_session_counts_from_zero_and_users_change),
         cmocka_unit_test(an_event_has_every_field),
         cmocka_unit_test(a_long_pause_ends_the_session),
+        cmocka_unit_test(coming_back_ends_the_back_off),
         cmocka_unit_test(wrong_events_are_refused_and_leave_no_trace),
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(one_client_a_directory),

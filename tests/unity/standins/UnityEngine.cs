@@ -443,6 +443,7 @@ namespace UnityEngine
         // What the engine does for an assembly when play begins.
         public static void BeginPlay(Assembly assembly)
         {
+            Application.isPlaying = true;
             foreach (RuntimeInitializeLoadType type in new[]
                      { RuntimeInitializeLoadType.SubsystemRegistration, RuntimeInitializeLoadType.BeforeSceneLoad })
             {
@@ -470,6 +471,7 @@ namespace UnityEngine
                 Destroy(behaviour);
             }
             kept.Clear();
+            Application.isPlaying = false;
         }
     }
 }

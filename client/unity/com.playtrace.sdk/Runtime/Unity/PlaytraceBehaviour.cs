@@ -32,7 +32,7 @@ namespace PlaytraceSdk
 
         internal static void Ensure()
         {
-            if (instance == null)
+            if (instance == null && Application.isPlaying) // an editor script may use Playtrace too, without frames
             {
                 new GameObject("Playtrace").AddComponent<PlaytraceBehaviour>();
             }
