@@ -181,7 +181,6 @@ void pt_client_flags_session_changed(struct playtrace *p)
 void pt_client_flags_resumed(struct playtrace *p)
 {
     if (p->flags.stream_thread) {
-        p->flags.stream_due_us = 0; /* it says what was missed */
         p->platform.cond_broadcast(p->platform.thread_ctx, p->flags.stream_changed);
     }
     if (!p->options.without_worker) {

@@ -262,31 +262,45 @@ static void listen_once(struct playtrace *p, struct pt_client_stream *s)
     p->platform.http_post(s->http, &request, &s->response);
 }
 
-/* The connection is over: when to try again. The caller holds `lock`. */
-static void plan_next(struct playtrace *p, const struct pt_client_stream *s, int64_t began_us)
+/* It failed: when to try again. The caller holds `lock`. */
+static void back_off(struct playtrace *p, const struct pt_client_stream *s, int64_t began_us)
 {
     struct pt_client_flags *flags = &p->flags;
     int64_t now_us = pt_client_now_us(p);
     uint32_t base_ms = s->retry_ms > 0 ? s->retry_ms : RETRY_MS;
+    int64_t wait_us = pt_client_retry_after_us(s->response.retry_after, s->response.date,
+                                               p->platform.wall_us(p->platform.clock_ctx));
     int64_t span_us = 0;
 
     flags->stream_failures =
         s->is_open && now_us - began_us > SOUND_US ? 1 : flags->stream_failures + 1;
     span_us = pt_client_retry_span_us(flags->stream_failures, base_ms, p->options.retry_cap_ms);
+    wait_us = wait_us > span_us / 2 ? wait_us : span_us / 2;
     flags->stream_due_us =
-        now_us + span_us / 2 + (int64_t)pt_client_random_below(p, (uint64_t)(span_us / 2));
-    if (flags->is_stream_up && p->options.flags_poll_ms > 0) {
-        int64_t poll_us = now_us + (int64_t)p->options.flags_poll_ms * 1000;
-
-        flags->due_us = flags->due_us < poll_us ? flags->due_us : poll_us;
-        p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
-    }
-    flags->is_stream_up = false;
+        now_us + wait_us + (int64_t)pt_client_random_below(p, (uint64_t)(span_us / 2));
     if (!s->is_open && flags->stream_failures % 4 == 0) {
         flags->is_address_old = true; /* its ticket, perhaps: ask for another */
         flags->due_us = now_us;
-        p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
     }
+}
+
+/* The connection is over. The caller holds `lock`. */
+static void end(struct playtrace *p, const struct pt_client_stream *s, int64_t began_us)
+{
+    struct pt_client_flags *flags = &p->flags;
+
+    if (is_wanted(p)) {
+        back_off(p, s, began_us);
+    } else {
+        flags->stream_due_us = pt_client_now_us(p); /* we ended it: at once when that is over */
+    }
+    if (flags->is_stream_up && p->options.flags_poll_ms > 0) {
+        int64_t poll_us = pt_client_now_us(p) + (int64_t)p->options.flags_poll_ms * 1000;
+
+        flags->due_us = flags->due_us < poll_us ? flags->due_us : poll_us;
+    }
+    flags->is_stream_up = false;
+    p->platform.cond_broadcast(p->platform.thread_ctx, p->changed);
 }
 
 void pt_client_flags_stream_run(void *client)
@@ -311,7 +325,7 @@ void pt_client_flags_stream_run(void *client)
         pt_client_unlock(p);
         listen_once(p, s);
         pt_client_lock(p);
-        plan_next(p, s, now_us);
+        end(p, s, now_us);
     }
     pt_client_unlock(p);
 }

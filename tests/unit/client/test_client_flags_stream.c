@@ -20,6 +20,7 @@ enum manner {
     MANNER_REFUSE, /* 401 */
     MANNER_PAGE,   /* 200, but a page */
     MANNER_HANGS,  /* no answer at all */
+    MANNER_FULL,   /* 503, with Retry-After */
 };
 
 /* The server: what the flags are, and who asked how. */
@@ -32,6 +33,7 @@ struct service {
     atomic_uint whole_asks; /* without If-None-Match */
     atomic_uint resumes;    /* streams that named the last event */
     atomic_uint keys_leaked;
+    atomic_int ahead_s; /* of the client's clock before the real one */
 };
 
 static void rest_ms(long ms)
@@ -39,6 +41,15 @@ static void rest_ms(long ms)
     struct timespec time = {0, ms * 1000000};
 
     (void)nanosleep(&time, NULL);
+}
+
+static int64_t clock_us(void *ctx)
+{
+    struct service *service = ctx;
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return ((int64_t)now.tv_sec + atomic_load(&service->ahead_s)) * 1000000 + now.tv_nsec / 1000;
 }
 
 /* Wait until `*counter` has reached `least`. */
@@ -85,7 +96,15 @@ static void serve_stream(struct service *service, const struct playtrace_http_re
     atomic_fetch_add(&service->keys_leaked, has_header(request, "Authorization") ? 1 : 0);
     PT_CHECK(strcmp(request->url, "http://127.0.0.1:1/ofrep/v1/events?since=e1") == 0);
     PT_CHECK(strcmp(request->method, "GET") == 0 && request->timeout_ms == 0);
-    response->status = manner == MANNER_REFUSE ? 401 : 200;
+    response->status = 200;
+    if (manner == MANNER_FULL) {
+        response->status = 503;
+        (void)snprintf(response->retry_after, sizeof(response->retry_after), "30");
+        return;
+    }
+    if (manner == MANNER_REFUSE) {
+        response->status = 401;
+    }
     (void)snprintf(response->content_type, sizeof(response->content_type), "%s",
                    manner == MANNER_PAGE ? "text/html" : "text/event-stream; charset=utf-8");
     if (manner == MANNER_REFUSE || manner == MANNER_PAGE) {
@@ -99,7 +118,9 @@ static void serve_stream(struct service *service, const struct playtrace_http_re
             if (manner == MANNER_OPEN && atomic_load(&service->version) != known) {
                 known = atomic_load(&service->version);
                 (void)tell(request, "id: e2\nevent: message\ndata: {\"type\":\"refetchEvaluat");
-                (void)tell(request, "ion\",\"etag\":\"e2\"}\n\n:\n\n");
+                (void)tell(request, "ion\",\"etag\":\"e2\"}\n\n");
+            } else if (manner == MANNER_OPEN) {
+                (void)tell(request, ":\n\n"); /* its heart beats often */
             }
             rest_ms(1);
         }
@@ -181,6 +202,8 @@ static struct set *set_open(enum manner manner)
     set->platform.http_create = connect_to;
     set->platform.http_destroy = disconnect;
     set->platform.http_post = serve;
+    set->platform.clock_ctx = &set->service;
+    set->platform.mono_us = clock_us;
     playtrace_options_init(&set->options);
     set->options.url = "http://127.0.0.1:1";
     set->options.api_key = "key-1";
@@ -313,6 +336,67 @@ static void without_the_option_or_a_transport_of_its_own_nobody_listens(void **s
     set_close(set);
 }
 
+/* A minute without a sign of life, and a new connection is made. */
+static void a_silent_connection_is_given_up(void **state)
+{
+    struct set *set = set_open(MANNER_HANGS);
+
+    (void)state;
+    await(&set->service.open_streams, 1);
+    atomic_store(&set->service.manner, (int)MANNER_OPEN);
+    atomic_fetch_add(&set->service.ahead_s, 50);
+    rest_ms(30);
+    PT_CHECK(atomic_load(&set->service.gets) == 1);
+    atomic_fetch_add(&set->service.ahead_s, 15);
+    await(&set->service.gets, 2);
+    await(&set->service.open_streams, 1);
+    atomic_store(&set->service.version, 2);
+    await_value(set->p, 2);
+    set_close(set);
+}
+
+static void a_full_server_is_asked_again_when_it_says(void **state)
+{
+    struct set *set = set_open(MANNER_FULL);
+
+    (void)state;
+    await(&set->service.gets, 1);
+    atomic_fetch_add(&set->service.ahead_s, 25);
+    PT_CHECK(playtrace_resume(set->p) == PLAYTRACE_OK); /* looks, and finds that it is too early */
+    rest_ms(30);
+    PT_CHECK(atomic_load(&set->service.gets) == 1);
+    atomic_store(&set->service.manner, (int)MANNER_OPEN);
+    for (unsigned waited = 0; atomic_load(&set->service.open_streams) == 0; waited += 2) {
+        PT_CHECK(waited < WAIT_MS);
+        atomic_fetch_add(&set->service.ahead_s, 10);
+        PT_CHECK(playtrace_resume(set->p) == PLAYTRACE_OK);
+        rest_ms(2);
+    }
+    set_close(set);
+}
+
+static void polls_are_rarer_while_the_stream_is_open(void **state)
+{
+    struct set *set = set_open(MANNER_OPEN);
+
+    (void)state;
+    PT_CHECK(playtrace_close(set->p, 0) != PLAYTRACE_IO);
+    set->options.flags_poll_ms = 2000;
+    PT_CHECK(playtrace_open(&set->p, &set->options) == PLAYTRACE_OK);
+    await(&set->service.open_streams, 1);
+    PT_CHECK(playtrace_flags_refresh(set->p, WAIT_MS) ==
+             PLAYTRACE_OK); /* planned with the stream */
+    atomic_store(&set->service.posts, 0);
+    atomic_fetch_add(&set->service.ahead_s, 10);
+    PT_CHECK(playtrace_resume(set->p) == PLAYTRACE_OK); /* the worker looks at the clock */
+    rest_ms(30);
+    PT_CHECK(atomic_load(&set->service.posts) == 0);
+    atomic_fetch_add(&set->service.ahead_s, 15);
+    PT_CHECK(playtrace_resume(set->p) == PLAYTRACE_OK);
+    await(&set->service.posts, 1);
+    set_close(set);
+}
+
 /* ---- from many threads ---- */
 
 struct crowd {
@@ -398,6 +482,9 @@ int main(void)
         cmocka_unit_test(what_is_no_stream_is_given_up),
         cmocka_unit_test(pause_consent_and_close_end_the_stream),
         cmocka_unit_test(without_the_option_or_a_transport_of_its_own_nobody_listens),
+        cmocka_unit_test(a_silent_connection_is_given_up),
+        cmocka_unit_test(a_full_server_is_asked_again_when_it_says),
+        cmocka_unit_test(polls_are_rarer_while_the_stream_is_open),
         cmocka_unit_test(any_call_from_any_thread),
     };
 
