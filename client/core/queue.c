@@ -656,19 +656,34 @@ bool pt_client_queue_purge(struct pt_client_queue *q)
     return q->io_failures == failures;
 }
 
+/* The handle of segment `index`, NULL where it has none: platforms may refuse a second writer. */
+static void *file_that_is_open(const struct pt_client_queue *q, size_t index)
+{
+    if (index == q->segment_count - 1 && q->append_file) {
+        return q->append_file;
+    }
+    return index == 0 ? q->read_file : NULL;
+}
+
 bool pt_client_queue_sync(struct pt_client_queue *q)
 {
     const struct playtrace_platform *platform = q->platform;
     uint64_t failures = q->io_failures;
 
     for (size_t i = 0; i < q->segment_count && q->dirty_number > 0; i++) {
-        void *file = NULL;
+        void *opened = NULL;
+        void *file = file_that_is_open(q, i);
 
-        if (q->segments[i].number >= q->dirty_number &&
-            open_segment(q, q->segments[i].number, &file)) {
-            (void)is_done(q, platform->file_sync(platform->file_ctx, file));
-            close_file(q, &file);
+        if (q->segments[i].number < q->dirty_number) {
+            continue;
         }
+        if (!file && open_segment(q, q->segments[i].number, &opened)) {
+            file = opened;
+        }
+        if (file) {
+            (void)is_done(q, platform->file_sync(platform->file_ctx, file));
+        }
+        close_file(q, &opened);
     }
     if (q->io_failures != failures) {
         return false;

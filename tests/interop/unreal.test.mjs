@@ -119,8 +119,11 @@ async function buildPlugin(minor) {
 }
 
 async function play(program, mode, url, saved, env = {}) {
-    const said = await ok(program, [mode, url], { env: environment({ STANDIN_SAVED: saved, ...env }), timeout: 60000 });
-    assert.equal(said, 'ok\n');
+    const { stdout, stderr } = await run(program, [mode, url], { env: environment({ STANDIN_SAVED: saved, ...env }), timeout: 120000 })
+        .catch((error) => assert.fail(`${mode}: ${error.stdout}${error.stderr}`));
+    assert.equal(stdout, 'ok\n', stderr);
+    assert.doesNotMatch(stderr, mode === 'busy' ? /lost/ : /Error:/); // the plugin's own log
+    assert.ok(mode !== 'busy' || /not started: BUSY/.test(stderr), stderr);
 }
 
 async function rows(server) {
