@@ -326,7 +326,7 @@ enum playtrace_status playtrace_track_event(struct playtrace *p, const struct pl
     if (event_id_out) {
         event_id_out[0] = '\0';
     }
-    if (!p || !e) {
+    if (!e || !pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     if (!pt_client_name_is_valid(e->name, &event.name_bytes)) {

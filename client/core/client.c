@@ -36,9 +36,22 @@ void pt_client_work_unlock(struct playtrace *p)
     pt_client_log_deliver(p);
 }
 
+/* The end of the year 9999, which RFC 3339 can say. */
+#define WALL_US_MAX INT64_C(253402300799999999)
+
 int64_t pt_client_now_us(struct playtrace *p)
 {
     return p->platform.mono_us(p->platform.clock_ctx);
+}
+
+int64_t pt_client_wall_us(struct playtrace *p)
+{
+    int64_t wall_us = p->platform.wall_us(p->platform.clock_ctx);
+
+    if (wall_us < 0) {
+        return 0;
+    }
+    return wall_us < WALL_US_MAX ? wall_us : WALL_US_MAX;
 }
 
 uint64_t pt_client_mono_us(struct playtrace *p)
@@ -466,6 +479,9 @@ enum playtrace_status playtrace_open(struct playtrace **p_out,
             goto out;
         }
     }
+#if PT_CLIENT_CHECKS
+    pt_client_misuse_opened(p);
+#endif
     *p_out = p;
     p = NULL;
 
@@ -484,6 +500,9 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
 
     if (!p) {
         return PLAYTRACE_OK;
+    }
+    if (!pt_client_is_usable_for_work(p)) {
+        return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
     p->is_closing = true;
@@ -513,6 +532,9 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms)
             &p->lanes); /* perhaps: the device did not say that it has them */
     }
     pt_client_work_unlock(p);
+#if PT_CLIENT_CHECKS
+    pt_client_misuse_closed(p);
+#endif
     destroy(p);
     if (lost > 0) {
         return PLAYTRACE_IO;
@@ -528,7 +550,7 @@ void playtrace_stats(struct playtrace *p, struct playtrace_stats *stats_out)
         return;
     }
     memset(stats_out, 0, sizeof(*stats_out));
-    if (p) {
+    if (pt_client_is_usable(p)) {
         pt_client_lock(p);
         *stats_out = p->stats;
         pt_client_unlock(p);

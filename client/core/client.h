@@ -12,6 +12,7 @@
 #include "core/flags.h"
 #include "core/lanes.h"
 #include "core/log.h"
+#include "core/misuse.h"
 #include "core/sign.h"
 #include "core/state.h"
 #include "playtrace.h"
@@ -126,7 +127,9 @@ void pt_client_unlock(struct playtrace *p);
 void pt_client_work_lock(struct playtrace *p);
 void pt_client_work_unlock(struct playtrace *p);
 int64_t pt_client_now_us(struct playtrace *p);
-/* The same for the server's eyes: never below 0. */
+/* The wall clock as far as the server takes it: from 1970 to 9999. */
+int64_t pt_client_wall_us(struct playtrace *p);
+/* The clock of pt_client_now_us() for the server's eyes: never below 0. */
 uint64_t pt_client_mono_us(struct playtrace *p);
 
 /* ---- track.c: an event's text ---- */

@@ -291,7 +291,7 @@ static void decide(struct playtrace *p, struct pt_client_state *next)
 {
     unsigned lost = p->state.purposes & ~next->purposes;
 
-    next->decided_us = p->platform.wall_us(p->platform.clock_ctx);
+    next->decided_us = pt_client_wall_us(p);
     if (next->decided_us <= p->state.decided_us) {
         next->decided_us = p->state.decided_us + 1; /* the clock went back; the order stays */
     }
@@ -357,7 +357,7 @@ static enum playtrace_status set_consent(struct playtrace *p, enum playtrace_con
 
 enum playtrace_status playtrace_set_consent(struct playtrace *p, enum playtrace_consent consent)
 {
-    if (!p || consent > PLAYTRACE_CONSENT_WITHDRAWN) {
+    if (consent > PLAYTRACE_CONSENT_WITHDRAWN || !pt_client_is_usable_for_work(p)) {
         return PLAYTRACE_INVALID;
     }
     return set_consent(p, consent,
@@ -368,7 +368,7 @@ enum playtrace_status playtrace_set_consent(struct playtrace *p, enum playtrace_
 enum playtrace_status playtrace_set_consent_for(struct playtrace *p, unsigned purposes,
                                                 const char *policy_version)
 {
-    if (!p) {
+    if (!pt_client_is_usable_for_work(p)) {
         return PLAYTRACE_INVALID;
     }
     if (purposes > PLAYTRACE_PURPOSES_ALL ||
@@ -389,7 +389,7 @@ void playtrace_get_consent_record(struct playtrace *p, struct playtrace_consent_
         return;
     }
     memset(record_out, 0, sizeof(*record_out));
-    if (p) {
+    if (pt_client_is_usable(p)) {
         pt_client_lock(p);
         record_out->consent = p->state.consent;
         record_out->purposes = p->state.purposes;

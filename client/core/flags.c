@@ -384,7 +384,7 @@ bool playtrace_flag_bool(struct playtrace *p, const char *key, bool default_valu
 {
     struct getting getting;
 
-    if (!p || !key) {
+    if (!key || !pt_client_is_usable(p)) {
         return default_value;
     }
     getting = begin(p, key, PT_CLIENT_FLAG_BOOL);
@@ -399,7 +399,7 @@ int64_t playtrace_flag_int(struct playtrace *p, const char *key, int64_t default
 {
     struct getting getting;
 
-    if (!p || !key) {
+    if (!key || !pt_client_is_usable(p)) {
         return default_value;
     }
     getting = begin(p, key, PT_CLIENT_FLAG_NUMBER);
@@ -419,7 +419,7 @@ double playtrace_flag_double(struct playtrace *p, const char *key, double defaul
 {
     struct getting getting;
 
-    if (!p || !key) {
+    if (!key || !pt_client_is_usable(p)) {
         return default_value;
     }
     getting = begin(p, key, PT_CLIENT_FLAG_NUMBER);
@@ -517,7 +517,7 @@ enum playtrace_status playtrace_flag_details(struct playtrace *p, const char *ke
     const struct pt_client_flag *flag = NULL;
     const char *error = "PROVIDER_NOT_READY";
 
-    if (!p || !key || !out) {
+    if (!key || !out || !pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     memset(out, 0, sizeof(*out));
@@ -551,7 +551,7 @@ enum playtrace_status playtrace_set_flag_context(struct playtrace *p, const char
 {
     const char *text = attributes_json ? attributes_json : "";
 
-    if (!p || (attributes_json && !pt_client_flag_context_is_valid(attributes_json))) {
+    if (!pt_client_is_usable(p) || (attributes_json && !pt_client_flag_context_is_valid(attributes_json))) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
@@ -569,7 +569,7 @@ uint64_t playtrace_flags_generation(struct playtrace *p)
 {
     uint64_t generation = 0;
 
-    if (p) {
+    if (pt_client_is_usable(p)) {
         pt_client_lock(p);
         generation = p->flags.generation;
         pt_client_unlock(p);

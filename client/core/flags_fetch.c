@@ -535,7 +535,7 @@ static enum playtrace_status refresh_here(struct playtrace *p, uint32_t timeout_
 
 enum playtrace_status playtrace_flags_refresh(struct playtrace *p, uint32_t timeout_ms)
 {
-    if (!p || !p->flags.is_enabled) {
+    if (!pt_client_is_usable_for_work(p) || !p->flags.is_enabled) {
         return PLAYTRACE_INVALID;
     }
     return p->worker ? refresh_by_worker(p, timeout_ms) : refresh_here(p, timeout_ms);

@@ -139,7 +139,7 @@ enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_i
 {
     bool is_changed = false;
 
-    if (!p || (user_id && !pt_client_text_is_valid(user_id, PLAYTRACE_TEXT_BYTES_MAX))) {
+    if (!pt_client_is_usable(p) || (user_id && !pt_client_text_is_valid(user_id, PLAYTRACE_TEXT_BYTES_MAX))) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
@@ -158,7 +158,7 @@ enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_i
 
 enum playtrace_status playtrace_session_start(struct playtrace *p)
 {
-    if (!p) {
+    if (!pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
@@ -171,7 +171,7 @@ enum playtrace_status playtrace_pause(struct playtrace *p)
 {
     enum playtrace_status status = PLAYTRACE_OK;
 
-    if (!p) {
+    if (!pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
@@ -188,7 +188,7 @@ enum playtrace_status playtrace_pause(struct playtrace *p)
 
 enum playtrace_status playtrace_resume(struct playtrace *p)
 {
-    if (!p) {
+    if (!pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
@@ -216,7 +216,7 @@ void playtrace_session_id(struct playtrace *p, char session_id_out[PLAYTRACE_ID_
         return;
     }
     session_id_out[0] = '\0';
-    if (p) {
+    if (pt_client_is_usable(p)) {
         pt_client_lock(p);
         memcpy(session_id_out, p->session_id, PLAYTRACE_ID_TEXT_BYTES);
         pt_client_unlock(p);

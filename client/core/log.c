@@ -47,6 +47,19 @@ void pt_client_log_deliver(struct playtrace *p)
     if (!p->options.log) {
         return;
     }
+#if PT_CLIENT_CHECKS
+    {
+        unsigned refused = pt_client_misuse_take();
+
+        if (refused > 0) {
+            pt_client_log(p, PLAYTRACE_LOG_ERROR, PT_CLIENT_LOG_CALL,
+                          "%u calls were refused: made after close, or from a signal handler or a "
+                          "callback that interrupted the client; note it, and call from the game's "
+                          "own loop",
+                          refused);
+        }
+    }
+#endif
     for (;;) {
         char text[PT_CLIENT_LOG_TEXT_BYTES];
         enum playtrace_log_level level = PLAYTRACE_LOG_INFO;

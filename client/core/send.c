@@ -44,7 +44,7 @@ static char *wrap_body(struct playtrace *p, size_t events_bytes, size_t *body_by
     char *start = NULL;
     size_t head_bytes = 0;
 
-    pt_rfc3339_format(p->platform.wall_us(p->platform.clock_ctx), time);
+    pt_rfc3339_format(pt_client_wall_us(p), time);
     time[PT_RFC3339_TEXT_BYTES] = '\0';
     if (p->is_sending_notice) {
         head_bytes = (size_t)snprintf(head, sizeof(head), BODY_HEAD "%s\"," BODY_EVENTS, time);

@@ -70,7 +70,7 @@ enum playtrace_status playtrace_sync(struct playtrace *p, uint32_t timeout_ms)
     enum playtrace_status status = PLAYTRACE_QUEUED;
     uint64_t ticket = 0;
 
-    if (!p) {
+    if (!pt_client_is_usable_for_work(p)) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);

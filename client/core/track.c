@@ -119,7 +119,7 @@ size_t pt_client_event_render(struct playtrace *p, struct pt_client_event *event
         *is_full_out = true;
         return 0;
     }
-    wall_us = p->platform.wall_us(p->platform.clock_ctx);
+    wall_us = pt_client_wall_us(p);
     pt_client_uuid(p, wall_us, event_id_out);
     put_event(p, event, event_id_out, wall_us, to);
     return bytes;
@@ -192,7 +192,7 @@ enum playtrace_status pt_client_invalid(struct playtrace *p, const char *name, c
     char shown[PLAYTRACE_NAME_BYTES_MAX + 1];
     size_t bytes = 0;
 
-    if (!p) {
+    if (!pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     /* What goes to a log is plain ASCII, whatever came. */
@@ -250,7 +250,7 @@ enum playtrace_status pt_client_track(struct playtrace *p, const char *name,
     if (event_id_out) {
         event_id_out[0] = '\0';
     }
-    if (!p) {
+    if (!pt_client_is_usable(p)) {
         return PLAYTRACE_INVALID;
     }
     if (!name || !pt_client_name_is_valid(name, &event.name_bytes)) {

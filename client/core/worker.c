@@ -236,7 +236,7 @@ enum playtrace_status playtrace_flush(struct playtrace *p, uint32_t timeout_ms)
 {
     enum playtrace_status status = PLAYTRACE_OK;
 
-    if (!p) {
+    if (!pt_client_is_usable_for_work(p)) {
         return PLAYTRACE_INVALID;
     }
     if (p->worker) {
@@ -261,7 +261,7 @@ enum playtrace_status playtrace_pump(struct playtrace *p)
 {
     bool is_queued = false;
 
-    if (!p) {
+    if (!pt_client_is_usable_for_work(p)) {
         return PLAYTRACE_INVALID;
     }
     pt_client_work_lock(p);

@@ -361,6 +361,13 @@ enum playtrace_status playtrace_close(struct playtrace *p, uint32_t timeout_ms);
 
 void playtrace_stats(struct playtrace *p, struct playtrace_stats *stats_out);
 
+/*
+ * How many calls were refused because they must not be made: after close, or from a signal handler
+ * that interrupted the client. Only builds without NDEBUG (gcc and clang) look, and answer
+ * PLAYTRACE_INVALID; elsewhere this is 0, and such a call may hang or crash.
+ */
+unsigned playtrace_misuse_count(void);
+
 /* "OK", "QUEUED", …; never NULL. */
 const char *playtrace_status_name(enum playtrace_status status);
 
@@ -563,6 +570,8 @@ struct playtrace_platform {
     void (*cond_broadcast)(void *thread_ctx, void *cond);
     void *(*thread_start)(void *thread_ctx, void (*run)(void *arg), void *arg); /* NULL: failed */
     void (*thread_join)(void *thread_ctx, void *thread);
+    /* Does the calling thread hold it? Asked by debug builds only; NULL: not known. */
+    bool (*mutex_is_mine)(void *thread_ctx, void *mutex);
 };
 
 /* The default table: POSIX files and threads, getrandom(), libcurl, OpenSSL, zlib. */

@@ -16,6 +16,35 @@ struct thread {
     void *arg;
 };
 
+#ifndef NDEBUG
+
+/* What this thread holds: the client takes two at most. A signal's handler sees the same. */
+#define HELD_MAX 4
+static __thread void *held[HELD_MAX];
+
+static void exchange_held(const void *from, void *to)
+{
+    for (int i = 0; i < HELD_MAX; i++) {
+        if (held[i] == from) {
+            held[i] = to;
+            return;
+        }
+    }
+}
+
+static bool mutex_is_mine(void *ctx, void *mutex)
+{
+    bool is_mine = false;
+
+    (void)ctx;
+    for (int i = 0; i < HELD_MAX; i++) {
+        is_mine = is_mine || held[i] == mutex;
+    }
+    return is_mine;
+}
+
+#endif
+
 static void *mutex_create(void *ctx)
 {
     pthread_mutex_t *mutex = malloc(sizeof(pthread_mutex_t));
@@ -38,6 +67,9 @@ static void mutex_destroy(void *ctx, void *mutex)
 static void mutex_lock(void *ctx, void *mutex)
 {
     (void)ctx;
+#ifndef NDEBUG
+    exchange_held(NULL, mutex); /* before: a handler may strike while it waits, too */
+#endif
     (void)pthread_mutex_lock(mutex);
 }
 
@@ -45,6 +77,9 @@ static void mutex_unlock(void *ctx, void *mutex)
 {
     (void)ctx;
     (void)pthread_mutex_unlock(mutex);
+#ifndef NDEBUG
+    exchange_held(mutex, NULL);
+#endif
 }
 
 static void *cond_create(void *ctx)
@@ -147,4 +182,7 @@ void pt_client_threads_posix_init(struct playtrace_platform *platform)
     platform->cond_broadcast = cond_broadcast;
     platform->thread_start = thread_start;
     platform->thread_join = thread_join;
+#ifndef NDEBUG
+    platform->mutex_is_mine = mutex_is_mine;
+#endif
 }
