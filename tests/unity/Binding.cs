@@ -533,7 +533,15 @@ namespace PlaytraceSdk.Tests
         private static void NetworkOnce(bool withoutWorker)
         {
             Fake fake = new Fake();
+            List<string> said = new List<string>();
             PlaytraceOptions options = Options();
+            options.Log = (level, text) => {
+                lock (said)
+                {
+                    said.Add(text);
+                }
+                throw new InvalidOperationException("a log that breaks");
+            };
             options.QueueDirectory += withoutWorker ? "-pumped" : "";
             options.FlagsEnabled = false;
             options.ApiKey = "key-1";
@@ -582,7 +590,8 @@ namespace PlaytraceSdk.Tests
             Same(url + "/v1/events", first.Url, "url");
             int at = Array.IndexOf(first.HeaderNames, "Authorization");
             Same("Bearer key-1", at < 0 ? null : first.HeaderValues[at], "key");
-            Check(fake.Aborted >= 1, "what hung was aborted");
+            Check(fake.Aborted >= 2, "what broke and what hung was aborted");
+            Check(said.Exists((text) => text.Contains("a transport that breaks")), "the log says why: " + string.Join("\n", said.ToArray()));
 
             // Closed with a request on its way: it ends, and what it carried stays on disk.
             fake.Answer = (number, request) => false;

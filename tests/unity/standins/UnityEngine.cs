@@ -570,6 +570,11 @@ namespace UnityEngine.Networking
             }
         }
 
+        public string error
+        {
+            get { return isFailed ? "Cannot connect to destination host" : null; }
+        }
+
         public long responseCode
         {
             get { return answer == null ? 0 : (long)answer.StatusCode; }

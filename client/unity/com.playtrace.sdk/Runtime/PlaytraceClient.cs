@@ -92,6 +92,7 @@ namespace PlaytraceSdk
 #else
                 Native.playtrace_platform_posix_init(&platform);
 #endif
+                from.Transport.Log = from.Log;
                 transportHandle = GCHandle.Alloc(from.Transport);
                 PlaytraceTransport.Install(ref platform, transportHandle);
                 options.platform_table = &platform;

@@ -49,6 +49,8 @@ namespace PlaytraceSdk
         public string Date { get; set; }
         /// <summary>The header traceresponse, or null.</summary>
         public string TraceResponse { get; set; }
+        /// <summary>Where Status is 0: why, in words for the log; or null.</summary>
+        public string Error { get; set; }
         /// <summary>The transport's own.</summary>
         public object Tag { get; set; }
     }
@@ -62,6 +64,11 @@ namespace PlaytraceSdk
     {
         private readonly List<PlaytraceRequest> active = new List<PlaytraceRequest>(); // its own lock
         private readonly List<PlaytraceRequest> round = new List<PlaytraceRequest>();  // Poll's alone
+
+        private string said; // Poll's alone
+
+        /// <summary>The client's.</summary>
+        internal PlaytraceLogHandler Log { get; set; }
 
         /// <summary>Begin `request`. If it throws, here or in Step, Abort is called and the request has no answer.</summary>
         protected abstract void Begin(PlaytraceRequest request);
@@ -115,13 +122,15 @@ namespace PlaytraceSdk
                     Abort(request);
                 }
             }
-            catch (Exception)
+            catch (Exception error)
             {
                 isOver = true;
+                request.Error = error.Message;
                 Fail(request);
             }
             if (isOver)
             {
+                Say(request);
                 Remove(request);
                 lock (request)
                 {
@@ -130,6 +139,24 @@ namespace PlaytraceSdk
                         request.State = PlaytraceRequest.Stage.Done;
                     }
                 }
+            }
+        }
+
+        // The core knows that no answer came; only the transport knows why. Once for each new reason.
+        private void Say(PlaytraceRequest request)
+        {
+            string reason = request.Status == 0 ? request.Error : null;
+            bool isNew = reason != null && reason != said;
+            said = reason;
+            try
+            {
+                if (isNew && Log != null)
+                {
+                    Log(PlaytraceLogLevel.Warning, "no answer from " + request.Url + ": " + reason);
+                }
+            }
+            catch (Exception) // the log's own affair
+            {
             }
         }
 

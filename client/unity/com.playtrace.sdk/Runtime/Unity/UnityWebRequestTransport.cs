@@ -43,6 +43,10 @@ namespace PlaytraceSdk
                 request.Date = web.GetResponseHeader("Date");
                 request.Status = (int)web.responseCode;
             }
+            else
+            {
+                request.Error = web.error;
+            }
             Free(request);
             return true;
         }
