@@ -529,8 +529,8 @@ struct playtrace_platform {
      * it does exactly once, with the response filled in; or http_cancel is called, after which
      * neither request nor response may be touched. One exchange at a time; request and response,
      * and all they point to, stay in place meanwhile. playtrace_pump() never waits then. The three
-     * are called one at a time, by the thread that pumps or else the worker, and by whoever
-     * flushes, closes or changes consent without a worker.
+     * are called one at a time, by whichever thread is in the client: the worker, or one that
+     * pumps, flushes, closes or changes consent.
      */
     void *http_ctx;
     void *(*http_create)(void *http_ctx); /* NULL: failed, tried again later */

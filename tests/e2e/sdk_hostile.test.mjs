@@ -10,7 +10,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { answerOf, answerOfOurs, assertBalanced, assertTable, json, listen, play, startProxy } from './support/sdk.mjs';
-import { Server, freshDir, sleep } from './support/server.mjs';
+import { Server, cliOk, freshDir, sleep } from './support/server.mjs';
 
 const secret = 'a secret of this studio';
 const eventCount = 10000;
@@ -161,6 +161,7 @@ async function survive(t, manner, seed) {
     assert.equal(captured.length, 0, 'no redirect was followed');
     await assertTable(server, eventCount);
     await server.stop();
+    await cliOk(['audit', '--data', server.dataDir]);
 }
 
 const firstSeed = Number(process.env.PT_SEED ?? Date.now() % 1e6);
