@@ -223,6 +223,7 @@ namespace PlaytraceSdk
             public IntPtr cond_broadcast;
             public IntPtr thread_start;
             public IntPtr thread_join;
+            public IntPtr mutex_is_mine;
         }
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -304,6 +305,9 @@ namespace PlaytraceSdk
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl, EntryPoint = "playtrace_stats")]
         public static extern void playtrace_stats_get(IntPtr p, playtrace_stats* stats_out);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        public static extern uint playtrace_misuse_count();
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern byte playtrace_flag_bool(IntPtr p, byte* key, byte default_value);
