@@ -11,8 +11,9 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const headerPath = path.join(root, 'client/include/playtrace.h');
 const nativePath = path.join(root, 'client/unity/com.playtrace.sdk/Runtime/Native.cs');
 
-// Not for C#: what _track_with() and _event_init_in() do too, and the transports of the default table, which C# replaces as a whole.
-const unbound = /^playtrace_(track|track_id|event_init|status_name|http_curl_.*)$/;
+// Not for C#: what _track_with() and _event_init_in() do too, the transports of the default table, which C# replaces
+// as a whole, and the count of calls that C# cannot make.
+const unbound = /^playtrace_(track|track_id|event_init|status_name|http_curl_.*|misuse_count)$/;
 // Where there is no POSIX table there is no symbol, and a player that links statically would miss it.
 const notOnWeb = /^playtrace_platform_posix_init$/;
 

@@ -38,8 +38,8 @@ namespace PlaytraceSdk
         public PlaytraceNetwork network = PlaytraceNetwork.Auto;
         [Tooltip("Send at least this often, in seconds."), Range(1, 600)]
         public int flushIntervalSeconds = 10;
-        [Tooltip("Budget on the device for events that are not delivered yet, in MiB."), Range(1, 256)]
-        public int queueMegabytes = 16;
+        [Tooltip("Budget on the device for events that are not delivered yet, in MiB."), Range(1, 1024)]
+        public int queueMegabytes = 64;
         [Tooltip("How long quitting may send the last events, in milliseconds. What is left is sent at the next start."),
          Range(0, 5000)]
         public int quitTimeoutMs = 300;
