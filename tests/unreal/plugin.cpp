@@ -248,6 +248,10 @@ void Editor()
     UPlaytraceSubsystem Subsystem;
 
     CHECK(!Subsystem.ShouldCreateSubsystem(nullptr));
+    CHECK(!Subsystem.Start());
+    CHECK(!static_cast<IAnalyticsProviderModule *>(StandInLoadPlaytrace())
+               ->CreateAnalyticsProvider(FAnalyticsProviderConfigurationDelegate())
+               ->StartSession());
     Settings()->bInEditor = true;
     CHECK(Subsystem.ShouldCreateSubsystem(nullptr));
 }

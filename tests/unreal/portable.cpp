@@ -244,22 +244,22 @@ void AProviderSpeaksToTheCollector(const char *Url, const std::string &Dir)
     struct playtrace_platform Table;
     FThreadedFactory Factory;
     FSharedClient Client;
-    const auto Options = [&] {
+    const auto Share = [&] {
         Playtrace::Options Made(Url, Dir);
 
         Made.platform("pc").consent(PLAYTRACE_CONSENT_GIVEN);
         Made.rest().platform_table = &Table;
         Made.rest().retry_base_ms = 1;
         Made.rest().retry_cap_ms = 20;
-        return Made;
+        return Client.Acquire(Made) == PLAYTRACE_OK;
     };
 
     playtrace_platform_posix_init(&Table);
     InstallTransport(Table, Factory);
     CHECK(Table.http_post == nullptr);
     {
-        FProvider Provider(Client, Options);
-        FProvider Second(Client, Options);
+        FProvider Provider(Client, Share);
+        FProvider Second(Client, Share);
 
         Provider.SetUser("player-9"); /* before the start: holds for it */
         Provider.SetDefaults(
@@ -295,6 +295,37 @@ void AProviderSpeaksToTheCollector(const char *Url, const std::string &Dir)
         CHECK(Stats.refused == 0);
         CHECK(Stats.send_attempts > 0);
     }
+    CHECK(!Client.Use([](Playtrace::Client &P) { return P.is_open(); }));
+}
+
+/* An event must not cost an attempt to open each time, and goes on when somebody else has opened.
+ */
+void AProviderThatCannotOpenAsksOnce(const char *Url, const std::string &Dir)
+{
+    FSharedClient Client;
+    Playtrace::Options Options(Url, Dir);
+    int Asked = 0;
+    bool bMayOpen = false;
+    FProvider Provider(Client, [&] {
+        Asked++;
+        return bMayOpen && Client.Acquire(Options) == PLAYTRACE_OK;
+    });
+
+    CHECK(Provider.Record("a", {}) == PLAYTRACE_INVALID);
+    CHECK(Provider.Record("a", {}) == PLAYTRACE_INVALID);
+    CHECK(Asked == 1);
+    CHECK(!Provider.StartSession("", {}));
+    CHECK(Asked == 2);
+    Provider.EndSession();
+    bMayOpen = true;
+    CHECK(Provider.Record("a", {}) == PLAYTRACE_INVALID);
+    CHECK(Asked == 2);
+    CHECK(Client.Acquire(Options) == PLAYTRACE_OK);
+    CHECK(Provider.Record("a", {}) == PLAYTRACE_NO_CONSENT); /* it speaks to the client now */
+    CHECK(Asked == 3);
+    CHECK(Client.Release(0) == PLAYTRACE_OK);
+    CHECK(Client.Use([](Playtrace::Client &P) { return P.is_open(); }));
+    Provider.EndSession();
     CHECK(!Client.Use([](Playtrace::Client &P) { return P.is_open(); }));
 }
 
@@ -356,6 +387,7 @@ int main(int Argc, char **Argv)
     EngineNamesBecomeOurs();
     AnExchangeIsDoneOnce();
     AProviderSpeaksToTheCollector(Argv[1], Dir + "/provider");
+    AProviderThatCannotOpenAsksOnce(Argv[1], Dir + "/once");
     SharesAndThreads(Argv[1], Dir + "/threads");
     std::puts(Failures == 0 ? "ok" : "failed");
     return Failures == 0 ? 0 : 1;

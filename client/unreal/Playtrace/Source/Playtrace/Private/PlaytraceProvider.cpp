@@ -26,8 +26,7 @@ static FAttributes Convert(const TArray<FAnalyticsEventAttribute> &Attributes)
 }
 
 FPlaytraceProvider::FPlaytraceProvider()
-    : Provider(FPlaytraceRuntime::Get().Client,
-               [] { return FPlaytraceRuntime::Get().MakeOptions(); })
+    : Provider(FPlaytraceRuntime::Get().Client, [] { return FPlaytraceRuntime::Get().Start(); })
 {
 }
 

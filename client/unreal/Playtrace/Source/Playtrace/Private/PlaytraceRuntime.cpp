@@ -103,8 +103,19 @@ Playtrace::Options FPlaytraceRuntime::MakeOptions()
     return Options;
 }
 
+bool FPlaytraceRuntime::MayRun()
+{
+    const UPlaytraceSettings *Settings = GetDefault<UPlaytraceSettings>();
+
+    return !IsRunningCommandlet() && (!GIsEditor || Settings->bInEditor) &&
+           (!IsRunningDedicatedServer() || Settings->bOnDedicatedServer);
+}
+
 bool FPlaytraceRuntime::Start()
 {
+    if (!MayRun()) {
+        return false;
+    }
     const Playtrace::Status Status = Client.Acquire(MakeOptions());
 
     if (Status == PLAYTRACE_OK) {

@@ -17,8 +17,8 @@ class FPlaytraceRuntime
     /** Of the module; lives from its start to its end. */
     static FPlaytraceRuntime &Get();
 
-    /** What the project's settings ask for, at this moment. */
-    Playtrace::Options MakeOptions();
+    /** Not in commandlets; in the editor and on dedicated servers where the settings say so. */
+    static bool MayRun();
 
     /** Take a share of the client. False, with the reason in the log, where it does not open. */
     bool Start();
@@ -38,6 +38,9 @@ class FPlaytraceRuntime
     PlaytracePortable::FSharedClient Client;
 
   private:
+    /** What the project's settings ask for, at this moment. */
+    Playtrace::Options MakeOptions();
+
     FPlaytraceHttpFactory HttpFactory;
     struct playtrace_platform Table;
 };

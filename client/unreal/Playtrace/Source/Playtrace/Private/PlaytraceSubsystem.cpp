@@ -7,13 +7,7 @@
 
 bool UPlaytraceSubsystem::ShouldCreateSubsystem(UObject *Outer) const
 {
-    const UPlaytraceSettings *Settings = GetDefault<UPlaytraceSettings>();
-
-    if (IsRunningCommandlet() || (GIsEditor && !Settings->bInEditor) ||
-        (IsRunningDedicatedServer() && !Settings->bOnDedicatedServer)) {
-        return false;
-    }
-    return Super::ShouldCreateSubsystem(Outer);
+    return FPlaytraceRuntime::MayRun() && Super::ShouldCreateSubsystem(Outer);
 }
 
 void UPlaytraceSubsystem::Initialize(FSubsystemCollectionBase &Collection)

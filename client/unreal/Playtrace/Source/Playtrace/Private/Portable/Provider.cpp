@@ -6,8 +6,8 @@
 namespace PlaytracePortable
 {
 
-FProvider::FProvider(FSharedClient &InClient, std::function<Playtrace::Options()> InOptions)
-    : Client(InClient), Options(std::move(InOptions))
+FProvider::FProvider(FSharedClient &InClient, std::function<bool()> InTakeShare)
+    : Client(InClient), TakeShare(std::move(InTakeShare))
 {
 }
 
@@ -17,24 +17,32 @@ FProvider::~FProvider()
 }
 
 /* True where it is open now. Two threads may both open: one share is given back. */
-bool FProvider::Open()
+bool FProvider::Open(bool bAgain)
 {
     std::string UserNow;
     bool bIsSecond = false;
+    bool bWasRefused = false;
 
     {
         std::lock_guard<std::mutex> Lock(Mutex);
         if (bIsOpen) {
             return true;
         }
+        bWasRefused = bIsRefused;
     }
-    if (Client.Acquire(Options()) != PLAYTRACE_OK) {
+    if (bWasRefused && !bAgain && !Client.Use([](Playtrace::Client &P) { return P.is_open(); })) {
+        return false;
+    }
+    if (!TakeShare()) {
+        std::lock_guard<std::mutex> Lock(Mutex);
+        bIsRefused = true;
         return false;
     }
     {
         std::lock_guard<std::mutex> Lock(Mutex);
         bIsSecond = bIsOpen;
         bIsOpen = true;
+        bIsRefused = false;
         UserNow = CurrentUser;
     }
     if (bIsSecond) {
@@ -54,7 +62,7 @@ bool FProvider::StartSession(const std::string &EngineSession, const FAttributes
         std::lock_guard<std::mutex> Lock(Mutex);
         bWasOpen = bIsOpen;
     }
-    if (!Open()) {
+    if (!Open(true)) {
         return false;
     }
     if (bWasOpen) {
@@ -98,7 +106,7 @@ Playtrace::Status FProvider::Record(std::string_view Name, const FAttributes &At
 {
     const FAttributes DefaultsNow = Defaults();
 
-    if (!Open()) {
+    if (!Open(false)) {
         return PLAYTRACE_INVALID;
     }
     return Client.Use([&](Playtrace::Client &P) {

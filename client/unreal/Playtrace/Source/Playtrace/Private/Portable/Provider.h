@@ -24,8 +24,12 @@ namespace PlaytracePortable
 class FProvider
 {
   public:
-    /* `Options` is asked each time the client is opened. `InClient` outlives the provider. */
-    FProvider(FSharedClient &InClient, std::function<Playtrace::Options()> InOptions);
+    /*
+     * `InTakeShare` takes a share of `InClient` or says false; it is asked by StartSession(), and
+     * by Record() until it has said no once (or somebody else has opened the client): an event must
+     * not cost an attempt on the disk each time. `InClient` outlives the provider.
+     */
+    FProvider(FSharedClient &InClient, std::function<bool()> InTakeShare);
     ~FProvider();
 
     /*
@@ -46,12 +50,13 @@ class FProvider
     FAttributes Defaults() const;
 
   private:
-    bool Open();
+    bool Open(bool bAgain);
 
     FSharedClient &Client;
-    std::function<Playtrace::Options()> Options;
+    std::function<bool()> TakeShare;
     mutable std::mutex Mutex; /* guards what follows; not held over calls of the client */
     bool bIsOpen = false;     /* holds a share of the client */
+    bool bIsRefused = false;  /* TakeShare() said no */
     bool bHasSession = false; /* StartSession() was called, EndSession() not yet */
     std::string CurrentUser;
     FAttributes DefaultAttributes;
