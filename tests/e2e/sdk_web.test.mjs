@@ -349,6 +349,31 @@ test('flags come by fetch(), and from IndexedDB where there is no server', async
     await game.page.close();
 });
 
+test('the example for the web is built as it says, and says hello', async (t) => {
+    const data = freshDir(t);
+    const server = await start(t, data);
+    const out = freshDir(t);
+    const sources = (dir) => fs.readdirSync(path.join(root, dir)).filter((name) => name.endsWith('.c')).map((name) => path.join(dir, name));
+    const built = spawnSync('emcc', ['-O2', '-Wall', '-Wextra', '-Werror', 'examples/hello_web.c', ...sources('client/core'), ...sources('src/wire'),
+        'client/platform/sha256.c', 'client/platform/aes_gcm.c', 'client/platform/web/web.c', '-Iclient/include', '-Iclient', '-Isrc',
+        '--js-library', 'client/platform/web/playtrace.jslib', '-o', path.join(out, 'hello.js')],
+    { cwd: root, encoding: 'utf8', env: { ...process.env, NODE_PATH: '/usr/share/nodejs' } }); // Debian's acorn, whichever Node this is
+    assert.equal(built.status, 0, built.stderr);
+    Object.assign(files, {
+        '/hello': ['text/html', () => `<!doctype html><link rel="icon" href="data:,"><script>var Module = { arguments: ['${server.url}'] };</script>
+            <script src="hello.js"></script>`],
+        '/hello.js': ['text/javascript', () => fs.readFileSync(path.join(out, 'hello.js'))],
+        '/hello.wasm': ['application/wasm', () => fs.readFileSync(path.join(out, 'hello.wasm'))],
+    });
+    const page = await browser.open(`${origin}/hello`);
+    await server.settle(2); // and the self-test
+    const rows = await sql(data, "select event_name, attributes ->> 'from' as source from events where event_name = 'hello'");
+    assert.deepEqual(rows, [{ event_name: 'hello', source: 'web' }]);
+    assert.deepEqual(page.complaints, []);
+    await server.stop();
+    await page.close();
+});
+
 test('a second tab is told that the queue is taken', async (t) => {
     const data = freshDir(t);
     const server = await start(t, data);
