@@ -453,7 +453,7 @@ static size_t take_text(struct playtrace *p, const char *key, enum pt_client_fla
     size_t bytes = 0;
 
     out_bytes = out ? out_bytes : 0;
-    if (p && key) {
+    if (pt_client_is_usable(p) && key) {
         getting = begin(p, key, type);
         if (getting.flag) {
             struct pt_client_piece value = getting.flag->value;
@@ -551,7 +551,8 @@ enum playtrace_status playtrace_set_flag_context(struct playtrace *p, const char
 {
     const char *text = attributes_json ? attributes_json : "";
 
-    if (!pt_client_is_usable(p) || (attributes_json && !pt_client_flag_context_is_valid(attributes_json))) {
+    if (!pt_client_is_usable(p) ||
+        (attributes_json && !pt_client_flag_context_is_valid(attributes_json))) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
