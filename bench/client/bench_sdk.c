@@ -169,19 +169,21 @@ static size_t event_text(unsigned long i, char text[EVENT_BYTES_MAX])
         i, name, i, attributes);
 }
 
-static struct playtrace *open_client(const char *dir)
+static void default_options(struct playtrace_options *options, const char *dir)
 {
-    struct playtrace_options options;
+    playtrace_options_init(options);
+    options->url = "http://127.0.0.1:1";
+    options->queue_dir = dir;
+    options->user_id = "player-1";
+    options->consent = PLAYTRACE_CONSENT_GIVEN;
+    options->queue_bytes_max = UINT64_C(128) << 20;
+}
+
+static struct playtrace *open_client(const struct playtrace_options *options)
+{
     struct playtrace *p = NULL;
 
-    playtrace_options_init(&options);
-    options.url = "http://127.0.0.1:1";
-    options.queue_dir = dir;
-    options.user_id = "player-1";
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
-    options.queue_bytes_max = UINT64_C(128) << 20;
-    options.flags_enabled = false; /* they would ask at once, and bring libcurl */
-    must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+    must(playtrace_open(&p, options) == PLAYTRACE_OK, "open the client");
     return p;
 }
 
@@ -299,12 +301,14 @@ static void measure_calls(const struct way *way, double empty_s)
 static void run_track(const char *dir)
 {
     double empty_s = empty_pair_s();
+    struct playtrace_options options;
     struct playtrace *p = NULL;
     struct database d = {0};
     struct list list = {0};
 
     clear_dir(dir);
-    p = open_client(dir);
+    default_options(&options, dir);
+    p = open_client(&options);
     measure_calls(&(struct way){"playtrace", put_playtrace, p, TRACK_EVENTS}, empty_s);
     (void)playtrace_close(p, 0);
     clear_dir(dir);
@@ -354,18 +358,12 @@ static void settle_nothing(void *state)
 static struct playtrace *open_offline(const char *dir)
 {
     struct playtrace_options options;
-    struct playtrace *p = NULL;
 
-    playtrace_options_init(&options);
-    options.url = "http://127.0.0.1:1";
-    options.queue_dir = dir;
-    options.user_id = "player-1";
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
-    options.queue_bytes_max = UINT64_C(128) << 20;
+    default_options(&options, dir);
+    options.flags_enabled = false;
     options.without_worker = true;
     options.sync_at_close = false;
-    must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
-    return p;
+    return open_client(&options);
 }
 
 static void run_queue(const char *dir)
@@ -407,37 +405,54 @@ static void run_queue(const char *dir)
 
 /* ---- memory ---- */
 
-static unsigned long resident_bytes(void)
-{
-    char line[128];
-    unsigned long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
+struct resident {
+    unsigned long all_kb;     /* with the pages of libraries, which all processes share */
+    unsigned long private_kb; /* this process's alone */
+};
 
-    must(file && fgets(line, sizeof(line), file) && sscanf(line, "%*u %lu", &pages) == 1, "statm");
+static struct resident resident(void)
+{
+    struct resident found = {0};
+    char line[128];
+    FILE *file = fopen("/proc/self/status", "r");
+
+    must(file != NULL, "status");
+    while (fgets(line, sizeof(line), file)) {
+        (void)sscanf(line, "VmRSS: %lu", &found.all_kb);
+        (void)sscanf(line, "RssAnon: %lu", &found.private_kb);
+    }
     (void)fclose(file);
-    return pages * (unsigned long)sysconf(_SC_PAGESIZE);
+    must(found.all_kb > 0 && found.private_kb > 0, "status");
+    return found;
 }
 
+/* Before its first request, and after it (refused at once: what comes with it is libcurl's). */
 static void run_memory(const char *dir)
 {
-    unsigned long before = 0;
-    unsigned long opened = 0;
-    unsigned long used = 0;
+    struct resident before;
+    struct resident opened;
+    struct resident used;
+    struct playtrace_options options;
     struct playtrace *p = NULL;
 
     clear_dir(dir);
-    before = resident_bytes();
-    p = open_client(dir);
+    before = resident();
+    default_options(&options, dir);
+    options.flags_enabled = false; /* they are the first request otherwise */
+    p = open_client(&options);
     sleep_ms(200); /* the worker looks once */
-    opened = resident_bytes();
-    for (unsigned i = 0; i < 200; i++) {
-        must(put_playtrace(p), "track");
-    }
-    (void)playtrace_flush(p, 500); /* refused at once: what the first request brings is libcurl's */
-    used = resident_bytes();
+    opened = resident();
     (void)playtrace_close(p, 0);
-    printf("{\"section\":\"memory\",\"opened_bytes\":%lu,\"after_request_bytes\":%lu}\n",
-           opened - before, used - before);
+    clear_dir(dir);
+    options.flags_enabled = true;
+    p = open_client(&options);
+    sleep_ms(500);
+    used = resident();
+    (void)playtrace_close(p, 0);
+    printf("{\"section\":\"memory\",\"opened_kb\":%lu,\"request_kb\":%lu,"
+           "\"request_private_kb\":%lu}\n",
+           opened.all_kb - before.all_kb, used.all_kb - before.all_kb,
+           used.private_kb - before.private_kb);
 }
 
 /* ---- flags ---- */
@@ -497,25 +512,21 @@ static void run_flags(const char *dir)
     struct playtrace_platform platform;
     struct playtrace_options options;
     struct playtrace *p = NULL;
-    unsigned long before = 0;
+    struct resident before;
 
     write_flags();
     clear_dir(dir);
     playtrace_platform_posix_init(&platform);
     platform.http_create = NULL;
     platform.http_post = answer_flags;
-    playtrace_options_init(&options);
-    options.url = "http://127.0.0.1:1";
-    options.queue_dir = dir;
-    options.user_id = "player-1";
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
+    default_options(&options, dir);
     options.without_worker = true;
     options.platform_table = &platform;
-    before = resident_bytes();
-    must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+    before = resident();
+    p = open_client(&options);
     must(playtrace_flags_refresh(p, 1000) == PLAYTRACE_OK, "ask for flags");
     printf("{\"section\":\"flags\",\"way\":\"resident\",\"flags\":%d,\"bytes\":%lu}\n", FLAGS,
-           resident_bytes() - before);
+           (resident().all_kb - before.all_kb) * 1024);
     for (unsigned kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
         allocations = 0;
         for (unsigned i = 0; i < FLAG_SAMPLES; i++) {

@@ -64,9 +64,10 @@ async function memory() {
     for (let round = 0; round < rounds; round++) {
         list.push(await linesOf('memory'));
     }
-    report('memory', 'resident, queue empty', 'MiB', pairs(list, (round) => round.memory.opened_bytes / 2 ** 20, () => 2), '2 MiB', 1, true);
-    report('memory', '  after a first request (libcurl, OpenSSL)', 'MiB',
-        pairs(list, (round) => round.memory.after_request_bytes / 2 ** 20, () => 2), '2 MiB', null, true);
+    const mib = (of) => (round) => round.memory[of] / 1024;
+    report('memory', 'resident, queue empty', 'MiB', pairs(list, mib('opened_kb'), () => 2), '2 MiB', 1, true);
+    report('memory', 'the same after a request, private', 'MiB', pairs(list, mib('request_private_kb'), () => 2), '2 MiB', 1, true);
+    report('memory', '  with pages of libcurl and OpenSSL, shared', 'MiB', pairs(list, mib('request_kb'), () => 2), '2 MiB', null, true);
 }
 
 async function wire() {
