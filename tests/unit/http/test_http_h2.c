@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "http/http.h"
 
+#include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <pthread.h>
@@ -60,9 +61,22 @@ static void echo(void *ctx, struct pt_http_request *request)
                    pt_http_peer(request), PT_SPAN_ARG(pt_http_header(request, "Host")),
                    PT_SPAN_ARG(pt_http_header(request, "X-Test")), body.size);
     pt_buf_append(&out, body.data, body.size);
-    pt_http_respond(request, 200, "text/plain", pt_buf_span(&out),
-                    &(struct pt_http_header_out){"X-Evil", "a\r\nX-More: b"}, 1);
+    if (out.has_failed) {
+        pt_http_respond_error(request, 500, "no_memory", "there is no memory for an echo");
+    } else {
+        pt_http_respond(request, 200, "text/plain", pt_buf_span(&out),
+                        &(struct pt_http_header_out){"X-Evil", "a\r\nX-More: b"}, 1);
+    }
     pt_buf_release(&out);
+}
+
+/* Says nothing of the body but that there is room for it. */
+static void sum(void *ctx, struct pt_http_request *request)
+{
+    struct fixture *f = ctx;
+
+    atomic_fetch_add(&f->handled, 1);
+    pt_http_respond(request, 204, NULL, (struct pt_span){0}, NULL, 0);
 }
 
 static void later(void *ctx, struct pt_http_request *request)
@@ -123,6 +137,7 @@ static void fixture_start(struct fixture *f)
                 err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/echo", 0, echo, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "POST", "/echo", 1u << 21, echo, f, &err), err);
+    PT_CHECK_OK(pt_http_route(f->server, "POST", "/sum", 1u << 16, sum, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "POST", "/small", 10, echo, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/p/*", 0, echo, f, &err), err);
     PT_CHECK_OK(pt_http_route(f->server, "GET", "/later", 0, later, f, &err), err);
@@ -200,12 +215,9 @@ static void send_out(struct client *c)
 static struct client *client_open(const struct fixture *f)
 {
     struct client *c = pt_alloc_zero(sizeof(*c));
-    /* Shorter than a test's own: what met a failed allocation may stay without an answer. */
-    const struct timeval limit = {.tv_sec = 20};
 
     assert_non_null(c);
     c->fd = pt_test_connect(f->port);
-    assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
     pt_buf_init(&c->out, 1u << 26);
     pt_buf_init(&c->block, 1u << 20);
     assert_int_equal(nghttp2_hd_inflate_new(&c->inflater), 0);
@@ -1016,7 +1028,51 @@ static void drain_says_goaway_and_answers_what_was_read(void **state)
     fixture_destroy(f);
 }
 
+/*
+ * Fifteen requests of 62,000 bytes together want 930,000, within the connection's window, and over
+ * what it may hold. All have begun before the first body comes, so that what has no room is told
+ * 503 and not REFUSED_STREAM, wherever the reads of the server cut the frames.
+ */
 static void a_connection_holds_a_bounded_sum_of_bodies(void **state)
+{
+    enum { COUNT = 15, PIECES = 4 };
+    struct fixture *f = fixture_create();
+    struct client *c = NULL;
+    static uint8_t piece[15500];
+    unsigned refused = 0;
+
+    (void)state;
+    f->limits.body_bytes_max = 64 * 1024;
+    fixture_start(f);
+    c = client_open(f);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        pseudo(c, "POST", "/sum");
+        put_head(c, 1 + 2 * i, false);
+    }
+    for (uint32_t i = 0; i < COUNT * PIECES; i++) {
+        put_frame(c, DATA, 0, 1 + 2 * (i / PIECES), piece, sizeof(piece));
+    }
+    for (uint32_t i = 0; i < COUNT; i++) {
+        put_frame(c, DATA, END_STREAM, 1 + 2 * i, NULL, 0);
+    }
+    for (unsigned answers = 0; answers < COUNT;) {
+        assert_true(next_frame(c));
+        PT_CHECK(c->type == HEADERS || c->type == DATA);
+        if (c->type == HEADERS) {
+            answers++;
+            refused += c->status == 503;
+            PT_CHECK(c->status == 204 ||
+                     (c->status == 503 && strstr(c->fields, "\nretry-after: 1\n")));
+        }
+    }
+    PT_CHECK(refused > 0 && refused < COUNT);
+    assert_int_equal(atomic_load(&f->handled), COUNT - refused);
+    client_close(c);
+    fixture_destroy(f);
+}
+
+/* Where there is no room for a request itself, it may be tried again: either way it is told so. */
+static void a_connection_holds_a_bounded_sum_of_requests(void **state)
 {
     struct fixture *f = fixture_create();
     struct client *c = NULL;
@@ -1028,7 +1084,7 @@ static void a_connection_holds_a_bounded_sum_of_bodies(void **state)
     fixture_start(f);
     c = client_open(f);
     for (uint32_t i = 0; i < 60; i++) {
-        pseudo(c, "POST", "/echo");
+        pseudo(c, "POST", "/sum");
         put_head(c, 1 + 2 * i, false);
         put_frame(c, DATA, 0, 1 + 2 * i, piece, sizeof(piece));
     }
@@ -1039,6 +1095,9 @@ static void a_connection_holds_a_bounded_sum_of_bodies(void **state)
             assert_int_equal(c->status, 503);
             PT_CHECK(strstr(c->fields, "\nretry-after: 1\n"));
             refused++;
+        } else if (c->type == RST) {
+            assert_int_equal(number_at(c->payload), 7); /* REFUSED_STREAM */
+            refused++;
         }
     } while (c->type != PING);
     PT_CHECK(refused > 0 && refused < 60);
@@ -1046,39 +1105,102 @@ static void a_connection_holds_a_bounded_sum_of_bodies(void **state)
     fixture_destroy(f);
 }
 
+/* ---- without memory: the client's own must not be what fails, so these use none ---- */
+
+/* The end of what comes, be it a reset; false: it stays open, and nothing comes. */
+static bool has_ended(int fd)
+{
+    uint8_t rest[4096];
+    ssize_t n = 0;
+
+    do {
+        n = recv(fd, rest, sizeof(rest), 0);
+    } while (n > 0);
+    return n == 0 || errno == ECONNRESET;
+}
+
+/* Stream 1 was answered or reset, or the connection has ended. */
+static bool is_settled(int fd)
+{
+    static uint8_t payload[16384];
+    uint8_t head[9];
+
+    while (recv(fd, head, sizeof(head), MSG_WAITALL) == sizeof(head)) {
+        size_t size = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+        bool is_last =
+            head[3] == RST || ((head[3] == HEADERS || head[3] == DATA) && (head[4] & END_STREAM));
+
+        if (size > sizeof(payload) || /* no frame: HTTP/1's 503 */
+            recv(fd, payload, size, MSG_WAITALL) != (ssize_t)size) {
+            break;
+        }
+        if (is_last && number_at(head + 5) == 1) {
+            return true;
+        }
+    }
+    return has_ended(fd);
+}
+
+/* Read up to the first frame of `type`. */
+static bool has_read_up_to(int fd, uint8_t type)
+{
+    uint8_t head[9];
+    uint8_t payload[64];
+
+    do {
+        if (recv(fd, head, sizeof(head), MSG_WAITALL) != sizeof(head) ||
+            head[2] > sizeof(payload) ||
+            recv(fd, payload, head[2], MSG_WAITALL) != (ssize_t)head[2]) {
+            return false;
+        }
+    } while (head[3] != type);
+    return true;
+}
+
+/*
+ * Whichever allocation fails, from the accept on or from the request on: the request is answered,
+ * or its stream is reset, or its connection ends; and the next is served.
+ */
 static void no_failed_allocation_harms_the_server(void **state)
 {
+    static const uint8_t hello[] = PREFACE "\0\0\0\x04\0\0\0\0";
+    static const uint8_t ping[] = {0, 0, 8, PING, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8};
+    static const uint8_t request[] = {0,    0,    15,  HEADERS, END_STREAM | END_HEADERS,
+                                      0,    0,    0,   1,       0x82,
+                                      0x86, 0x04, 5,   '/',     'e',
+                                      'c',  'h',  'o', 0x01,    4,
+                                      'h',  'o',  's', 't'};
     struct fixture *f = fixture_create();
 
     (void)state;
     f->limits.threads = 1;
     fixture_start(f);
-    for (unsigned nth = 1; nth <= 60; nth++) {
-        struct client *c = client_open(f);
+    for (int is_late = 0; is_late < 2; is_late++) {
+        bool has_fired = true;
 
-        send_out(c);
-        pt_mem_fail_after(nth);
-        {
-            /* The client's own memory must not be what fails: written without it. */
-            static const uint8_t request[] = {0,    0,    15,  HEADERS, END_STREAM | END_HEADERS,
-                                              0,    0,    0,   1,       0x82,
-                                              0x86, 0x04, 5,   '/',     'e',
-                                              'c',  'h',  'o', 0x01,    4,
-                                              'h',  'o',  's', 't'};
+        for (unsigned nth = 1; has_fired; nth++) {
+            int fd = -1;
 
-            PT_CHECK(send(c->fd, request, sizeof(request), MSG_NOSIGNAL) == sizeof(request));
-        }
-        while (recv(c->fd, c->payload, 9, MSG_WAITALL) == 9) {
-            uint32_t size = (uint32_t)c->payload[1] << 8 | c->payload[2];
-            bool is_last = (c->payload[3] == DATA && (c->payload[4] & END_STREAM)) ||
-                           c->payload[3] == RST || c->payload[3] == GOAWAY;
-
-            if (!read_bytes(c, c->payload, size) || is_last) {
-                break;
+            if (is_late) {
+                fd = pt_test_connect(f->port);
+                PT_CHECK(send(fd, hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello));
+                PT_CHECK(send(fd, ping, sizeof(ping), MSG_NOSIGNAL) == sizeof(ping));
+                PT_CHECK(has_read_up_to(fd, PING));
+                pt_mem_fail_after(nth);
+            } else {
+                pt_mem_fail_after(nth);
+                fd = pt_test_connect(f->port);
+                (void)send(fd, hello, sizeof(hello), MSG_NOSIGNAL); /* it may be gone already */
             }
+            (void)send(fd, request, sizeof(request), MSG_NOSIGNAL);
+            if (!is_settled(fd)) {
+                fail_msg("nothing came when allocation %u failed (%d)", nth, is_late);
+            }
+            has_fired = pt_mem_fault_fired();
+            pt_mem_fail_after(0);
+            PT_CHECK(has_fired || nth > 10); /* it has reached the server at all */
+            close(fd);
         }
-        pt_mem_fail_after(0);
-        client_close(c);
     }
     {
         struct client *c = client_open(f);
@@ -1110,6 +1232,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_leaves_takes_nothing_with_it),
         cmocka_unit_test(drain_says_goaway_and_answers_what_was_read),
         cmocka_unit_test(a_connection_holds_a_bounded_sum_of_bodies),
+        cmocka_unit_test(a_connection_holds_a_bounded_sum_of_requests),
         cmocka_unit_test(no_failed_allocation_harms_the_server),
     };
 
