@@ -585,15 +585,15 @@ enum pt_code pt_started_open(struct pt_io *io, const char *dir, const char *name
     }
     if (has_lock && !o.saw_lock_hash) {
         code = pt_fail(err, PT_CORRUPT,
-                       "%s does not hold line %" PRId64 " as %s names it (%.12s...): lines were "
+                       "%s does not hold line %" PRId64 " as %s names it (%s): lines were "
                        "taken out or written anew",
                        journal.path, o.lock_seq, lock_path, o.lock_hash);
         goto out;
     }
     if (has_lock && strcmp(plan_hash, out->hash) != 0) {
         code = pt_fail(err, PT_CORRUPT,
-                       "%s names the plan %.12s..., the journal %.12s...: one of them was changed",
-                       lock_path, plan_hash, out->hash);
+                       "%s names the plan %s, the journal %s: one of them was changed", lock_path,
+                       plan_hash, out->hash);
         goto out;
     }
     code = read_plan_file(&o, io, plan_path, err);

@@ -382,11 +382,10 @@ static enum pt_code check_start(struct pt_query *query, struct pt_readout *r, st
         return code;
     }
     pt_rfc3339_format(r->start.received_us, at);
-    return pt_fail(
-        err, PT_CORRUPT,
-        "the table's experiment_started of %s, received %s, names the plan %.12s..., the "
-        "journal %.12s...: the plan was changed after the start",
-        s->plan.name, at, r->start.plan_hash, s->hash);
+    return pt_fail(err, PT_CORRUPT,
+                   "the table's experiment_started of %s, received %s, names the plan %s, the "
+                   "journal %s: the plan was changed after the start",
+                   s->plan.name, at, r->start.plan_hash, s->hash);
 }
 
 static void start_empty(struct pt_readout *r, const struct pt_started *started)

@@ -267,6 +267,43 @@ static void a_torn_last_line_is_no_line(void **state)
     teardown(&f);
 }
 
+/* A hash that is not the journal's is refused, and both are told so that they can be looked up. */
+static void a_changed_lock_is_told_with_whole_hashes(void **state)
+{
+    static const char *const keys[] = {"\"plan_sha256\":\"", "\"journal_sha256\":\""};
+    struct fixture f;
+    char *path = NULL;
+    uint8_t *data = NULL;
+    size_t size = 0;
+    char real[2 * PT_SHA256_BYTES + 1] = "";
+
+    (void)state;
+    setup(&f);
+    PT_CHECK(run(&f, pt_io_posix()) == 4);
+    memcpy(real, f.started->hash, sizeof(real));
+    path = pt_strf("%s/shop/lock.json", f.dir);
+    PT_CHECK_OK(pt_io_read_all(pt_io_posix(), path, 1u << 16, 1, &data, &size, &err), err);
+    data[size] = '\0';
+    for (size_t i = 0; i < 2; i++) {
+        char *at = strstr((char *)data, keys[i]);
+        char told[2 * PT_SHA256_BYTES + 1] = "";
+
+        assert_non_null(at);
+        at += strlen(keys[i]) + sizeof(told) - 2; /* the last digit, which an excerpt would lack */
+        *at ^= 1;
+        memcpy(told, at - (sizeof(told) - 2), sizeof(told) - 1);
+        PT_CHECK_OK(pt_io_replace(pt_io_posix(), path, pt_span_of(data, size), 0, &err), err);
+        PT_CHECK(pt_started_open(pt_io_posix(), f.dir, "shop", f.started, &err) == PT_CORRUPT);
+        if (!strstr(err.text, told) || (i == 0 && !strstr(err.text, real))) {
+            fail_msg("%s", err.text);
+        }
+        *at ^= 1;
+    }
+    pt_free(data);
+    pt_free(path);
+    teardown(&f);
+}
+
 static void a_process_that_dies_at_any_change_leaves_it_sound(void **state)
 {
     bool fired = true;
@@ -290,6 +327,7 @@ int main(void)
         cmocka_unit_test(no_fault_and_no_crash_loses_what_was_acknowledged),
         cmocka_unit_test(two_crashes_before_the_lock_file_are_no_damage),
         cmocka_unit_test(a_torn_last_line_is_no_line),
+        cmocka_unit_test(a_changed_lock_is_told_with_whole_hashes),
         cmocka_unit_test(a_process_that_dies_at_any_change_leaves_it_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
