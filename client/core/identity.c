@@ -139,7 +139,8 @@ enum playtrace_status playtrace_set_user(struct playtrace *p, const char *user_i
 {
     bool is_changed = false;
 
-    if (!pt_client_is_usable(p) || (user_id && !pt_client_text_is_valid(user_id, PLAYTRACE_TEXT_BYTES_MAX))) {
+    if (!pt_client_is_usable(p) ||
+        (user_id && !pt_client_text_is_valid(user_id, PLAYTRACE_TEXT_BYTES_MAX))) {
         return PLAYTRACE_INVALID;
     }
     pt_client_lock(p);
