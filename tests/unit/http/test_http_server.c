@@ -325,7 +325,7 @@ static void a_handler_sees_its_request(void **state)
     PT_CHECK(strstr(answer.head, " GMT\r\nContent-Length: "));
     PT_CHECK(strstr(answer.head, "\r\nContent-Type: text/plain\r\n"));
     PT_CHECK(strstr(answer.head, "\r\nX-Evil: a  X-More: b\r\n"));
-    PT_CHECK(!closes(&answer));
+    PT_CHECK(!closes(&answer) && !strstr(answer.head, "traceresponse"));
 
     client_send(client, "GET /p/a/b HTTP/1.1\r\n" HOST "\r\n");
     client_answer(client, &answer);
@@ -333,6 +333,40 @@ static void a_handler_sees_its_request(void **state)
     client_send(client, "GET /p/exact HTTP/1.1\r\n" HOST "\r\n");
     client_answer(client, &answer);
     assert_string_equal(answer.body, "GET /p/exact rest= query= peer=127.0.0.1! x= body=0:");
+    client_close(client);
+    fixture_destroy(f);
+}
+
+/* So that a peer can tell whose answer it got (client/core/exchange.c). */
+static void a_trace_goes_back_with_the_answer(void **state)
+{
+    static const char trace[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    struct fixture *f = fixture_open();
+    struct client *client = client_open(f);
+    struct answer answer;
+    char text[512];
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\n" HOST "TraceParent: %s\r\n\r\n",
+                       i == 0 ? "/echo" : "/nowhere", trace);
+        client_send(client, text);
+        client_answer(client, &answer);
+        assert_int_equal(answer.status, i == 0 ? 200 : 404);
+        (void)snprintf(text, sizeof(text), "\r\ntraceresponse: %s\r\n", trace);
+        PT_CHECK(strstr(answer.head, text));
+    }
+    (void)snprintf(text, sizeof(text), "GET /echo HTTP/1.1\r\n" HOST "traceparent: %s-more\r\n\r\n",
+                   trace);
+    client_send(client, text);
+    client_answer(client, &answer);
+    PT_CHECK(answer.status == 200 && !strstr(answer.head, "traceresponse"));
+    /* Refused unread. */
+    (void)snprintf(text, sizeof(text),
+                   "GET /echo HTTP/1.1\r\n" HOST "traceparent: %s\r\nBad Header: x\r\n\r\n", trace);
+    client_send(client, text);
+    client_answer(client, &answer);
+    PT_CHECK(answer.status == 400 && !strstr(answer.head, "traceresponse"));
     client_close(client);
     fixture_destroy(f);
 }
@@ -587,19 +621,23 @@ static void groups_are_answered_by_another_thread(void **state)
     }
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < GROUP; i++) {
-            char request[128];
+            char request[256];
 
             (void)snprintf(request, sizeof(request),
-                           "POST /later HTTP/1.1\r\n" HOST "Content-Length: 8\r\n\r\n%04u%04u",
-                           round, i);
+                           "POST /later HTTP/1.1\r\n" HOST "traceparent: 00-%032u-%016u-01\r\n"
+                           "Content-Length: 8\r\n\r\n%04u%04u",
+                           i, round, round, i);
             client_send(clients[i], request);
         }
         for (unsigned i = 0; i < GROUP; i++) {
             struct answer answer;
-            char expected[16];
+            char expected[96];
 
-            (void)snprintf(expected, sizeof(expected), "%04u%04u", round, i);
             client_answer(clients[i], &answer);
+            (void)snprintf(expected, sizeof(expected), "\r\ntraceresponse: 00-%032u-%016u-01\r\n",
+                           i, round);
+            PT_CHECK(strstr(answer.head, expected));
+            (void)snprintf(expected, sizeof(expected), "%04u%04u", round, i);
             assert_int_equal(answer.status, 202);
             assert_string_equal(answer.body, expected);
         }
@@ -1159,6 +1197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_sees_its_request),
+        cmocka_unit_test(a_trace_goes_back_with_the_answer),
         cmocka_unit_test(head_is_get_without_the_body),
         cmocka_unit_test(wrong_requests_get_their_status_and_the_right_end),
         cmocka_unit_test(a_large_header_is_431),
