@@ -147,7 +147,8 @@ static enum pt_code write_event(struct replay *replay, const struct pt_dlq_lette
 static enum pt_code write_item(struct replay *replay, const struct pt_dlq_letter *letter,
                                struct entry *entry, struct pt_error *err)
 {
-    static const char *const names[] = {"received_at", "sent_at", "country", "region", "city"};
+    static const char *const names[] = {"received_at", "sent_at", "sent_mono_us", "boot",
+                                        "country",     "region",  "city"};
     struct pt_jsonw w;
     enum pt_code code = PT_OK;
 

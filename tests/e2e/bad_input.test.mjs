@@ -101,6 +101,44 @@ test('device clocks in 1970 and 2100: corrected where the device says when it se
     await cliOk(['audit', '--data', dir]);
 });
 
+test('a clock that was set between the event and its request: the other clock dates it, also when replayed', async (t) => {
+    const dir = freshDir(t);
+    const server = await Server.forTest(t, dir);
+    const began = Date.now();
+    const day = 86400000;
+    const at = (ms) => new Date(began + ms).toISOString();
+    const claim = { boot: 3, mono_us: 5_000_000 };
+    const sent = { sent_at: at(0), sent_mono_us: 3_605_000_000, boot: 3, events: [
+        event({ ...claim, event_name: 'behind', occurred_at: at(-day - 3600000) }),
+        event({ ...claim, event_name: 'ahead', occurred_at: at(day - 3600000) }),
+        event({ ...claim, event_name: 'right', occurred_at: at(-3600000) }),
+        event({ ...claim, event_name: 'other_start', boot: 2, occurred_at: at(-day - 3600000) }),
+        event({ ...claim, event_name: 'absurd', mono_us: 3_605_000_001, occurred_at: at(-day - 3600000) }),
+        event({ ...claim, event_name: 'repaired', occurred_at: at(-day - 3600000), unknown: 1 }),
+    ] };
+    const answer = await post(server, sent);
+    assert.equal(answer.json.accepted, 5);
+    assert.deepEqual(answer.json.rejected.map((one) => one.code), ['unknown_field']);
+    const bad = await post(server, { sent_at: at(0), sent_mono_us: 1.5, events: [] });
+    assert.deepEqual([bad.status, bad.json.code], [400, 'invalid_body']);
+    assert.match(bad.json.detail, /sent_mono_us/);
+    const patch = path.join(freshDir(t), 'patch.json');
+    fs.writeFileSync(patch, JSON.stringify([{ op: 'remove', path: '/unknown' }]));
+    await cliOk(['dlq', 'replay', '--data', dir, '--url', server.url, '--patch', patch, '--code', 'unknown_field']);
+    assert.equal(await server.settle(6), 6);
+    await server.stop();
+    const rows = Object.fromEntries((await sql(dir, `select event_name, epoch_ms(event_time) as at,
+        coalesce(clock_skew_us, 0) as skew from events`)).map((row) => [row.event_name, row]));
+    for (const [name, skew] of [['behind', -day], ['ahead', day], ['right', 0], ['repaired', -day]]) {
+        assert.ok(Math.abs(Number(rows[name].at) - (began - 3600000)) < 60000, `${name}: ${rows[name].at}`);
+        assert.ok(Math.abs(Number(rows[name].skew) / 1e3 - skew) < 60000, `${name}: skew ${rows[name].skew}`);
+    }
+    for (const name of ['other_start', 'absurd']) { // as without the other clock
+        assert.ok(Math.abs(Number(rows[name].at) - (began - day - 3600000)) < 60000, name);
+    }
+    await cliOk(['audit', '--data', dir]);
+});
+
 test('events 40 days old are stored in their day, marked late, and known when they come again', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);

@@ -104,11 +104,14 @@ static void a_repaired_event_is_what_it_would_have_been(void **state)
         {"\"sent_at\":\"2026-11-01T12:00:00Z\",", {.country = {'S', 'E'}, .city = "Boxholm"}},
         {"\"sent_at\":\"2031-05-05T05:05:05.5Z\",", {.country = {'J', 'P'}, .region = "東京都"}},
         {"", {.city = ""}},
+        /* Its clock was set after the event, and the other one tells. */
+        {"\"sent_at\":\"2026-11-01T12:00:00Z\",\"sent_mono_us\":90000000,\"boot\":2,",
+         {.city = ""}},
     };
     static const char format[] =
         "{%s\"events\":[{\"event_id\":\"017f22e2-79b0-7cc3-98c4-dc0c0c07398f\",\"event_name\":"
         "\"a\",\"occurred_at\":\"2031-05-05T05:04:00Z\",\"%s\":\"alice\",\"session_id\":\"s\","
-        "\"seq\":3,"
+        "\"seq\":3,\"boot\":2,\"mono_us\":60000000,"
         "\"install_id\":\"device-1\",\"attributes\":{\"x\":[1,2.5]}}]}";
 
     (void)state;
@@ -123,6 +126,12 @@ static void a_repaired_event_is_what_it_would_have_been(void **state)
         snprintf(text, sizeof(text), format, cases[i].sent_at, "user_id");
         PT_CHECK_OK(decode(text, &cases[i].place, &err), err);
         assert_int_equal(decoder->record_sizes.count, 1);
+        if (i == 3) {
+            struct pt_event event;
+
+            PT_CHECK(pt_event_decode(decoder->records.data, decoder->records.size, &event));
+            PT_CHECK(event.event_time_us == NOW - 30000000);
+        }
         pt_buf_append(&wanted, decoder->records.data, decoder->records.size);
 
         snprintf(text, sizeof(text), format, cases[i].sent_at, "userId");
@@ -194,6 +203,11 @@ static void what_is_no_dead_letter_is_refused_whole(void **state)
         {"{\"events\":[{\"received_at\":\"2026-11-01T12:00:09Z\",\"event\":{}}]}", "future"},
         {"{\"events\":[{\"received_at\":\"2026-11-01T12:00:00Z\",\"sent_at\":1,\"event\":{}}]}",
          "sent_at"},
+        {"{\"events\":[{\"received_at\":\"2026-11-01T12:00:00Z\",\"boot\":\"2\",\"event\":{}}]}",
+         "/events/0/boot"},
+        {"{\"events\":[{\"received_at\":\"2026-11-01T12:00:00Z\",\"sent_mono_us\":-1,"
+         "\"event\":{}}]}",
+         "/events/0/sent_mono_us"},
         {"{\"events\":[{\"received_at\":\"2026-11-01T12:00:00Z\",\"country\":\"SWE\",\"event\":{}}]"
          "}",
          "country"},
