@@ -653,6 +653,12 @@ class Client
     std::uint32_t close_timeout_ms_ = 0;
 };
 
+/* Calls that must not be made; counted by builds without NDEBUG. */
+inline unsigned misuse_count() noexcept
+{
+    return ::playtrace_misuse_count();
+}
+
 /* "OK", "QUEUED", … */
 inline const char *status_name(Status status) noexcept
 {

@@ -132,6 +132,22 @@ test('client/ as a part of a game\'s build, without the default platform and its
     assert.ok(fs.statSync(stripped).size <= 120 * 1024, `the core, stripped: ${fs.statSync(stripped).size} bytes`);
 });
 
+test('for Windows: a DLL with what the header declares, and nothing else', async (t) => {
+    const [compiler, objdump] = ['gcc', 'objdump'].map((tool) => `x86_64-w64-mingw32-${tool}`);
+    if (!(await isThere(compiler))) {
+        t.skip(`there is no ${compiler}: run tools/setup.sh test`);
+        return;
+    }
+    const build = path.join(work, 'windows');
+    await cmake(client, build, { CMAKE_SYSTEM_NAME: 'Windows', CMAKE_C_COMPILER: compiler });
+    const table = await ok(objdump, ['-p', path.join(build, 'libplaytrace.dll')]);
+    const [, names] = /Ordinal\/Name Pointer\] Table\n([^]*?)\n\n/.exec(table);
+    const header = fs.readFileSync(path.join(client, 'include', 'playtrace.h'), 'utf8').replace(/\/\*[^]*?\*\//g, '');
+    const declared = [...header.matchAll(/^[a-z][\w \n*]*?\b(playtrace_\w+)\(/gm)].map((found) => found[1])
+        .filter((name) => !name.includes('_http_curl_')); // of the default platform
+    assert.deepEqual(names.trim().split('\n').map((line) => line.trim().split(/\s+/).at(-1)).sort(), declared.sort());
+});
+
 test('the headers compile as C99, C11 and C++17, with gcc and clang', async (t) => {
     const strict = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only', '-I', path.join(prefix, 'include')];
     const file = (name, header) => {
