@@ -307,9 +307,6 @@ namespace PlaytraceSdk
         public static extern void playtrace_stats_get(IntPtr p, playtrace_stats* stats_out);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
-        public static extern uint playtrace_misuse_count();
-
-        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         public static extern byte playtrace_flag_bool(IntPtr p, byte* key, byte default_value);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
