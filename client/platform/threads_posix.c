@@ -1,7 +1,7 @@
 /*
  * threads_posix.c - the default platform's threads
  *
- * Conditions wait by the monotonic clock. The worker takes no signals: they belong to the game.
+ * Conditions wait by the monotonic clock. The worker takes no signals that are sent to the game.
  */
 #include "platform/posix.h"
 
@@ -137,10 +137,21 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
+/*
+ * Signals that are sent to the process. Not those that a runtime sends to one thread: a garbage
+ * collector stops the threads that ran managed code by one (Mono's: SIGPWR, SIGXCPU, real-time
+ * ones) and waits for ever where it is blocked. And not faults, which somebody's crash handler, or
+ * a runtime's null check, must see.
+ */
+static const int games_signals[] = {
+    SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,  SIGALRM, SIGPIPE,
+    SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU, SIGURG,  SIGWINCH, SIGIO,
+};
+
 static void *thread_start(void *ctx, void (*run)(void *arg), void *arg)
 {
     struct thread *thread = malloc(sizeof(*thread));
-    sigset_t all;
+    sigset_t games;
     sigset_t before;
     int result = 0;
 
@@ -150,8 +161,11 @@ static void *thread_start(void *ctx, void (*run)(void *arg), void *arg)
     }
     thread->run = run;
     thread->arg = arg;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    (void)sigemptyset(&games);
+    for (size_t i = 0; i < sizeof(games_signals) / sizeof(games_signals[0]); i++) {
+        (void)sigaddset(&games, games_signals[i]);
+    }
+    (void)pthread_sigmask(SIG_BLOCK, &games, &before);
     result = pthread_create(&thread->id, NULL, thread_main, thread);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (result != 0) {
