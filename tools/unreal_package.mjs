@@ -19,9 +19,7 @@ const coreFiles = [
     ...sources('client/core', 'core'),
     ...sources('src/wire', 'wire'),
     ...sources('client/include', 'include'),
-    ['client/platform/sha256.h', 'platform/sha256.h'],
-    ['client/platform/sha256.c', 'platform/sha256.c'],
-    ['client/platform/none/default.c', 'platform/none/default.c'],
+    ...['sha256.h', 'sha256.c', 'aes_gcm.h', 'aes_gcm.c', 'none/default.c'].map((name) => [`client/platform/${name}`, `platform/${name}`]),
 ];
 
 function sources(from, to) {

@@ -267,6 +267,9 @@ int main(int Argc, char **Argv)
 
     Settings()->ServerUrl = FString(UTF8_TO_TCHAR(Argv[2]));
     Settings()->MechanicVersion = TEXT("m1");
+    if (std::getenv("STANDIN_KEY")) {
+        Settings()->QueueKey = FString(UTF8_TO_TCHAR(std::getenv("STANDIN_KEY")));
+    }
     if (Mode == "game") {
         Game();
     } else if (Mode == "offline") {

@@ -57,6 +57,18 @@ void EngineNamesBecomeOurs()
     CHECK(EventName(Long + "a") == EventName(Long + "a"));
 }
 
+void AKeyIsSixtyFourHexDigits()
+{
+    std::uint8_t Key[PLAYTRACE_KEY_BYTES] = {};
+
+    CHECK(ParseKey("00ff" + std::string(56, 'a') + "9B7f", Key));
+    CHECK(Key[0] == 0 && Key[1] == 0xff && Key[2] == 0xaa && Key[30] == 0x9b && Key[31] == 0x7f);
+    CHECK(!ParseKey("", Key));
+    CHECK(!ParseKey(std::string(63, '0'), Key));
+    CHECK(!ParseKey(std::string(65, '0'), Key));
+    CHECK(!ParseKey(std::string(63, '0') + "g", Key));
+}
+
 /* ---- the transport's states, with an engine that is called by hand ---- */
 
 struct FHandMade : IEngineHttp {
@@ -385,6 +397,7 @@ int main(int Argc, char **Argv)
     const std::string Dir = Argv[2];
 
     EngineNamesBecomeOurs();
+    AKeyIsSixtyFourHexDigits();
     AnExchangeIsDoneOnce();
     AProviderSpeaksToTheCollector(Argv[1], Dir + "/provider");
     AProviderThatCannotOpenAsksOnce(Argv[1], Dir + "/once");

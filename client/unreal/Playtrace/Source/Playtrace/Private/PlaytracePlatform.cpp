@@ -22,6 +22,7 @@
 #include <cstring>
 
 extern "C" {
+#include "platform/aes_gcm.h"
 #include "platform/sha256.h"
 }
 
@@ -373,6 +374,8 @@ void PlaytracePlatformInit(struct playtrace_platform &Table)
     Table.file_rename = FileRename;
     Table.file_remove = FileRemove;
     Table.hmac_sha256 = pt_client_hmac_sha256;
+    Table.seal = pt_client_aes_gcm_seal;
+    Table.unseal = pt_client_aes_gcm_unseal;
     Table.compress = Compress;
     Table.content_encoding = "gzip";
     if (FPlatformProcess::SupportsMultithreading()) {

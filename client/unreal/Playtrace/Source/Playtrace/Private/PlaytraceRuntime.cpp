@@ -67,11 +67,14 @@ FPlaytraceRuntime &FPlaytraceRuntime::Get()
     return Runtime;
 }
 
-Playtrace::Options FPlaytraceRuntime::MakeOptions()
+static FString QueueDirectory()
+{
+    return FPaths::Combine(FPaths::ProjectSavedDir(), TEXT("Playtrace"));
+}
+
+bool FPlaytraceRuntime::MakeOptions(Playtrace::Options &Options)
 {
     const UPlaytraceSettings *Settings = GetDefault<UPlaytraceSettings>();
-    const FString Directory = FPaths::Combine(FPaths::ProjectSavedDir(), TEXT("Playtrace"));
-    Playtrace::Options Options(ToUtf8(Settings->ServerUrl), ToUtf8(Directory));
     FString Build = Settings->BuildId;
 
     if (Build.IsEmpty()) {
@@ -100,7 +103,13 @@ Playtrace::Options FPlaytraceRuntime::MakeOptions()
     Options.rest().without_worker = NeedsPump();
     Options.rest().log = Log;
     Options.rest().platform_table = &Table;
-    return Options;
+    if (!Settings->QueueKey.IsEmpty()) {
+        if (!PlaytracePortable::ParseKey(ToUtf8(Settings->QueueKey), QueueKey)) {
+            return false;
+        }
+        Options.rest().queue_key = QueueKey;
+    }
+    return true;
 }
 
 bool FPlaytraceRuntime::MayRun()
@@ -113,18 +122,28 @@ bool FPlaytraceRuntime::MayRun()
 
 bool FPlaytraceRuntime::Start()
 {
+    const UPlaytraceSettings *Settings = GetDefault<UPlaytraceSettings>();
+    Playtrace::Options Options(ToUtf8(Settings->ServerUrl), ToUtf8(QueueDirectory()));
+    Playtrace::Status Status = PLAYTRACE_OK;
+
     if (!MayRun()) {
         return false;
     }
-    const Playtrace::Status Status = Client.Acquire(MakeOptions());
-
+    if (!MakeOptions(Options)) {
+        UE_LOG(LogPlaytrace, Error,
+               TEXT("not started: the setting Queue Key is not 64 hex digits"));
+        return false;
+    }
+    Status = Client.Acquire(Options);
     if (Status == PLAYTRACE_OK) {
         return true;
     }
-    UE_LOG(LogPlaytrace, Error,
-           TEXT("not started: %s. Look at Project Settings > Plugins > Playtrace, and whether "
-                "another instance of ") TEXT("the game runs"),
-           UTF8_TO_TCHAR(Playtrace::status_name(Status)));
+    UE_LOG(
+        LogPlaytrace, Error,
+        TEXT(
+            "not started: %s. Look at Project Settings > Plugins > Playtrace, and whether another ")
+            TEXT("instance of the game runs"),
+        UTF8_TO_TCHAR(Playtrace::status_name(Status)));
     return false;
 }
 

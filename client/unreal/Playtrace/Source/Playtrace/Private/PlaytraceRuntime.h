@@ -38,9 +38,11 @@ class FPlaytraceRuntime
     PlaytracePortable::FSharedClient Client;
 
   private:
-    /** What the project's settings ask for, at this moment. */
-    Playtrace::Options MakeOptions();
+    /** What the project's settings ask for, at this moment. False: the queue's key is no key. */
+    bool MakeOptions(Playtrace::Options &Options);
 
     FPlaytraceHttpFactory HttpFactory;
+    /** From the settings, for the time of an open; the core has a copy. */
+    uint8 QueueKey[PLAYTRACE_KEY_BYTES];
     struct playtrace_platform Table;
 };

@@ -77,6 +77,12 @@ class PLAYTRACE_API UPlaytraceSettings : public UDeveloperSettings
               meta = (ClampMin = "1", ClampMax = "1024"))
     int32 QueueMegabytes = 64;
 
+    /** 64 hex digits: events on disk are sealed (AES-256-GCM) and cannot be read by looking at the
+     * save directory. A key that ships with the game keeps nobody out who takes the game apart; set
+     * one of your own before Start() where you have a better place. Empty: they are plain text. */
+    UPROPERTY(Config, EditAnywhere, Category = "Delivery")
+    FString QueueKey;
+
     /** How long the end of the game may wait for the network; the rest is sent at the next start.
      */
     UPROPERTY(Config, EditAnywhere, Category = "Delivery", meta = (ClampMin = "0", ClampMax = "10"))

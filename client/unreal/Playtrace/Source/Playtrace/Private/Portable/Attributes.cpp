@@ -106,6 +106,34 @@ std::string EventName(std::string_view Name)
     return Made;
 }
 
+static int HexDigit(char C)
+{
+    if (C >= '0' && C <= '9') {
+        return C - '0';
+    }
+    if (C >= 'a' && C <= 'f') {
+        return C - 'a' + 10;
+    }
+    return C >= 'A' && C <= 'F' ? C - 'A' + 10 : -1;
+}
+
+bool ParseKey(std::string_view Hex, std::uint8_t (&OutKey)[PLAYTRACE_KEY_BYTES])
+{
+    if (Hex.size() != 2 * sizeof(OutKey)) {
+        return false;
+    }
+    for (std::size_t I = 0; I < sizeof(OutKey); I++) {
+        const int High = HexDigit(Hex[2 * I]);
+        const int Low = HexDigit(Hex[2 * I + 1]);
+
+        if (High < 0 || Low < 0) {
+            return false;
+        }
+        OutKey[I] = static_cast<std::uint8_t>(High * 16 + Low);
+    }
+    return true;
+}
+
 static void Add(Playtrace::Event &Event, const FAttribute &Attribute)
 {
     switch (Attribute.Kind) {

@@ -42,6 +42,10 @@ using FAttributes = std::vector<FAttribute>;
  */
 std::string EventName(std::string_view Name);
 
+/* 64 hex digits as a key of 32 bytes. False: it is something else, and `OutKey` is not to be used.
+ */
+bool ParseKey(std::string_view Hex, std::uint8_t (&OutKey)[PLAYTRACE_KEY_BYTES]);
+
 /*
  * Send one event: `Attributes`, then those of `Defaults` whose keys are not there yet. The whole of
  * them may take PLAYTRACE_EVENT_BYTES_MAX. What cannot be sent is left out, and counted in
