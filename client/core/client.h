@@ -65,6 +65,8 @@ struct playtrace {
     uint32_t unreadable_run; /* events in a row that the server could not read */
     bool is_plain_due;       /* a packed batch was refused: none is packed for the time being */
     char signature[PT_CLIENT_SIGNATURE_BYTES];
+    int64_t date_us;         /* what the last answer with a Date said; 0: there was none */
+    int64_t date_mono_us;    /* and when that was */
     int64_t server_ahead_us; /* the server's clock less ours, as far as it had to be learned */
     bool has_learned_time;   /* since the last wait */
     char *answer;            /* PT_CLIENT_ANSWER_BYTES_MAX */

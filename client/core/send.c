@@ -310,17 +310,38 @@ static bool may_send(struct playtrace *p)
     return is_allowed;
 }
 
+/* Keep what the server says that the time is. */
+static void note_date(struct playtrace *p, const char *date)
+{
+    if (pt_client_http_date_us(date, &p->date_us)) {
+        p->date_mono_us = pt_client_now_us(p);
+    }
+}
+
+/*
+ * Events are old by the device's clock alone, and who plays with that, offline, would lose them
+ * all: so only where a server of this run has said the same time.
+ */
+static bool clock_is_confirmed(struct playtrace *p, int64_t wall_us)
+{
+    int64_t server_us = p->date_us + pt_client_now_us(p) - p->date_mono_us;
+
+    return p->date_us > 0 && wall_us < server_us + PT_DAY_US && wall_us > server_us - PT_DAY_US;
+}
+
 /* Suspects go first, so that the one bad event is found before anything else is asked. */
 static bool peek(struct playtrace *p, struct pt_client_batch *batch_out)
 {
     uint64_t age_ms = p->options.queue_age_max_ms;
-    int64_t now_ms = p->platform.wall_us(p->platform.clock_ctx) / 1000;
+    int64_t now_us = p->platform.wall_us(p->platform.clock_ctx);
+    int64_t now_ms = now_us / 1000;
     int64_t oldest_ms = 0;
 
     if (p->suspects > 0 && p->lanes.queues[p->suspect_lane].events == 0) {
         p->suspects = 0;
     }
-    if (p->failures > 0 && age_ms > 0 && now_ms > 0 && age_ms < (uint64_t)now_ms) {
+    if (p->failures > 0 && age_ms > 0 && now_ms > 0 && age_ms < (uint64_t)now_ms &&
+        clock_is_confirmed(p, now_us)) {
         oldest_ms = now_ms - (int64_t)age_ms;
     }
     return pt_client_lanes_peek(
@@ -346,6 +367,7 @@ static enum pt_client_step finish(struct playtrace *p,
     is_notice = p->is_sending_notice;
     p->is_sending_notice = false;
     pt_client_lanes_unpin(&p->lanes);
+    note_date(p, response->date);
     verdict = judge(p, response, batch.events, &receipt);
     switch (verdict) {
     case VERDICT_SETTLED:

@@ -140,8 +140,9 @@ struct playtrace_options {
                                     the oldest events of lower priorities give way, and else the
                                     newest are refused; default 64 MiB, some 150,000 events */
     uint64_t queue_age_max_ms;   /* older events are given up where they cannot be sent: after a
-                                    failed request, so that a wrong clock alone loses nothing;
-                                    default 30 days; 0: never */
+                                    failed request, and only where a server's Date confirms the
+                                    clock, so that a wrong clock loses nothing; default 30 days;
+                                    0: never */
     const uint8_t *queue_key;    /* PLAYTRACE_KEY_BYTES bytes: events on disk are sealed with
                                     AES-256-GCM; copied. NULL (default): they are plain text */
     uint32_t ring_bytes;         /* memory between track() and the queue; default 256 KiB, at

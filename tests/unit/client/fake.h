@@ -16,6 +16,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define FAKE_EVENTS_MAX 4096
 
@@ -130,6 +131,18 @@ static inline void fake_reply(struct playtrace_http_response *response, int stat
     memcpy(response->body, body, bytes);
     response->body_bytes = bytes;
     response->status = status;
+}
+
+/* The Date of an answer, by a server whose clock is `ahead_s` before the device's. */
+static inline void fake_date(const struct fake *fake, int64_t ahead_s,
+                             struct playtrace_http_response *response)
+{
+    time_t now = (time_t)(fake->wall_us / 1000000 + ahead_s);
+    struct tm parts;
+
+    PT_CHECK(gmtime_r(&now, &parts) != NULL);
+    PT_CHECK(strftime(response->date, sizeof(response->date), "%a, %d %b %Y %H:%M:%S GMT", &parts) >
+             0);
 }
 
 static inline void fake_receipt(struct playtrace_http_response *response, uint32_t accepted,

@@ -20,9 +20,13 @@ static const uint8_t key_b[PLAYTRACE_KEY_BYTES] = "0123456789abcdef0123456789abc
 
 static bool answer_503(struct fake *fake, uint32_t events, struct playtrace_http_response *response)
 {
-    (void)fake;
+    const int64_t *ahead_s = fake->answer_arg;
+
     (void)events;
     fake_reply(response, 503, "{\"code\":\"busy\",\"detail\":\"\"}");
+    if (ahead_s) {
+        fake_date(fake, *ahead_s, response);
+    }
     return true;
 }
 
@@ -230,6 +234,7 @@ static void too_old_is_given_up_only_where_it_cannot_be_sent(void **state)
     struct fake *fake = fake_create();
     struct playtrace *p = fake_open(fake, dir);
     struct playtrace_stats stats;
+    int64_t ahead_s = -31 * DAY_MS / 1000; /* the player has set the clock */
 
     (void)state;
     fake_track(p, 7);
@@ -238,9 +243,16 @@ static void too_old_is_given_up_only_where_it_cannot_be_sent(void **state)
     fake_track(p, 5);
     (void)playtrace_flush(p, 0);
     fake->answer = answer_503;
+    (void)playtrace_flush(p, 400000); /* nobody says what time it is */
+    fake->answer_arg = &ahead_s;
+    fake_advance_ms(fake, 400000);
+    (void)playtrace_flush(p, 400000);
+    ahead_s = 0;
+    fake_advance_ms(fake, 400000);
     (void)playtrace_flush(p, 1);
     playtrace_stats(p, &stats);
     PT_CHECK(stats.dropped_age == 0 && stats.queued == 12); /* the first try had all of them */
+    PT_CHECK(stats.send_attempts >= 3);
     (void)playtrace_flush(p, 400000);
     playtrace_stats(p, &stats);
     PT_CHECK(stats.dropped_age == 7 && stats.queued == 5);

@@ -220,6 +220,33 @@ static void retry_after_is_the_least_wait(void **state)
     PT_CHECK(wait_after_failures(&date, 1) >= 500000);
 }
 
+static void a_wall_clock_that_jumps_changes_no_wait(void **state)
+{
+    static const int64_t jumps_us[] = {INT64_C(315360000000000), -INT64_C(315360000000000) * 2};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char *dir = pt_test_dir_create();
+        struct fake *fake = fake_create();
+        struct script script = {429, "{\"code\":\"rate\"}", "99999999999999999999", 1};
+        struct playtrace *p = fake_open(fake, dir);
+
+        fake->answer = answer_script;
+        fake->answer_arg = &script;
+        fake_track(p, 100);
+        PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED && fake->requests == 1);
+        fake->wall_us += jumps_us[i];
+        fake_advance_ms(fake, 86399000); /* whatever was asked for, a day at most */
+        PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED && fake->requests == 1);
+        fake_advance_ms(fake, 2100);
+        PT_CHECK(playtrace_pump(p) == PLAYTRACE_OK && fake->requests == 2);
+        check_each_taken_once(fake, 100);
+        PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+        fake_destroy(fake);
+        pt_test_dir_remove(dir);
+    }
+}
+
 static void flush_waits_only_as_long_as_it_may(void **state)
 {
     char *dir = pt_test_dir_create();
@@ -651,6 +678,7 @@ int main(void)
         cmocka_unit_test(nothing_but_a_receipt_settles),
         cmocka_unit_test(back_off_has_full_jitter_and_a_cap),
         cmocka_unit_test(retry_after_is_the_least_wait),
+        cmocka_unit_test(a_wall_clock_that_jumps_changes_no_wait),
         cmocka_unit_test(flush_waits_only_as_long_as_it_may),
         cmocka_unit_test(splitting_isolates_what_the_server_cannot_read),
         cmocka_unit_test(a_server_that_reads_nothing_costs_few_events),
