@@ -61,9 +61,9 @@ const monoWith = (library, program, ...args) => run('mono', ['--debug', path.joi
     { env: { LD_LIBRARY_PATH: library, MONO_PATH: out, ...stress } });
 // With this Mono collects at every 20th allocation and wipes what it frees: whatever C still holds shows.
 let stress = {};
-const underStress = async (action) => {
+const underStress = (action) => {
     stress = { MONO_GC_DEBUG: 'collect-before-allocs=20,clear-at-gc' };
-    await action().finally(() => (stress = {}));
+    return action().finally(() => (stress = {}));
 };
 const mono = (...args) => monoWith(libraryDir, ...args);
 
@@ -144,7 +144,7 @@ const value = (row) => JSON.parse(row.attributes);
 test('every type of attribute arrives as it was written', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);
-    const facts = JSON.parse(await mono('Binding.exe', 'types', server.url, path.join(dir, 'queue')));
+    const facts = JSON.parse(await underStress(() => mono('Binding.exe', 'types', server.url, path.join(dir, 'queue'))));
     await server.settle(facts.tracked);
     const rows = await sql(dir, 'select event_id, event_name, user_id, session_id, build_id, attributes from events');
     assert.equal(rows.length, facts.tracked);
@@ -229,7 +229,7 @@ test('flags: every type, defaults, context, from disk, one exposure', async (t) 
         },
     } }));
     const server = await Server.forTest(t, dir);
-    await mono('Binding.exe', 'flags', server.url, path.join(dir, 'queue'));
+    await underStress(() => mono('Binding.exe', 'flags', server.url, path.join(dir, 'queue')));
     await server.settle(2); // and the self-test
     const rows = await sql(dir, `select attributes from events where event_name = 'experiment_exposure'`);
     assert.equal(rows.length, 1);
@@ -241,7 +241,7 @@ test('flags: every type, defaults, context, from disk, one exposure', async (t) 
 test('wrong calls are statuses: too early, too late, nonsense, twice', async (t) => {
     const dir = freshDir(t);
     const server = await Server.forTest(t, dir);
-    await mono('Binding.exe', 'misuse', server.url, path.join(dir, 'queue'));
+    await underStress(() => mono('Binding.exe', 'misuse', server.url, path.join(dir, 'queue')));
     await server.settle(2);
     const rows = await sql(dir, `select event_name from events where event_name not like 'playtrace%' order by 1`);
     assert.deepEqual(rows.map((row) => row.event_name), ['sealed', 'x'.repeat(64)]);
@@ -300,7 +300,7 @@ test('the life of the component: start, frames, pause, quit, again, reload, brow
     fs.writeFileSync(path.join(dir, 'flags.json'), JSON.stringify({ flags: { on: { state: 'ENABLED', variants: { a: true }, defaultVariant: 'a' } } }));
     const server = await Server.forTest(t, dir);
     // With the library of the package, which has no network of its own.
-    const facts = JSON.parse(await monoWith(path.join(libraryDir, 'engine'), 'Playtrace.Lifecycle.exe', 'life', server.url, data));
+    const facts = JSON.parse(await underStress(() => monoWith(path.join(libraryDir, 'engine'), 'Playtrace.Lifecycle.exe', 'life', server.url, data)));
     t.diagnostic(`${facts.requests} requests`);
     const wanted = ['after_reload', 'before_focus', 'before_pause', 'before_quit', 'early', 'early', 'in_browser', 'in_game', 'second_play'];
     await server.settle(wanted.length);
