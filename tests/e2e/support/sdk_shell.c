@@ -13,13 +13,15 @@
 #include "playtrace.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct playtrace_platform real;
-static int64_t jump_us;
-static unsigned long kill_at;
+/* The worker looks at both. */
+static _Atomic int64_t jump_us;
+static atomic_ulong kill_at;
 
 static int64_t wall_us(void *ctx)
 {
@@ -29,7 +31,7 @@ static int64_t wall_us(void *ctx)
 /* Before the call, and for a write after half of it. */
 static bool dies_now(void)
 {
-    return kill_at > 0 && --kill_at == 0;
+    return atomic_load(&kill_at) > 0 && atomic_fetch_sub(&kill_at, 1) == 1;
 }
 
 static void die_if_due(void)
