@@ -316,6 +316,63 @@ static void a_withdrawal_killed_halfway_is_finished_by_the_next_open(void **stat
     PT_CHECK(finished > 3);
 }
 
+static unsigned taken_of(const struct fake *fake, const char *name)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < fake->taken_count; i++) {
+        PT_CHECK(fake->taken[i].times == 1);
+        count += strcmp(fake->taken[i].name, name) == 0 ? 1 : 0;
+    }
+    return count;
+}
+
+/* The same for one purpose of two: what was kept for the other is not touched. */
+static void a_purpose_taken_back_halfway_is_gone_after_the_next_open(void **state)
+{
+    bool was_dead = true;
+    unsigned finished = 0;
+
+    (void)state;
+    for (unsigned call = 1; was_dead; call++) {
+        char *dir = pt_test_dir_create();
+        struct fake *fake = fake_create();
+        struct playtrace *p = NULL;
+        struct playtrace_consent_record record;
+        size_t bytes = 0;
+
+        fake_kill_files_at(fake, UINT32_MAX);
+        p = fake_open(fake, dir);
+        fake_track(p, 5);
+        PT_CHECK(playtrace_track(p, "experiment_exposure", NULL) == PLAYTRACE_OK);
+        PT_CHECK(playtrace_sync(p, 0) == PLAYTRACE_OK);
+        fake->answer = refuse_all;
+        fake_kill_files_at(fake, call);
+        (void)playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_ANALYTICS, NULL);
+        was_dead = fake->is_dead;
+        (void)playtrace_close(p, 0);
+        fake->answer = NULL;
+        fake->is_dead = false;
+        fake->file_calls_max = 0;
+        p = fake_open(fake, dir);
+        playtrace_get_consent_record(p, &record);
+        if (record.purposes == PLAYTRACE_PURPOSE_ANALYTICS) {
+            finished++;
+            PT_CHECK(!disk_holds(dir, "experiment_exposure", &bytes));
+        }
+        PT_CHECK(playtrace_flush(p, 600000) == PLAYTRACE_OK);
+        PT_CHECK(taken_of(fake, "tick") == 5);
+        PT_CHECK(taken_of(fake, "experiment_exposure") == (record.purposes == 1 ? 0u : 1u));
+        PT_CHECK(taken_of(fake, "playtrace_consent") == (record.purposes == 1 ? 1u : 0u));
+        PT_CHECK(!disk_holds(dir, "playtrace_consent", &bytes));
+        (void)playtrace_close(p, 0);
+        fake_destroy(fake);
+        pt_test_dir_remove(dir);
+        PT_CHECK(call < 40);
+    }
+    PT_CHECK(finished > 1);
+}
+
 /* Answered, and killed at any file call while the notice leaves: it may be sent twice, not lost. */
 static void a_kill_after_the_receipt_repeats_the_notice_at_most(void **state)
 {
@@ -483,6 +540,7 @@ int main(void)
         cmocka_unit_test(purposes_are_taken_back_one_by_one),
         cmocka_unit_test(wrong_decisions_change_nothing),
         cmocka_unit_test(a_withdrawal_killed_halfway_is_finished_by_the_next_open),
+        cmocka_unit_test(a_purpose_taken_back_halfway_is_gone_after_the_next_open),
         cmocka_unit_test(a_kill_after_the_receipt_repeats_the_notice_at_most),
         cmocka_unit_test(a_state_of_version_1_is_read),
         cmocka_unit_test(a_clock_that_goes_back_keeps_the_newest_decision),
