@@ -43,6 +43,11 @@
 #endif
 
 #ifdef __cplusplus
+/* Two functions are named like their structs; C++ keeps them apart, and g++ -Wshadow says so. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 extern "C" {
 #endif
 
@@ -590,6 +595,9 @@ void playtrace_http_curl_post(void *transport, const struct playtrace_http_reque
 
 #ifdef __cplusplus
 }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 #endif
 
 #if defined(PLAYTRACE_BUILD) && defined(__GNUC__)

@@ -149,7 +149,7 @@ test('for Windows: a DLL with what the header declares, and nothing else', async
 });
 
 test('the headers compile as C99, C11 and C++17, with gcc and clang', async (t) => {
-    const strict = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only', '-I', path.join(prefix, 'include')];
+    const strict = ['-Wall', '-Wextra', '-Wpedantic', '-Wshadow', '-Werror', '-fsyntax-only', '-I', path.join(prefix, 'include')];
     const file = (name, header) => {
         const at = path.join(work, name);
         fs.writeFileSync(at, `#include <${header}>\nint main(void) { return 0; }\n`);
