@@ -133,6 +133,18 @@ static inline void fake_reply(struct playtrace_http_response *response, int stat
     response->status = status;
 }
 
+/* The value of the request's header that begins with `name`, as "Name: "; NULL: it has none. */
+static inline const char *fake_header(const struct playtrace_http_request *request,
+                                      const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strncmp(request->headers[i], name, strlen(name)) == 0) {
+            return request->headers[i] + strlen(name);
+        }
+    }
+    return NULL;
+}
+
 /* The Date of an answer, by a server whose clock is `ahead_s` before the device's. */
 static inline void fake_date(const struct fake *fake, int64_t ahead_s,
                              struct playtrace_http_response *response)
@@ -158,6 +170,16 @@ static inline void fake_receipt(struct playtrace_http_response *response, uint32
     }
     (void)snprintf(body + used, sizeof(body) - (size_t)used, "]}");
     fake_reply(response, 202, body);
+}
+
+/* An `answer`: not now. */
+static inline bool fake_busy(struct fake *fake, uint32_t events,
+                             struct playtrace_http_response *response)
+{
+    (void)fake;
+    (void)events;
+    fake_reply(response, 503, "{\"code\":\"busy\",\"detail\":\"\"}");
+    return true;
 }
 
 static inline void fake_post(void *http, const struct playtrace_http_request *request,
@@ -328,6 +350,19 @@ static inline int fake_file_truncate(void *ctx, void *file, uint64_t bytes)
     return is_last ? -1 : ((struct fake *)ctx)->real.file_truncate(NULL, file, bytes);
 }
 
+/* From now on the platform's only way out is `post`, and what it gets is not packed. */
+static inline void fake_transport(struct playtrace_platform *platform, void *http,
+                                  void (*post)(void *http,
+                                               const struct playtrace_http_request *request,
+                                               struct playtrace_http_response *response))
+{
+    platform->http_ctx = http;
+    platform->http_create = NULL;
+    platform->http_destroy = NULL;
+    platform->http_post = post;
+    platform->compress = NULL;
+}
+
 static inline struct fake *fake_create(void)
 {
     struct fake *fake = pt_alloc_zero(sizeof(*fake));
@@ -339,16 +374,13 @@ static inline struct fake *fake_create(void)
     fake->platform.wall_us = fake_wall_us;
     fake->platform.mono_us = fake_mono_us;
     fake->platform.sleep_ms = fake_sleep_ms;
-    fake->platform.http_ctx = fake;
-    fake->platform.http_create = NULL;
-    fake->platform.http_destroy = NULL;
-    fake->platform.http_post = fake_post;
-    fake->platform.compress = NULL;            /* the tests read what is sent */
+    fake_transport(&fake->platform, fake, fake_post);
     fake->wall_us = INT64_C(1793534400000000); /* 2026-11-01T12:00:00Z */
     fake->mono_us = 1000000;
     return fake;
 }
 
+/* `call` 0: files work again. */
 static inline void fake_kill_files_at(struct fake *fake, unsigned call)
 {
     fake->file_calls = 0;
@@ -402,15 +434,49 @@ static inline void fake_track(struct playtrace *p, unsigned count)
     }
 }
 
+/* How many of the taken events are `name`; each of them came once. */
+static inline size_t fake_count_taken(const struct fake *fake, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < fake->taken_count; i++) {
+        PT_CHECK(fake->taken[i].times == 1);
+        count += strcmp(fake->taken[i].name, name) == 0;
+    }
+    return count;
+}
+
+static inline void fake_check_each_once(const struct fake *fake, size_t count)
+{
+    PT_CHECK(fake->taken_count == count);
+    for (size_t i = 0; i < count; i++) {
+        PT_CHECK(fake->taken[i].times == 1);
+    }
+}
+
+/* The same, and in the order in which one session tracked them. */
+static inline void fake_check_all_in_order(const struct fake *fake, size_t count)
+{
+    fake_check_each_once(fake, count);
+    for (size_t i = 0; i < count; i++) {
+        PT_CHECK(fake->taken[i].seq == (int64_t)i);
+    }
+}
+
 /* The double entry that playtrace.h promises. */
-static inline void fake_check_balance(struct playtrace *p)
+static inline bool fake_balances(struct playtrace *p)
 {
     struct playtrace_stats s;
 
     playtrace_stats(p, &s);
-    PT_CHECK(s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
-                                            s.dropped_budget + s.dropped_evicted + s.dropped_age +
-                                            s.withdrawn);
+    return s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
+                                          s.dropped_budget + s.dropped_evicted + s.dropped_age +
+                                          s.withdrawn;
+}
+
+static inline void fake_check_balance(struct playtrace *p)
+{
+    PT_CHECK(fake_balances(p));
 }
 
 #endif

@@ -12,14 +12,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static bool refuse_all(struct fake *fake, uint32_t events, struct playtrace_http_response *response)
-{
-    (void)fake;
-    (void)events;
-    fake_reply(response, 503, "{\"code\":\"busy\",\"detail\":\"\"}");
-    return true;
-}
-
 static void check_last_body(struct fake *fake, const char *part)
 {
     if (!strstr(fake->last_body, part)) {
@@ -117,7 +109,7 @@ static void offline_the_notice_waits_over_restarts(void **state)
     size_t bytes = 0;
 
     (void)state;
-    fake->answer = refuse_all;
+    fake->answer = fake_busy;
     fake_track(p, 3);
     PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
     for (unsigned i = 0; i < 3; i++) {
@@ -150,7 +142,7 @@ static void every_withdrawal_is_told_even_if_consent_came_back(void **state)
     struct playtrace *p = fake_open(fake, dir);
 
     (void)state;
-    fake->answer = refuse_all;
+    fake->answer = fake_busy;
     for (unsigned i = 0; i < ROUNDS; i++) {
         PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_GIVEN) == PLAYTRACE_OK);
         fake_track(p, 1);
@@ -184,7 +176,7 @@ static void notices_have_a_bound_and_the_newest_stay(void **state)
     size_t bytes = 0;
 
     (void)state;
-    fake->answer = refuse_all;
+    fake->answer = fake_busy;
     for (unsigned i = 0; i < 200; i++) {
         char policy[8];
 
@@ -234,7 +226,7 @@ static void purposes_are_taken_back_one_by_one(void **state)
     PT_CHECK(playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_EXPERIMENTS, "v2") == PLAYTRACE_OK);
     PT_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
     PT_CHECK(playtrace_track(p, "experiment_exposure", NULL) == PLAYTRACE_OK);
-    fake->answer = refuse_all; /* to see the notice's body */
+    fake->answer = fake_busy; /* to see the notice's body */
     PT_CHECK(playtrace_flush(p, 100) == PLAYTRACE_QUEUED);
     check_last_body(fake, "{\"state\":\"given\",\"purposes\":[\"experiments\"],"
                           "\"policy_version\":\"v2\",");
@@ -292,11 +284,10 @@ static void a_withdrawal_killed_halfway_is_finished_by_the_next_open(void **stat
         (void)playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN);
         PT_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
         was_dead = fake->is_dead;
-        fake->answer = refuse_all;
+        fake->answer = fake_busy;
         (void)playtrace_close(p, 0);
         fake->answer = NULL;
-        fake->is_dead = false;
-        fake->file_calls_max = 0;
+        fake_kill_files_at(fake, 0);
         p = fake_open(fake, dir);
         PT_CHECK(playtrace_flush(p, 600000) == PLAYTRACE_OK);
         if (playtrace_get_consent(p) == PLAYTRACE_CONSENT_GIVEN) {
@@ -314,17 +305,6 @@ static void a_withdrawal_killed_halfway_is_finished_by_the_next_open(void **stat
         PT_CHECK(call < 40);
     }
     PT_CHECK(finished > 3);
-}
-
-static unsigned taken_of(const struct fake *fake, const char *name)
-{
-    unsigned count = 0;
-
-    for (size_t i = 0; i < fake->taken_count; i++) {
-        PT_CHECK(fake->taken[i].times == 1);
-        count += strcmp(fake->taken[i].name, name) == 0 ? 1 : 0;
-    }
-    return count;
 }
 
 /* The same for one purpose of two: what was kept for the other is not touched. */
@@ -346,14 +326,13 @@ static void a_purpose_taken_back_halfway_is_gone_after_the_next_open(void **stat
         fake_track(p, 5);
         PT_CHECK(playtrace_track(p, "experiment_exposure", NULL) == PLAYTRACE_OK);
         PT_CHECK(playtrace_sync(p, 0) == PLAYTRACE_OK);
-        fake->answer = refuse_all;
+        fake->answer = fake_busy;
         fake_kill_files_at(fake, call);
         (void)playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_ANALYTICS, NULL);
         was_dead = fake->is_dead;
         (void)playtrace_close(p, 0);
         fake->answer = NULL;
-        fake->is_dead = false;
-        fake->file_calls_max = 0;
+        fake_kill_files_at(fake, 0);
         p = fake_open(fake, dir);
         playtrace_get_consent_record(p, &record);
         if (record.purposes == PLAYTRACE_PURPOSE_ANALYTICS) {
@@ -361,9 +340,9 @@ static void a_purpose_taken_back_halfway_is_gone_after_the_next_open(void **stat
             PT_CHECK(!disk_holds(dir, "experiment_exposure", &bytes));
         }
         PT_CHECK(playtrace_flush(p, 600000) == PLAYTRACE_OK);
-        PT_CHECK(taken_of(fake, "tick") == 5);
-        PT_CHECK(taken_of(fake, "experiment_exposure") == (record.purposes == 1 ? 0u : 1u));
-        PT_CHECK(taken_of(fake, "playtrace_consent") == (record.purposes == 1 ? 1u : 0u));
+        PT_CHECK(fake_count_taken(fake, "tick") == 5);
+        PT_CHECK(fake_count_taken(fake, "experiment_exposure") == (record.purposes == 1 ? 0u : 1u));
+        PT_CHECK(fake_count_taken(fake, "playtrace_consent") == (record.purposes == 1 ? 1u : 0u));
         PT_CHECK(!disk_holds(dir, "playtrace_consent", &bytes));
         (void)playtrace_close(p, 0);
         fake_destroy(fake);
@@ -392,8 +371,7 @@ static void a_kill_after_the_receipt_repeats_the_notice_at_most(void **state)
         (void)playtrace_flush(p, 100);
         was_dead = fake->is_dead;
         (void)playtrace_close(p, 0);
-        fake->is_dead = false;
-        fake->file_calls_max = 0;
+        fake_kill_files_at(fake, 0);
         p = fake_open(fake, dir);
         (void)playtrace_flush(p, 600000);
         PT_CHECK(fake->taken_count == 1 && fake->taken[0].times <= 2);
@@ -458,7 +436,7 @@ static void a_clock_that_goes_back_keeps_the_newest_decision(void **state)
     (void)state;
     playtrace_get_consent_record(p, &before);
     fake->wall_us -= INT64_C(365) * 86400 * 1000000;
-    fake->answer = refuse_all;
+    fake->answer = fake_busy;
     PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
     playtrace_get_consent_record(p, &after);
     PT_CHECK(before.decided_us == INT64_C(1793534400000000));
@@ -509,7 +487,7 @@ static void with_a_key_the_notice_is_sealed(void **state)
 
     (void)state;
     options.queue_key = keys[0];
-    fake->answer = refuse_all;
+    fake->answer = fake_busy;
     PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
     fake_track(p, 3);
     PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);

@@ -6,11 +6,8 @@
  */
 #include "fake.h"
 
-#include "core/client.h"
-
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 static void limit_files(rlim_t bytes)
 {
@@ -21,40 +18,39 @@ static void limit_files(rlim_t bytes)
     PT_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
 }
 
-static void check_all_once(const struct fake *fake, size_t count)
-{
-    PT_CHECK(fake->taken_count == count);
-    for (size_t i = 0; i < count; i++) {
-        PT_CHECK(fake->taken[i].times == 1 && fake->taken[i].seq == (int64_t)i);
-    }
-}
-
-static bool is_offline;
-
-static bool maybe_offline(struct fake *fake, uint32_t events,
-                          struct playtrace_http_response *response)
+static bool answer_nothing(struct fake *fake, uint32_t events,
+                           struct playtrace_http_response *response)
 {
     (void)fake;
     (void)events;
     response->status = 0;
-    return is_offline;
+    return true;
+}
+
+/* A client that has written `events` to a disk on which `bytes` more fit; the server is away. */
+static struct playtrace *open_on_full_disk(struct fake *fake, const char *dir, unsigned events,
+                                           uint64_t bytes)
+{
+    struct playtrace *p = fake_open(fake, dir);
+    struct playtrace_stats stats;
+
+    fake->answer = answer_nothing;
+    PT_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+    fake_track(p, events);
+    (void)playtrace_flush(p, 0);
+    playtrace_stats(p, &stats);
+    limit_files((rlim_t)(stats.queued_bytes + bytes));
+    return p;
 }
 
 static void a_full_disk_costs_nothing_that_memory_holds(void **state)
 {
     char *dir = pt_test_dir_create();
     struct fake *fake = fake_create();
-    struct playtrace *p = fake_open(fake, dir);
+    struct playtrace *p = open_on_full_disk(fake, dir, 100, 1000); /* three and a bit fit */
     struct playtrace_stats stats;
 
     (void)state;
-    fake->answer = maybe_offline;
-    is_offline = true;
-    PT_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-    fake_track(p, 100);
-    (void)playtrace_flush(p, 0);
-    playtrace_stats(p, &stats);
-    limit_files((rlim_t)stats.queued_bytes + 1000); /* three events and a bit fit */
     fake_track(p, 200);
     (void)playtrace_flush(p, 1);
     fake_track(p, 50);
@@ -70,9 +66,9 @@ static void a_full_disk_costs_nothing_that_memory_holds(void **state)
     PT_CHECK(playtrace_sync(p, 0) == PLAYTRACE_IO);
     limit_files(RLIM_INFINITY);
     PT_CHECK(playtrace_sync(p, 0) == PLAYTRACE_OK);
-    is_offline = false;
+    fake->answer = NULL;
     PT_CHECK(playtrace_flush(p, 1000000) == PLAYTRACE_OK);
-    check_all_once(fake, (size_t)stats.tracked);
+    fake_check_all_in_order(fake, (size_t)stats.tracked);
     playtrace_stats(p, &stats);
     PT_CHECK(stats.damaged == 0);
     fake_check_balance(p);
@@ -85,24 +81,16 @@ static void a_disk_full_at_close_is_told(void **state)
 {
     char *dir = pt_test_dir_create();
     struct fake *fake = fake_create();
-    struct playtrace *p = fake_open(fake, dir);
-    struct playtrace_stats stats;
+    struct playtrace *p = open_on_full_disk(fake, dir, 10, 100);
 
     (void)state;
-    fake->answer = maybe_offline;
-    is_offline = true;
-    PT_CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
-    fake_track(p, 10);
-    (void)playtrace_flush(p, 0);
-    playtrace_stats(p, &stats);
-    limit_files((rlim_t)stats.queued_bytes + 100);
     fake_track(p, 10);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_IO);
     limit_files(RLIM_INFINITY);
-    is_offline = false;
+    fake->answer = NULL;
     p = fake_open(fake, dir);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-    check_all_once(fake, 10);
+    fake_check_all_in_order(fake, 10);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
     pt_test_dir_remove(dir);

@@ -180,13 +180,10 @@ static void late_post(void *http, const struct playtrace_http_request *request,
 {
     struct fake *fake = http;
     char *late = fake->answer_arg;
-    char trace[64] = "";
+    const char *header = fake_header(request, "traceparent: ");
+    char trace[64];
 
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (strncmp(request->headers[i], "traceparent: ", 13) == 0) {
-            (void)snprintf(trace, sizeof(trace), "%s", request->headers[i] + 13);
-        }
-    }
+    (void)snprintf(trace, sizeof(trace), "%s", header ? header : "");
     if (request->wants_new_connection) {
         late[0] = '\0';
     }

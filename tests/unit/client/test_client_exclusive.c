@@ -128,14 +128,6 @@ static void make_exclusive(struct exclusive *x, struct fake *fake)
     fake->platform.file_remove = file_remove;
 }
 
-static bool answer_503(struct fake *fake, uint32_t events, struct playtrace_http_response *response)
-{
-    (void)fake;
-    (void)events;
-    fake_reply(response, 503, "{}");
-    return true;
-}
-
 /* Some 300 KiB in every lane, so that each has two segments. */
 static void track_many(struct playtrace *p)
 {
@@ -167,7 +159,7 @@ static void a_whole_life_with_one_writer_a_file(void **state)
     (void)state;
     make_exclusive(x, fake);
     options.sync_at_close = true;
-    fake->answer = answer_503;
+    fake->answer = fake_busy;
     for (unsigned round = 0; round < 3; round++) {
         options.queue_bytes_max = round == 1 ? 1u << 20 : 8u << 20; /* the second one evicts */
         PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);

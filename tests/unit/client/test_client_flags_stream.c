@@ -61,6 +61,14 @@ static void await(atomic_uint *counter, unsigned least)
     }
 }
 
+static void await_no_stream(struct service *service)
+{
+    for (unsigned waited = 0; atomic_load(&service->open_streams) > 0; waited += 2) {
+        PT_CHECK(waited < WAIT_MS);
+        rest_ms(2);
+    }
+}
+
 static void await_value(struct playtrace *p, int64_t wanted)
 {
     for (unsigned waited = 0; playtrace_flag_int(p, "version", -1) != wanted; waited += 2) {
@@ -71,12 +79,7 @@ static void await_value(struct playtrace *p, int64_t wanted)
 
 static bool has_header(const struct playtrace_http_request *request, const char *start)
 {
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (strncmp(request->headers[i], start, strlen(start)) == 0) {
-            return true;
-        }
-    }
-    return false;
+    return fake_header(request, start) != NULL;
 }
 
 static bool tell(const struct playtrace_http_request *request, const char *text)
@@ -291,19 +294,13 @@ static void pause_consent_and_close_end_the_stream(void **state)
 
         await(&set->service.open_streams, 1);
         PT_CHECK(playtrace_pause(set->p) == PLAYTRACE_OK);
-        for (unsigned waited = 0; atomic_load(&set->service.open_streams) > 0; waited += 2) {
-            PT_CHECK(waited < WAIT_MS);
-            rest_ms(2);
-        }
+        await_no_stream(&set->service);
         PT_CHECK(playtrace_resume(set->p) == PLAYTRACE_OK);
         await(&set->service.open_streams, 1);
         PT_CHECK(playtrace_set_consent_for(set->p, PLAYTRACE_PURPOSE_ANALYTICS, NULL) ==
                  PLAYTRACE_OK);
         PT_CHECK(playtrace_flag_int(set->p, "version", -1) == -1);
-        for (unsigned waited = 0; atomic_load(&set->service.open_streams) > 0; waited += 2) {
-            PT_CHECK(waited < WAIT_MS);
-            rest_ms(2);
-        }
+        await_no_stream(&set->service);
         PT_CHECK(playtrace_set_consent_for(set->p, PLAYTRACE_PURPOSES_ALL, NULL) == PLAYTRACE_OK);
         await(&set->service.open_streams, 1);
         set_close(set);

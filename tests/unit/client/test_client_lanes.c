@@ -4,12 +4,12 @@
  * Method: the client over real files and the server of fake.h, pumped; files are read, changed
  * and compared from outside; file calls are killed at every place in turn.
  */
+#include "disk.h"
 #include "fake.h"
 
 #include "core/client.h"
 #include "wire/frame.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -18,32 +18,20 @@
 static const uint8_t key_a[PLAYTRACE_KEY_BYTES] = "0123456789abcdef0123456789abcde";
 static const uint8_t key_b[PLAYTRACE_KEY_BYTES] = "0123456789abcdef0123456789abcdf";
 
-static bool answer_503(struct fake *fake, uint32_t events, struct playtrace_http_response *response)
+static bool busy_with_a_date(struct fake *fake, uint32_t events,
+                             struct playtrace_http_response *response)
 {
     const int64_t *ahead_s = fake->answer_arg;
 
-    (void)events;
-    fake_reply(response, 503, "{\"code\":\"busy\",\"detail\":\"\"}");
     if (ahead_s) {
         fake_date(fake, *ahead_s, response);
     }
-    return true;
+    return fake_busy(fake, events, response);
 }
 
 static void track_with(struct playtrace *p, const char *name, enum playtrace_priority priority)
 {
     PT_CHECK(playtrace_track_with(p, name, "{\"n\":1}", priority, NULL) == PLAYTRACE_OK);
-}
-
-static size_t count_taken(const struct fake *fake, const char *name)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < fake->taken_count; i++) {
-        PT_CHECK(fake->taken[i].times == 1);
-        count += strcmp(fake->taken[i].name, name) == 0;
-    }
-    return count;
 }
 
 static void high_goes_first_and_a_batch_is_of_one_lane(void **state)
@@ -111,14 +99,14 @@ static void a_mixed_burst_is_one_write_a_lane(void **state)
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_QUEUED);
     p = fake_open(fake, dir);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-    PT_CHECK(count_taken(fake, "tick") == 120);
+    PT_CHECK(fake_count_taken(fake, "tick") == 120);
     fake_check_balance(p);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
     pt_test_dir_remove(dir);
 }
 
-/* Track `count` events a drain until `stop` says that it is enough. */
+/* A hundred events before each of so many drains. */
 static void fill(struct playtrace *p, const char *name, enum playtrace_priority priority,
                  unsigned drains)
 {
@@ -165,7 +153,7 @@ static void a_full_budget_lets_the_lower_lane_give_way(void **state)
     PT_CHECK(stats.dropped_evicted > evicted_low && stats.queued_bytes <= 600000);
     PT_CHECK(playtrace_flush(p, 100000) == PLAYTRACE_OK);
     fake_check_balance(p);
-    PT_CHECK(count_taken(fake, "buy") == 300); /* the purchases are all there */
+    PT_CHECK(fake_count_taken(fake, "buy") == 300); /* the purchases are all there */
     playtrace_stats(p, &stats);
     PT_CHECK(stats.delivered == fake->taken_count);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
@@ -187,7 +175,7 @@ static bool fill_and_take(struct fake *fake, uint32_t events,
     (void)events;
     (void)response;
     if (fake->requests == 1) {
-        PT_CHECK(strcmp(way->p->lanes.is_pinned ? "pinned" : "", "pinned") == 0);
+        PT_CHECK(way->p->lanes.is_pinned);
         for (unsigned i = 0; i < 12; i++) {
             for (unsigned k = 0; k < 100; k++) {
                 track_with(way->p, "buy", PLAYTRACE_PRIORITY_HIGH);
@@ -220,8 +208,9 @@ static void what_is_on_its_way_does_not_give_way(void **state)
     PT_CHECK(playtrace_flush(way.p, 100000) == PLAYTRACE_OK); /* the low ones are settled */
     PT_CHECK(playtrace_flush(way.p, 100000) == PLAYTRACE_OK);
     playtrace_stats(way.p, &stats);
-    PT_CHECK(way.tracked == 1200 && count_taken(fake, "buy") == 1200);
-    PT_CHECK(stats.dropped_evicted > 0 && count_taken(fake, "beat") == low - stats.dropped_evicted);
+    PT_CHECK(way.tracked == 1200 && fake_count_taken(fake, "buy") == 1200);
+    PT_CHECK(stats.dropped_evicted > 0 &&
+             fake_count_taken(fake, "beat") == low - stats.dropped_evicted);
     fake_check_balance(way.p);
     PT_CHECK(playtrace_close(way.p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
@@ -242,7 +231,7 @@ static void too_old_is_given_up_only_where_it_cannot_be_sent(void **state)
     fake_advance_ms(fake, 31 * DAY_MS);
     fake_track(p, 5);
     (void)playtrace_flush(p, 0);
-    fake->answer = answer_503;
+    fake->answer = busy_with_a_date;
     (void)playtrace_flush(p, 400000); /* nobody says what time it is */
     fake->answer_arg = &ahead_s;
     fake_advance_ms(fake, 400000);
@@ -259,13 +248,13 @@ static void too_old_is_given_up_only_where_it_cannot_be_sent(void **state)
     fake_check_balance(p);
     fake->answer = NULL;
     PT_CHECK(playtrace_flush(p, 400000) == PLAYTRACE_OK);
-    PT_CHECK(count_taken(fake, "tick") == 5);
+    PT_CHECK(fake_count_taken(fake, "tick") == 5);
     /* A server that answers gets whatever there is. */
     fake_track(p, 3);
     (void)playtrace_flush(p, 0);
     fake_advance_ms(fake, 31 * DAY_MS);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-    PT_CHECK(count_taken(fake, "tick") == 8);
+    PT_CHECK(fake_count_taken(fake, "tick") == 8);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
     pt_test_dir_remove(dir);
@@ -306,8 +295,8 @@ static void a_bad_event_is_found_though_higher_ones_come_in(void **state)
     fake->answer = NULL;
     PT_CHECK(playtrace_flush(way.p, 100000) == PLAYTRACE_OK);
     playtrace_stats(way.p, &stats);
-    PT_CHECK(stats.unreadable == 1 && count_taken(fake, "beat") == 39);
-    PT_CHECK(count_taken(fake, "buy") == way.tracked && count_taken(fake, "bad") == 0);
+    PT_CHECK(stats.unreadable == 1 && fake_count_taken(fake, "beat") == 39);
+    PT_CHECK(fake_count_taken(fake, "buy") == way.tracked && fake_count_taken(fake, "bad") == 0);
     fake_check_balance(way.p);
     PT_CHECK(playtrace_close(way.p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
@@ -316,29 +305,24 @@ static void a_bad_event_is_found_though_higher_ones_come_in(void **state)
 
 /* ---- sealed records and versions ---- */
 
-/* Names and contents of all files in `dir` but the lock, as one value. */
-static uint32_t fingerprint(const char *dir, bool *has_text_out, const char *text)
+/* Names and contents of all files in `dir`, as one value. */
+static uint32_t fingerprint(const char *dir)
 {
-    DIR *open_dir = opendir(dir);
+    DIR *list = opendir(dir);
+    const struct dirent *entry = NULL;
     uint32_t sum = 0;
 
-    *has_text_out = false;
-    for (const struct dirent *entry = NULL; (entry = readdir(open_dir)) != NULL;) {
-        char *path = pt_strf("%s/%s", dir, entry->d_name);
-        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "rb");
-        char *content = pt_alloc(1u << 20);
+    PT_CHECK(list != NULL);
+    while ((entry = readdir(list)) != NULL) {
+        size_t bytes = 0;
+        char *content = disk_read(dir, entry->d_name, &bytes);
 
-        if (file) {
-            size_t bytes = fread(content, 1, 1u << 20, file);
-
-            *has_text_out = *has_text_out || memmem(content, bytes, text, strlen(text)) != NULL;
+        if (content) {
             sum += pt_crc32c(pt_crc32c(0, entry->d_name, strlen(entry->d_name)), content, bytes);
-            (void)fclose(file);
         }
         pt_free(content);
-        pt_free(path);
     }
-    (void)closedir(open_dir);
+    (void)closedir(list);
     return sum;
 }
 
@@ -356,7 +340,7 @@ static void sealed_events_are_read_only_with_their_key(void **state)
     char *dir = pt_test_dir_create();
     struct fake *fake = fake_create();
     struct playtrace *p = NULL;
-    bool has_text = false;
+    size_t bytes = 0;
     uint32_t before = 0;
 
     (void)state;
@@ -370,15 +354,15 @@ static void sealed_events_are_read_only_with_their_key(void **state)
     }
     track_with(p, "buy", PLAYTRACE_PRIORITY_HIGH);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_QUEUED);
-    before = fingerprint(dir, &has_text, "secret_boss");
-    PT_CHECK(!has_text);
+    PT_CHECK(!disk_holds(dir, "secret_boss", &bytes) && bytes > 0);
+    before = fingerprint(dir);
     PT_CHECK(open_with_key(fake, dir, key_b, &p) == PLAYTRACE_KEY && !p);
     PT_CHECK(open_with_key(fake, dir, NULL, &p) == PLAYTRACE_KEY && !p);
-    PT_CHECK(fingerprint(dir, &has_text, "secret_boss") == before);
+    PT_CHECK(fingerprint(dir) == before);
     PT_CHECK(open_with_key(fake, dir, key_a, &p) == PLAYTRACE_OK);
     PT_CHECK(playtrace_flush(p, 10000) == PLAYTRACE_OK);
-    PT_CHECK(count_taken(fake, "secret_boss") == 300 && count_taken(fake, "buy") == 1);
-    PT_CHECK(count_taken(fake, "tick") == 2);
+    PT_CHECK(fake_count_taken(fake, "secret_boss") == 300 && fake_count_taken(fake, "buy") == 1);
+    PT_CHECK(fake_count_taken(fake, "tick") == 2);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     /* An empty queue takes any key. */
     PT_CHECK(open_with_key(fake, dir, key_b, &p) == PLAYTRACE_OK);
@@ -398,21 +382,16 @@ static void a_flipped_byte_costs_one_sealed_event(void **state)
     for (long at = 0; at < 900; at += 7) {
         struct playtrace *p = NULL;
         struct playtrace_stats stats;
-        FILE *file = NULL;
-        int byte = 0;
 
         fake->taken_count = 0;
         PT_CHECK(open_with_key(fake, dir, key_a, &p) == PLAYTRACE_OK);
         fake_track(p, 4);
         PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_QUEUED);
-        for (unsigned number = 1; !(file = fopen(path, "r+b")); number++) {
+        for (unsigned number = 1; access(path, F_OK) != 0; number++) {
             pt_free(path); /* each round's segment has a number of its own */
             path = pt_strf("%s/queue-%08u.log", dir, number);
         }
-        PT_CHECK(fseek(file, at, SEEK_SET) == 0);
-        byte = fgetc(file);
-        PT_CHECK(fseek(file, at, SEEK_SET) == 0 && fputc(byte ^ 0x40, file) != EOF);
-        PT_CHECK(fclose(file) == 0);
+        PT_CHECK(disk_flip(path, at));
         PT_CHECK(open_with_key(fake, dir, key_a, &p) == PLAYTRACE_OK);
         playtrace_stats(p, &stats);
         PT_CHECK(stats.damaged == 1 && stats.recovered == 3);
@@ -489,7 +468,7 @@ static void without_randomness_nothing_is_sealed_and_nothing_lost(void **state)
     PT_CHECK(stats.queued == 10 && stats.queued_bytes == 0 && stats.io_failures > 0);
     p->platform.random = fake->real.random;
     PT_CHECK(playtrace_flush(p, 10000) == PLAYTRACE_OK);
-    PT_CHECK(count_taken(fake, "tick") == 10);
+    PT_CHECK(fake_count_taken(fake, "tick") == 10);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
     pt_test_dir_remove(dir);
@@ -503,7 +482,7 @@ static void a_newer_queue_is_left_alone(void **state)
     struct playtrace *p = fake_open(fake, dir);
     uint8_t frame[PT_FRAME_HEADER_BYTES + 4];
     FILE *file = NULL;
-    bool has_text = false;
+    size_t bytes = 0;
     uint32_t before = 0;
 
     (void)state;
@@ -514,14 +493,14 @@ static void a_newer_queue_is_left_alone(void **state)
     pt_frame_header(frame + PT_FRAME_HEADER_BYTES, 4, frame);
     file = fopen(path, "wb");
     PT_CHECK(file && fwrite(frame, 1, sizeof(frame), file) == sizeof(frame) && fclose(file) == 0);
-    before = fingerprint(dir, &has_text, "buy");
+    before = fingerprint(dir);
     PT_CHECK(open_with_key(fake, dir, NULL, &p) == PLAYTRACE_VERSION && !p);
-    PT_CHECK(fingerprint(dir, &has_text, "buy") == before && has_text);
+    PT_CHECK(fingerprint(dir) == before && disk_holds(dir, "buy", &bytes));
     PT_CHECK(strcmp(playtrace_status_name(PLAYTRACE_VERSION), "VERSION") == 0);
     /* A damaged file says nothing of the kind. */
     PT_CHECK(truncate(path, 5) == 0);
     p = fake_open(fake, dir);
-    PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK && count_taken(fake, "buy") == 1);
+    PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK && fake_count_taken(fake, "buy") == 1);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     pt_free(path);
     fake_destroy(fake);
@@ -533,18 +512,16 @@ static void withdrawn_consent_empties_all_lanes(void **state)
     char *dir = pt_test_dir_create();
     struct fake *fake = fake_create();
     struct playtrace *p = fake_open(fake, dir);
-    bool has_text = false;
+    size_t bytes = 0;
 
     (void)state;
     for (unsigned i = 0; i < 9; i++) {
         track_with(p, "trace_of_me", (enum playtrace_priority)(i % 3));
     }
     (void)playtrace_flush(p, 0);
-    (void)fingerprint(dir, &has_text, "trace_of_me");
-    PT_CHECK(has_text);
+    PT_CHECK(disk_holds(dir, "trace_of_me", &bytes));
     PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
-    (void)fingerprint(dir, &has_text, "trace_of_me");
-    PT_CHECK(!has_text && pt_client_lanes_events(&p->lanes) == 0);
+    PT_CHECK(!disk_holds(dir, "trace_of_me", &bytes) && pt_client_lanes_events(&p->lanes) == 0);
     fake_check_balance(p);
     (void)playtrace_close(p, 0);
     fake_destroy(fake);

@@ -391,8 +391,7 @@ static void a_failed_append_can_be_repeated(void **state)
         fake_kill_files_at(fake, call);
         for (unsigned i = 1; i < 10; i++) {
             if (!append_one(b, i, 30000)) {
-                fake->is_dead = false;
-                fake->file_calls_max = 0;
+                fake_kill_files_at(fake, 0);
                 PT_CHECK(append_one(b, i, 30000));
             }
         }
@@ -426,8 +425,7 @@ static void a_cursor_written_by_half_does_not_hide_later_ones(void **state)
         PT_CHECK(peek(b, 2, &found));
         pt_client_queue_ack(&b->queue, &found);
         PT_CHECK(fake->is_dead == (i == 1));
-        fake->is_dead = false;
-        fake->file_calls_max = 0;
+        fake_kill_files_at(fake, 0);
     }
     pt_client_queue_close(&b->queue);
     open_queue(b);

@@ -35,14 +35,6 @@ static bool answer_script(struct fake *fake, uint32_t events,
     return true;
 }
 
-static void check_each_taken_once(const struct fake *fake, size_t count)
-{
-    PT_CHECK(fake->taken_count == count);
-    for (size_t i = 0; i < count; i++) {
-        PT_CHECK(fake->taken[i].times == 1 && fake->taken[i].seq == (int64_t)i);
-    }
-}
-
 static void batches_go_out_in_order_by_size_and_by_time(void **state)
 {
     char *dir = pt_test_dir_create();
@@ -62,7 +54,7 @@ static void batches_go_out_in_order_by_size_and_by_time(void **state)
     PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED && fake->batch_sizes[2] == 100);
     PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED && fake->requests == 3);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK && fake->batch_sizes[3] == 50);
-    check_each_taken_once(fake, 280);
+    fake_check_all_in_order(fake, 280);
     playtrace_stats(p, &stats);
     PT_CHECK(stats.tracked == 280 && stats.delivered == 280 && stats.queued == 0);
     PT_CHECK(stats.send_attempts == 4 && stats.retries == 0 && stats.queued_bytes == 0);
@@ -91,7 +83,7 @@ static void a_batch_keeps_its_size_in_bytes(void **state)
     for (unsigned i = 0; i < fake->requests; i++) {
         PT_CHECK(fake->batch_sizes[i] <= 12);
     }
-    check_each_taken_once(fake, 40);
+    fake_check_all_in_order(fake, 40);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     pt_free(attributes);
     fake_destroy(fake);
@@ -139,7 +131,7 @@ static void nothing_but_a_receipt_settles(void **state)
             PT_CHECK(stats.queued == 10);
             fake_advance_ms(fake, 10000);
         }
-        check_each_taken_once(fake, 10);
+        fake_check_all_in_order(fake, 10);
         playtrace_stats(p, &stats);
         PT_CHECK(stats.send_attempts == 4 && stats.retries == 3 && stats.delivered == 10);
         fake_check_balance(p);
@@ -240,7 +232,7 @@ static void a_wall_clock_that_jumps_changes_no_wait(void **state)
         PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED && fake->requests == 1);
         fake_advance_ms(fake, 2100);
         PT_CHECK(playtrace_pump(p) == PLAYTRACE_OK && fake->requests == 2);
-        check_each_taken_once(fake, 100);
+        fake_check_all_in_order(fake, 100);
         PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
         fake_destroy(fake);
         pt_test_dir_remove(dir);
@@ -265,7 +257,7 @@ static void flush_waits_only_as_long_as_it_may(void **state)
     PT_CHECK(playtrace_flush(p, 5000) == PLAYTRACE_QUEUED && fake->requests == 1);
     PT_CHECK(playtrace_flush(p, 62000) == PLAYTRACE_OK && fake->requests == 2);
     PT_CHECK(fake->slept_ms >= 60000);
-    check_each_taken_once(fake, 5);
+    fake_check_all_in_order(fake, 5);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
 
     options.flush_ignores_retry = true;
@@ -429,7 +421,7 @@ static void a_receipt_too_long_to_hold_halves_the_batch(void **state)
     fake->answer = answer_truncated;
     fake_track(p, 100);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-    check_each_taken_once(fake, 100);
+    fake_check_all_in_order(fake, 100);
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
     pt_test_dir_remove(dir);
@@ -508,7 +500,7 @@ static void a_full_budget_drops_the_newest_and_counts(void **state)
     PT_CHECK(stats.queued_bytes <= 50000 && stats.queued_bytes > 49000);
     PT_CHECK(stats.dropped_budget > 0 && stats.queued + stats.dropped_budget == 1000);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-    check_each_taken_once(fake, (size_t)(1000 - stats.dropped_budget));
+    fake_check_all_in_order(fake, (size_t)(1000 - stats.dropped_budget));
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     fake_destroy(fake);
     pt_test_dir_remove(dir);
@@ -571,8 +563,7 @@ static bool run_killed_at(unsigned call)
     }
     was_dead = fake->is_dead;
     playtrace_platform_posix_init(&fake->real);
-    fake->is_dead = false;
-    fake->file_calls_max = 0;
+    fake_kill_files_at(fake, 0);
     p = fake_open(fake, dir);
     PT_CHECK(playtrace_close(p, 10000) == PLAYTRACE_OK);
     for (unsigned i = 0; i < KILL_EVENTS; i++) {

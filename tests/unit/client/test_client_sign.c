@@ -10,8 +10,6 @@
 #include "base/compress.h"
 #include "base/crypto.h"
 
-#include <time.h>
-
 #define SECRET "a secret of 1 .. 256 bytes"
 #define REQUESTS_MAX 512
 
@@ -28,16 +26,6 @@ struct gate {
     unsigned refused;
     char traces[REQUESTS_MAX][56];
 };
-
-static const char *find_header(const struct playtrace_http_request *request, const char *name)
-{
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (strncmp(request->headers[i], name, strlen(name)) == 0) {
-            return request->headers[i] + strlen(name);
-        }
-    }
-    return NULL;
-}
 
 /* A W3C trace of version 00, sampled, of which there was none before. */
 static void check_trace(struct gate *gate, const char *trace)
@@ -82,14 +70,8 @@ static bool is_signed_well(const struct gate *gate, const char *header, struct p
 
 static void refuse_signature(struct gate *gate, struct playtrace_http_response *response)
 {
-    time_t now = 0;
-    struct tm parts;
-
     gate->refused++;
-    now = (time_t)((gate->fake->wall_us + gate->clock_us) / 1000000);
-    PT_CHECK(gmtime_r(&now, &parts) != NULL);
-    PT_CHECK(strftime(response->date, sizeof(response->date), "%a, %d %b %Y %H:%M:%S GMT", &parts) >
-             0);
+    fake_date(gate->fake, gate->clock_us / 1000000, response);
     gate->clock_us += gate->clock_step_us;
     fake_reply(response, 403, "{\"code\":\"bad_signature\",\"detail\":\"too far\"}");
 }
@@ -100,13 +82,13 @@ static void gate_post(void *http, const struct playtrace_http_request *request,
     struct gate *gate = http;
     struct playtrace_http_request plain = *request;
     struct pt_span body = {request->body, request->body_bytes};
-    const char *signature = find_header(request, "X-Playtrace-Signature: ");
-    const char *encoding = find_header(request, "Content-Encoding: ");
+    const char *signature = fake_header(request, "X-Playtrace-Signature: ");
+    const char *encoding = fake_header(request, "Content-Encoding: ");
     struct pt_buf unpacked;
     struct pt_error err = {0};
 
     pt_buf_init(&unpacked, 1u << 20);
-    check_trace(gate, find_header(request, "traceparent: "));
+    check_trace(gate, fake_header(request, "traceparent: "));
     gate->requests++;
     gate->packed += encoding ? 1 : 0;
     gate->unsigned_count += signature ? 0 : 1;
@@ -127,16 +109,21 @@ static void gate_post(void *http, const struct playtrace_http_request *request,
     pt_buf_release(&unpacked);
 }
 
+/* What is sent is not packed. */
+static void gate_create(struct gate *gate)
+{
+    memset(gate, 0, sizeof(*gate));
+    gate->fake = fake_create();
+    gate->hmac = pt_hmac_create(pt_span_str(SECRET));
+    fake_transport(&gate->fake->platform, gate, gate_post);
+}
+
 static struct playtrace *gate_open(struct gate *gate, const char *dir, bool is_signing)
 {
     struct playtrace_options options;
     struct playtrace *p = NULL;
 
-    memset(gate, 0, sizeof(*gate));
-    gate->fake = fake_create();
-    gate->hmac = pt_hmac_create(pt_span_str(SECRET));
-    gate->fake->platform.http_ctx = gate;
-    gate->fake->platform.http_post = gate_post;
+    gate_create(gate);
     gate->fake->platform.compress = gate->fake->real.compress;
     options = fake_options(gate->fake, dir);
     options.signing_secret = is_signing ? SECRET : NULL;
@@ -150,14 +137,6 @@ static void gate_close(struct gate *gate, struct playtrace *p)
     PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     pt_hmac_destroy(gate->hmac);
     fake_destroy(gate->fake);
-}
-
-static void check_each_once(const struct fake *fake, size_t count)
-{
-    PT_CHECK(fake->taken_count == count);
-    for (size_t i = 0; i < count; i++) {
-        PT_CHECK(fake->taken[i].times == 1);
-    }
 }
 
 /* RFC 4231, test cases 1 and 2. */
@@ -187,7 +166,7 @@ static void batches_are_signed_and_packed(void **state)
     (void)state;
     fake_track(p, 250);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-    check_each_once(gate.fake, 250);
+    fake_check_each_once(gate.fake, 250);
     PT_CHECK(gate.requests == 3 && gate.packed == 3 && gate.unsigned_count == 0);
     gate_close(&gate, p);
     pt_test_dir_remove(dir);
@@ -213,7 +192,7 @@ static void a_wrong_clock_learns_the_servers_time(void **state)
         gate.clock_us -= INT64_C(3600000000);
         PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
         PT_CHECK(gate.requests == 5 && gate.refused == 2);
-        check_each_once(gate.fake, 300);
+        fake_check_each_once(gate.fake, 300);
         gate_close(&gate, p);
         pt_test_dir_remove(dir);
     }
@@ -236,7 +215,7 @@ static void a_server_of_many_times_is_not_asked_for_ever(void **state)
         PT_CHECK(pumps < 100);
         fake_advance_ms(gate.fake, 10000);
     }
-    check_each_once(gate.fake, 10);
+    fake_check_each_once(gate.fake, 10);
     PT_CHECK(gate.requests <= 4);
     gate_close(&gate, p);
     pt_test_dir_remove(dir);
@@ -257,15 +236,15 @@ static int broken_hmac(void *ctx, const void *key, size_t key_bytes, const void 
 static void without_an_hmac_the_server_decides(void **state)
 {
     char *dir = pt_test_dir_create();
-    struct gate gate = {.fake = fake_create(), .hmac = pt_hmac_create(pt_span_str(SECRET))};
-    struct playtrace_options options = fake_options(gate.fake, dir);
+    struct gate gate;
+    struct playtrace_options options;
     struct playtrace_stats stats;
     struct playtrace *p = NULL;
 
     (void)state;
+    gate_create(&gate);
+    options = fake_options(gate.fake, dir);
     options.signing_secret = SECRET;
-    gate.fake->platform.http_ctx = &gate;
-    gate.fake->platform.http_post = gate_post;
     gate.fake->platform.hmac_sha256 = NULL;
     PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_INVALID && !p);
     gate.fake->platform.hmac_sha256 = broken_hmac;
@@ -306,7 +285,7 @@ static void a_way_that_takes_no_gzip_gets_plain_batches(void **state)
         PT_CHECK(playtrace_flush(p, 400000) == PLAYTRACE_OK);
         PT_CHECK((gate.fake->slept_ms == 0) == cases[i].is_at_once);
         PT_CHECK(gate.requests == 4 && gate.packed == 1); /* it is remembered */
-        check_each_once(gate.fake, 300);
+        fake_check_each_once(gate.fake, 300);
         playtrace_stats(p, &stats);
         PT_CHECK(stats.delivered == 300 && stats.unreadable == 0 && stats.retries == 1);
         gate_close(&gate, p);
@@ -339,7 +318,7 @@ static void a_bad_event_in_a_packed_batch_is_found(void **state)
             PT_CHECK(playtrace_track(p, i == bad ? "poison" : "fine", NULL) == PLAYTRACE_OK);
         }
         PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
-        check_each_once(gate.fake, 299);
+        fake_check_each_once(gate.fake, 299);
         playtrace_stats(p, &stats);
         PT_CHECK(stats.unreadable == 1 && stats.delivered == 299);
         PT_CHECK(gate.packed >= 3 && gate.requests < 20); /* packed again once it is found */
@@ -362,12 +341,12 @@ static void what_does_not_pack_goes_as_it_is(void **state)
     (void)state;
     for (unsigned manner = 0; manner < 2; manner++) {
         char *dir = pt_test_dir_create();
-        struct gate gate = {.fake = fake_create(), .hmac = pt_hmac_create(pt_span_str(SECRET))};
-        struct playtrace_options options = fake_options(gate.fake, dir);
+        struct gate gate;
+        struct playtrace_options options;
         struct playtrace *p = NULL;
 
-        gate.fake->platform.http_ctx = &gate;
-        gate.fake->platform.http_post = gate_post;
+        gate_create(&gate);
+        options = fake_options(gate.fake, dir);
         gate.fake->platform.compress = compress_badly;
         gate.fake->platform.compress_ctx = &manner;
         gate.fake->platform.content_encoding = NULL;
@@ -379,7 +358,7 @@ static void what_does_not_pack_goes_as_it_is(void **state)
         fake_track(p, 5);
         PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
         PT_CHECK(gate.packed == 0 && gate.requests == 1);
-        check_each_once(gate.fake, 5);
+        fake_check_each_once(gate.fake, 5);
         gate_close(&gate, p);
         pt_test_dir_remove(dir);
     }

@@ -58,15 +58,13 @@ static void take_all(struct server *server, const struct playtrace_http_request 
     const char *at = request->body;
     const char *end = at + request->body_bytes;
     unsigned count = 0;
-    char receipt[64];
 
     while ((at = memmem(at, (size_t)(end - at), mark, sizeof(mark) - 1)) != NULL) {
         at += sizeof(mark) - 1;
         memcpy(find_taken(server, at), at, PLAYTRACE_ID_TEXT_BYTES - 1);
         count++;
     }
-    (void)snprintf(receipt, sizeof(receipt), "{\"accepted\":%u,\"rejected\":[]}", count);
-    fake_reply(response, 202, receipt);
+    fake_receipt(response, count, 0);
 }
 
 static void post(void *http, const struct playtrace_http_request *request,
@@ -192,11 +190,7 @@ static struct playtrace *open_client(struct server *server, const char *dir)
     struct playtrace *p = NULL;
 
     playtrace_platform_posix_init(&platform);
-    platform.http_create = NULL;
-    platform.http_destroy = NULL;
-    platform.http_ctx = server;
-    platform.http_post = post;
-    platform.compress = NULL;
+    fake_transport(&platform, server, post);
     playtrace_options_init(&options);
     options.url = "http://127.0.0.1:1/";
     options.queue_dir = dir;

@@ -40,10 +40,7 @@ static struct playtrace *open_hanging(struct hanging *h, const char *dir)
     struct playtrace *p = NULL;
 
     playtrace_platform_posix_init(&platform);
-    platform.http_create = NULL;
-    platform.http_destroy = NULL;
-    platform.http_ctx = h;
-    platform.http_post = post_hanging;
+    fake_transport(&platform, h, post_hanging);
     playtrace_options_init(&options);
     options.url = "http://127.0.0.1:1/";
     options.queue_dir = dir;

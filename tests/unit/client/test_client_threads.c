@@ -3,9 +3,9 @@
  *
  * Method: eight threads track while others flush, pump, sync, pause, ask for flags, and change
  * consent, user and session as their seeds say, over a transport that is slow, fails, and gives up
- * when asked; the queue is sealed in every third round. At a
- * moment that the seed chooses they are called off and the client is closed, with or without time
- * to deliver; some of it is still on its way then. No count is lost. ThreadSanitizer sees the rest.
+ * when asked; the queue is sealed in every third round. At a moment that the seed chooses they are
+ * called off and the client is closed, with or without time to deliver; some of it is still on its
+ * way then. No count is lost. ThreadSanitizer sees the rest.
  */
 #include "fake.h"
 #include "seed.h"
@@ -270,15 +270,7 @@ static void *meddle(void *arg)
 /* The worker may be between two of its steps: then a later look balances. */
 static void check_balance(struct playtrace *p)
 {
-    for (unsigned look = 0; look < 5000; look++) {
-        struct playtrace_stats s;
-
-        playtrace_stats(p, &s);
-        if (s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
-                                           s.dropped_budget + s.dropped_evicted + s.dropped_age +
-                                           s.withdrawn) {
-            return;
-        }
+    for (unsigned look = 0; look < 5000 && !fake_balances(p); look++) {
         rest(1000);
     }
     fake_check_balance(p);
@@ -306,11 +298,7 @@ static void play_round(uint64_t seed)
     pthread_t threads[TRACKERS + OTHERS];
 
     playtrace_platform_posix_init(&platform);
-    platform.http_ctx = &network;
-    platform.http_create = NULL;
-    platform.http_destroy = NULL;
-    platform.http_post = network_post;
-    platform.compress = NULL;
+    fake_transport(&platform, &network, network_post);
     if (seed % 2 == 1) {
         platform.http_start = network_start;
         platform.http_is_done = network_is_done;
