@@ -9,10 +9,9 @@
  * the judge of receipts: the client may settle nothing that it does not confirm. The bodies are
  * also read as a stream of changes, whole and byte by byte, to the same end.
  */
-#include "machine.h"
+#include "reused_machine.h"
 
 #include "base/json.h"
-#include "base/mem.h"
 #include "core/client.h"
 #include "core/json.h"
 #include "core/retry.h"
@@ -298,45 +297,9 @@ static void read_values(const uint8_t *data, size_t size)
     pt_assert(wait_us >= 0 && wait_us <= DAY_US);
 }
 
-static void *alloc(void *ctx, size_t bytes)
-{
-    static _Alignas(64) char block[8 << 20];
-
-    (void)ctx;
-    pt_assert(bytes <= sizeof(block));
-    return block;
-}
-
-static void release(void *ctx, void *memory)
-{
-    (void)ctx;
-    (void)memory;
-}
-
-static void remove_files(void)
-{
-    const struct playtrace_platform *platform = &game.machine->platform;
-
-    for (size_t i = 0; i < MACHINE_FILES_MAX; i++) {
-        if (game.machine->files[i].path[0]) {
-            char path[MACHINE_PATH_BYTES];
-
-            memcpy(path, game.machine->files[i].path, sizeof(path));
-            pt_assert(platform->file_remove(platform->file_ctx, path) == 0);
-        }
-    }
-}
-
 static void prepare(void)
 {
-    struct playtrace_platform posix;
-
-    playtrace_platform_posix_init(&posix);
-    game.machine = machine_create();
-    game.machine->platform.http_post = post;
-    game.machine->platform.alloc = alloc;
-    game.machine->platform.release = release;
-    game.machine->platform.hmac_sha256 = posix.hmac_sha256;
+    game.machine = reused_machine_create(post);
     game.parser = pt_json_parser_create(1u << 17);
     pt_assert(game.parser);
 }
@@ -389,6 +352,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     pt_assert(stats.delivered + stats.refused + stats.unreadable == stats.tracked);
     pt_assert(playtrace_close(game.p, 0) == PLAYTRACE_OK);
-    remove_files();
+    reused_machine_clear(game.machine);
     return 0;
 }

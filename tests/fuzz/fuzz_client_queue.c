@@ -6,9 +6,8 @@
  * file and kind, a length, and that many bytes, which are taken as they are, or put in a sound
  * frame, or sealed and framed, or damage what is there.
  */
-#include "machine.h"
+#include "reused_machine.h"
 
-#include "base/mem.h"
 #include "core/client.h"
 #include "wire/frame.h"
 
@@ -92,7 +91,7 @@ static void append(const char *name, const uint8_t *data, size_t bytes)
 static void append_frame(const char *name, const uint8_t *data, size_t bytes, bool is_sealed)
 {
     static uint8_t frame[PT_FRAME_HEADER_BYTES + 64 * 1024];
-    static struct playtrace_platform posix; /* the machine has no cryptography */
+    const struct playtrace_platform *platform = &game.machine->platform;
     uint8_t *payload = frame + PT_FRAME_HEADER_BYTES;
 
     if (bytes == 0) {
@@ -100,11 +99,10 @@ static void append_frame(const char *name, const uint8_t *data, size_t bytes, bo
     }
     memcpy(payload, data, bytes);
     if (is_sealed) {
-        playtrace_platform_posix_init(&posix);
         payload[0] = PT_CLIENT_SEAL_MARK;
         memset(payload + 1, (int)bytes, PT_CLIENT_NONCE_BYTES);
-        pt_assert(posix.seal(NULL, key, payload + 1, data, bytes,
-                             payload + 1 + PT_CLIENT_NONCE_BYTES) == 0);
+        pt_assert(platform->seal(platform->crypto_ctx, key, payload + 1, data, bytes,
+                                 payload + 1 + PT_CLIENT_NONCE_BYTES) == 0);
         bytes += PT_CLIENT_SEAL_BYTES;
     }
     pt_frame_header(payload, (uint32_t)bytes, frame);
@@ -176,37 +174,7 @@ static uint32_t fingerprint(void)
     return sum;
 }
 
-static void remove_files(void)
-{
-    const struct playtrace_platform *platform = &game.machine->platform;
-
-    for (size_t i = 0; i < MACHINE_FILES_MAX; i++) {
-        if (game.machine->files[i].path[0]) {
-            char path[MACHINE_PATH_BYTES];
-
-            memcpy(path, game.machine->files[i].path, sizeof(path));
-            pt_assert(platform->file_remove(platform->file_ctx, path) == 0);
-        }
-    }
-}
-
 /* ---- a life ---- */
-
-/* One client at a time, and it takes one block: a new one for each input took most of the time. */
-static void *alloc(void *ctx, size_t bytes)
-{
-    static _Alignas(64) char block[4 << 20];
-
-    (void)ctx;
-    pt_assert(bytes <= sizeof(block));
-    return block;
-}
-
-static void release(void *ctx, void *memory)
-{
-    (void)ctx;
-    (void)memory;
-}
 
 static void track_some(bool *is_lossless_out)
 {
@@ -235,15 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     if (!game.machine) {
-        struct playtrace_platform posix;
-
-        playtrace_platform_posix_init(&posix);
-        game.machine = machine_create();
-        game.machine->platform.http_post = post;
-        game.machine->platform.alloc = alloc;
-        game.machine->platform.release = release;
-        game.machine->platform.seal = posix.seal;
-        game.machine->platform.unseal = posix.unseal;
+        game.machine = reused_machine_create(post);
     }
     memset(game.ids, 0, sizeof(game.ids));
     memset(game.seen, 0, sizeof(game.seen));
@@ -258,7 +218,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (status != PLAYTRACE_OK) {
         pt_assert(status == PLAYTRACE_KEY || status == PLAYTRACE_VERSION);
         pt_assert(fingerprint() == before);
-        remove_files();
+        reused_machine_clear(game.machine);
         return 0;
     }
     track_some(&is_lossless);
@@ -274,6 +234,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     status = playtrace_close(game.p, 0);
     pt_assert(status == PLAYTRACE_OK || (options.report_health && status == PLAYTRACE_QUEUED));
-    remove_files();
+    reused_machine_clear(game.machine);
     return 0;
 }
