@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "log/log.h"
+#include "support/measure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,22 +32,6 @@ struct result {
     double cpu_ms; /* a MiB */
     double p50_us; /* a group */
 };
-
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double first = *(const double *)a;
-    double second = *(const double *)b;
-
-    return (first > second) - (first < second);
-}
 
 static void must(bool is_right, const char *what)
 {
@@ -70,7 +55,7 @@ static struct result summarize(size_t groups, size_t group_bytes, double cpu_s)
 {
     struct result result;
 
-    qsort(latencies, groups, sizeof(latencies[0]), compare);
+    qsort(latencies, groups, sizeof(latencies[0]), measure_compare);
     result.cpu_ms = cpu_s * 1e3 / ((double)(groups * group_bytes) / (double)(1 << 20));
     result.p50_us = latencies[groups / 2] * 1e6;
     return result;
@@ -78,17 +63,17 @@ static struct result summarize(size_t groups, size_t group_bytes, double cpu_s)
 
 static struct result run_plain(int fd, const uint8_t *data, size_t group_bytes, size_t groups)
 {
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 
     for (size_t i = 0; i < groups; i++) {
-        double start = seconds(CLOCK_MONOTONIC);
+        double start = measure_seconds(CLOCK_MONOTONIC);
 
         must(pwrite(fd, data, group_bytes, (off_t)(i * group_bytes)) == (ssize_t)group_bytes,
              "write");
         must(fdatasync(fd) == 0, "sync");
-        latencies[i] = seconds(CLOCK_MONOTONIC) - start;
+        latencies[i] = measure_seconds(CLOCK_MONOTONIC) - start;
     }
-    return summarize(groups, group_bytes, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+    return summarize(groups, group_bytes, measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 }
 
 /* Records of 446 bytes, the mean size of an event. */
@@ -105,18 +90,18 @@ static struct result run_log(struct pt_log *log, const uint8_t *data, size_t gro
     for (uint32_t i = 0; i < count; i++) {
         sizes[i] = 446;
     }
-    cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    cpu = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
     for (size_t i = 0; i < groups; i++) {
-        double start = seconds(CLOCK_MONOTONIC);
+        double start = measure_seconds(CLOCK_MONOTONIC);
 
         must_ok(pt_log_append(log, pt_span_of(data, (size_t)count * 446), sizes, count, note,
                               &offset, &err),
                 &err);
         must_ok(pt_log_sync(log, &err), &err);
-        latencies[i] = seconds(CLOCK_MONOTONIC) - start;
+        latencies[i] = measure_seconds(CLOCK_MONOTONIC) - start;
     }
     pt_log_release(log, pt_log_end(log));
-    return summarize(groups, group_bytes, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
+    return summarize(groups, group_bytes, measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 }
 
 static double read_back(const char *dir, uint64_t end)
@@ -125,19 +110,20 @@ static double read_back(const char *dir, uint64_t end)
     struct pt_log_batch batch;
     struct pt_error err = {0};
     size_t bytes = 0;
-    double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 
     must_ok(pt_log_reader_open(&reader, pt_io_posix(), dir, &err), &err);
     while (pt_log_reader_next(reader, end, &batch, &err) == PT_OK) {
         bytes += batch.records_bytes;
     }
     pt_log_reader_close(reader);
-    return (seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e3 / ((double)bytes / (double)(1 << 20));
+    return (measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e3 /
+           ((double)bytes / (double)(1 << 20));
 }
 
 static double median(double values[ROUNDS])
 {
-    qsort(values, ROUNDS, sizeof(values[0]), compare);
+    qsort(values, ROUNDS, sizeof(values[0]), measure_compare);
     return values[ROUNDS / 2];
 }
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/rng.h"
 #include "schema/schema.h"
+#include "support/measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +27,10 @@
     SEP()                                                                                          \
     X("quest_taken")                                                                               \
     SEP()                                                                                          \
-    X("quest_dropped") SEP() X("fight_over") SEP() X("item_made") SEP() X("skill_used") SEP()      \
-        X("player_fell") SEP() X("zone_reached") SEP() X("choice_made") SEP() X("coins_spent")     \
-            SEP() X("match_joined") SEP() X("lesson_done")
+    X("quest_dropped")                                                                             \
+    SEP() X("fight_over") SEP() X("item_made") SEP() X("skill_used") SEP() X("player_fell") SEP()  \
+        X("zone_reached") SEP() X("choice_made") SEP() X("coins_spent") SEP() X("match_joined")    \
+            SEP() X("lesson_done")
 #define AS_JSON(name) "\"" name "\""
 #define AS_C(name) name
 #define COMMA_TEXT() ","
@@ -97,10 +99,7 @@ static void must(bool is_right, const char *what)
 
 static double cpu_seconds(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void put_uuid(struct pt_buf *out, uint64_t a, uint64_t b)
@@ -200,14 +199,6 @@ static double ns_an_event(void (*work)(size_t), size_t argument)
     return (end - start) * 1e9 / passes / (BODIES * EVENTS);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double first = *(const double *)a;
-    double second = *(const double *)b;
-
-    return (first > second) - (first < second);
-}
-
 int main(void)
 {
     double parse[ROUNDS];
@@ -222,13 +213,13 @@ int main(void)
             ratio[i][round] = check[i][round] / parse[round];
         }
     }
-    qsort(parse, ROUNDS, sizeof(double), compare);
+    qsort(parse, ROUNDS, sizeof(double), measure_compare);
     printf("%zu bytes an event; ns CPU an event, median of %d rounds\n", bodies[0].size / EVENTS,
            ROUNDS);
     printf("%-32s %7.0f\n", "simdjson's parse (yardstick)", parse[ROUNDS / 2]);
     for (size_t i = 0; i < SCHEMA_COUNT; i++) {
-        qsort(check[i], ROUNDS, sizeof(double), compare);
-        qsort(ratio[i], ROUNDS, sizeof(double), compare);
+        qsort(check[i], ROUNDS, sizeof(double), measure_compare);
+        qsort(ratio[i], ROUNDS, sizeof(double), measure_compare);
         printf("validate: %-22s %7.0f   %.2f x the parse\n", schemas[i].name, check[i][ROUNDS / 2],
                ratio[i][ROUNDS / 2]);
         pt_schema_destroy(programs[i]);

@@ -14,6 +14,7 @@
  * text. CPU of the calling thread is CLOCK_THREAD_CPUTIME_ID less what an empty pair of readings
  * shows; allocations are all calls of malloc and its kin by that thread within the measured call.
  */
+#include "../support/measure.h"
 #include "playtrace.h"
 
 #include <dirent.h>
@@ -92,32 +93,16 @@ static void must(bool is_right, const char *what)
     }
 }
 
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double first = *(const double *)a;
-    double second = *(const double *)b;
-
-    return (first > second) - (first < second);
-}
-
 static double empty_pair_s(void)
 {
     static double pairs[10001];
 
     for (size_t i = 0; i < 10001; i++) {
-        double start = seconds(CLOCK_THREAD_CPUTIME_ID);
+        double start = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
 
-        pairs[i] = seconds(CLOCK_THREAD_CPUTIME_ID) - start;
+        pairs[i] = measure_seconds(CLOCK_THREAD_CPUTIME_ID) - start;
     }
-    qsort(pairs, 10001, sizeof(pairs[0]), compare);
+    qsort(pairs, 10001, sizeof(pairs[0]), measure_compare);
     return pairs[5000];
 }
 
@@ -282,15 +267,15 @@ static void measure_calls(const struct way *way, double empty_s)
         }
         allocations = 0;
         is_counting = true;
-        start = seconds(CLOCK_THREAD_CPUTIME_ID);
+        start = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
         is_put = way->put(way->state);
-        samples[i] = seconds(CLOCK_THREAD_CPUTIME_ID) - start - empty_s;
+        samples[i] = measure_seconds(CLOCK_THREAD_CPUTIME_ID) - start - empty_s;
         is_counting = false;
         counted += allocations;
         total_s += samples[i];
         must(is_put, way->name);
     }
-    qsort(samples, way->events, sizeof(samples[0]), compare);
+    qsort(samples, way->events, sizeof(samples[0]), measure_compare);
     printf("{\"section\":\"track\",\"way\":\"%s\",\"events\":%lu,\"p50_us\":%.3f,\"p99_us\":%.3f,"
            "\"p999_us\":%.3f,\"mean_us\":%.3f,\"allocations\":%lu}\n",
            way->name, way->events, samples[way->events / 2] * 1e6,
@@ -330,7 +315,7 @@ static void measure_tenths(const struct way *way, void (*settle)(void *state))
            way->events);
     for (unsigned tenth = 0; tenth < TENTHS; tenth++) {
         unsigned long events = way->events / TENTHS;
-        double start = seconds(CLOCK_PROCESS_CPUTIME_ID);
+        double start = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 
         for (unsigned long i = 0; i < events; i++) {
             must(way->put(way->state), way->name);
@@ -339,7 +324,7 @@ static void measure_tenths(const struct way *way, void (*settle)(void *state))
             }
         }
         printf("%s%.3f", tenth > 0 ? "," : "",
-               (seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e6 / (double)events);
+               (measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - start) * 1e6 / (double)events);
     }
     printf("]}\n");
 }
@@ -381,11 +366,11 @@ static void run_queue(const char *dir)
     playtrace_stats(p, &stats);
     must(stats.queued >= QUEUE_EVENTS, "not everything was queued");
     (void)playtrace_close(p, 0);
-    cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    wall_s = seconds(CLOCK_MONOTONIC);
+    cpu_s = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    wall_s = measure_seconds(CLOCK_MONOTONIC);
     p = open_offline(dir);
-    cpu_s = seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_s;
-    wall_s = seconds(CLOCK_MONOTONIC) - wall_s;
+    cpu_s = measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu_s;
+    wall_s = measure_seconds(CLOCK_MONOTONIC) - wall_s;
     playtrace_stats(p, &stats);
     must(stats.recovered >= QUEUE_EVENTS, "not everything was recovered");
     printf("{\"section\":\"open\",\"way\":\"playtrace\",\"events\":%llu,\"bytes\":%llu,"
@@ -534,14 +519,14 @@ static void run_flags(const char *dir)
 
             must(take_flag(p, kind), kinds[kind]); /* with its exposure, once */
             is_counting = true;
-            start = seconds(CLOCK_THREAD_CPUTIME_ID);
+            start = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
             for (unsigned call = 0; call < FLAG_CALLS; call++) {
                 must(take_flag(p, kind), kinds[kind]);
             }
-            samples[i] = (seconds(CLOCK_THREAD_CPUTIME_ID) - start) / FLAG_CALLS;
+            samples[i] = (measure_seconds(CLOCK_THREAD_CPUTIME_ID) - start) / FLAG_CALLS;
             is_counting = false;
         }
-        qsort(samples, FLAG_SAMPLES, sizeof(samples[0]), compare);
+        qsort(samples, FLAG_SAMPLES, sizeof(samples[0]), measure_compare);
         printf("{\"section\":\"flags\",\"way\":\"%s\",\"p50_us\":%.4f,\"p99_us\":%.4f,"
                "\"allocations\":%lu}\n",
                kinds[kind], samples[FLAG_SAMPLES / 2] * 1e6, samples[FLAG_SAMPLES * 99 / 100] * 1e6,
@@ -566,25 +551,25 @@ static struct {
 static size_t pack(void *ctx, const void *in, size_t bytes, void *out, size_t out_bytes_max)
 {
     static char room[1 << 19];
-    double start_s = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double start_s = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
     size_t packed = wire.posix.compress(ctx, in, bytes, out, out_bytes_max);
 
-    wire.pack_s += seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
+    wire.pack_s += measure_seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
     wire.plain_bytes += bytes;
     wire.packed_bytes += packed > 0 ? packed : bytes;
-    start_s = seconds(CLOCK_THREAD_CPUTIME_ID);
+    start_s = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
     wire.zstd_bytes += ZSTD_compress(room, sizeof(room), in, bytes, 1);
-    wire.zstd_s += seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
+    wire.zstd_s += measure_seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
     return packed;
 }
 
 static int sign(void *ctx, const void *key, size_t key_bytes, const void *data, size_t bytes,
                 uint8_t out[32])
 {
-    double start_s = seconds(CLOCK_THREAD_CPUTIME_ID);
+    double start_s = measure_seconds(CLOCK_THREAD_CPUTIME_ID);
     int result = wire.posix.hmac_sha256(ctx, key, key_bytes, data, bytes, out);
 
-    wire.sign_s += seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
+    wire.sign_s += measure_seconds(CLOCK_THREAD_CPUTIME_ID) - start_s;
     return result;
 }
 
@@ -617,26 +602,22 @@ static void track_varied(struct playtrace *p)
 static void run_wire(const char *dir)
 {
     static const unsigned batches[] = {100, 10};
-    struct playtrace_platform platform;
-    struct playtrace_options options;
 
-    playtrace_platform_posix_init(&platform);
     for (size_t i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
+        struct playtrace_platform platform;
+        struct playtrace_options options;
         struct playtrace *p = NULL;
 
         srand(1);
         memset(&wire, 0, sizeof(wire));
-        wire.posix = platform;
+        playtrace_platform_posix_init(&wire.posix);
+        platform = wire.posix;
         wire_batch_events = batches[i];
         clear_dir(dir);
-        playtrace_options_init(&options);
-        options.url = "http://127.0.0.1:1";
-        options.queue_dir = dir;
-        options.user_id = "player-1";
+        default_options(&options, dir);
         options.build_id = "1.4.2";
         options.platform = "pc";
         options.signing_secret = "a secret of some length";
-        options.consent = PLAYTRACE_CONSENT_GIVEN;
         options.without_worker = true;
         options.sync_at_close = false;
         options.report_health = false;
@@ -647,7 +628,7 @@ static void run_wire(const char *dir)
         platform.http_create = NULL;
         platform.http_post = take_batch;
         options.platform_table = &platform;
-        must(playtrace_open(&p, &options) == PLAYTRACE_OK, "open the client");
+        p = open_client(&options);
         for (unsigned sent = 0; sent < WIRE_EVENTS; sent += batches[i]) {
             for (unsigned k = 0; k < batches[i]; k++) {
                 track_varied(p);
@@ -661,7 +642,6 @@ static void run_wire(const char *dir)
                (double)wire.packed_bytes / WIRE_EVENTS, (double)wire.zstd_bytes / WIRE_EVENTS,
                wire.pack_s * 1e6 / WIRE_EVENTS, wire.zstd_s * 1e6 / WIRE_EVENTS,
                wire.sign_s * 1e6 / WIRE_EVENTS);
-        platform = wire.posix;
     }
 }
 

@@ -10,24 +10,23 @@ import { finish, median, printHeader, program, report, root, rounds, run, runSec
 
 const extra = { track: [], queue: [], memory: [], wire: [], flags: [] };
 
-// One run of the program's section: its lines by section and way.
-async function linesOf(section) {
-    const text = await run(program('bench_sdk'), [section, path.join(work, section)]);
-    const found = Object.fromEntries(text.trim().split('\n').map((line) => JSON.parse(line))
-        .map((line) => [line.way ? `${line.section} ${line.way}` : line.section, line]));
+// The program's section, run after run: each one's lines by section and way.
+async function roundsOf(section) {
+    const list = [];
 
-    extra[section].push(found);
-    return found;
+    for (let round = 0; round < rounds; round++) {
+        const text = await run(program('bench_sdk'), [section, path.join(work, section)]);
+        list.push(Object.fromEntries(text.trim().split('\n').map((line) => JSON.parse(line))
+            .map((line) => [line.way ? `${line.section} ${line.way}` : line.section, line])));
+    }
+    extra[section] = list;
+    return list;
 }
 
 const pairs = (list, figure, stick) => list.map((round) => [figure(round), stick(round)]);
 
 async function track() {
-    const list = [];
-
-    for (let round = 0; round < rounds; round++) {
-        list.push(await linesOf('track'));
-    }
+    const list = await roundsOf('track');
     const ours = (of) => (round) => round['track playtrace'][of];
     report('track', 'track(), 6 attributes, median', 'us CPU', pairs(list, ours('p50_us'), () => 1), '1 us', 1, true);
     report('track', 'track(), 6 attributes, p99', 'us CPU', pairs(list, ours('p99_us'), () => 5), '5 us', 1, true);
@@ -39,11 +38,7 @@ async function track() {
 }
 
 async function queue() {
-    const list = [];
-
-    for (let round = 0; round < rounds; round++) {
-        list.push(await linesOf('queue'));
-    }
+    const list = await roundsOf('queue');
     const tenths = (way) => (round) => round[`queue ${way}`].tenths_us;
     for (const way of ['playtrace', 'list', 'sqlite']) {
         report('queue', `append offline, last tenth beside first: ${way}`, 'us CPU/event',
@@ -59,11 +54,7 @@ async function queue() {
 }
 
 async function memory() {
-    const list = [];
-
-    for (let round = 0; round < rounds; round++) {
-        list.push(await linesOf('memory'));
-    }
+    const list = await roundsOf('memory');
     const mib = (of) => (round) => round.memory[of] / 1024;
     report('memory', 'resident, queue empty', 'MiB', pairs(list, mib('opened_kb'), () => 2), '2 MiB', 1, true);
     report('memory', 'the same after a request, private', 'MiB', pairs(list, mib('request_private_kb'), () => 2), '2 MiB', 1, true);
@@ -71,11 +62,7 @@ async function memory() {
 }
 
 async function wire() {
-    const list = [];
-
-    for (let round = 0; round < rounds; round++) {
-        list.push(await linesOf('wire'));
-    }
+    const list = await roundsOf('wire');
     for (const events of [100, 10]) {
         const of = (name) => (round) => round[`wire ${events}`][name];
         report('wire', `bytes an event, batches of ${events}, gzip beside plain`, 'bytes',
@@ -87,11 +74,7 @@ async function wire() {
 }
 
 async function flags() {
-    const list = [];
-
-    for (let round = 0; round < rounds; round++) {
-        list.push(await linesOf('flags'));
-    }
+    const list = await roundsOf('flags');
     for (const way of ['bool', 'int', 'double', 'string', 'absent']) {
         const of = (name) => (round) => round[`flags ${way}`][name];
         report('flags', `a getter of 100 flags: ${way}, median`, 'us CPU', pairs(list, of('p50_us'), () => 1), '1 us', 1, true);

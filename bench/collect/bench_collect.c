@@ -15,6 +15,7 @@
 #include "collect/events.h"
 #include "collect/yardstick.h"
 #include "schema/schema.h"
+#include "support/measure.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -76,10 +77,7 @@ static void must_ok(enum pt_code code, const struct pt_error *err)
 
 static double cpu_seconds(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 /* ---- stages: each with all before it ---- */
@@ -415,20 +413,12 @@ static void bench_close(struct bench *bench)
     pt_log_close(bench->unsynced_log);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double first = *(const double *)a;
-    double second = *(const double *)b;
-
-    return (first > second) - (first < second);
-}
-
 static double median(const double *values, int count)
 {
     double sorted[ROUNDS_MAX];
 
     memcpy(sorted, values, (size_t)count * sizeof(*values));
-    qsort(sorted, (size_t)count, sizeof(*sorted), compare);
+    qsort(sorted, (size_t)count, sizeof(*sorted), measure_compare);
     return sorted[count / 2];
 }
 

@@ -8,6 +8,7 @@
  *     bench_disk FILE GROUP_BYTES SECONDS
  */
 #include "base/mem.h"
+#include "support/measure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,22 +23,6 @@ static void must(bool is_right, const char *what)
         fprintf(stderr, "bench_disk: %s: %s\n", what, strerror(errno));
         exit(1);
     }
-}
-
-static double now_s(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double first = *(const double *)a;
-    double second = *(const double *)b;
-
-    return (first > second) - (first < second);
 }
 
 /* Filled once and kept for the next run, as a log's recycled segments are. */
@@ -76,19 +61,19 @@ int main(int argc, char **argv)
         data[i] = (uint8_t)((i * 2654435761u) >> 13);
     }
     fd = open_filled(argv[1], data);
-    start = now_s(CLOCK_MONOTONIC);
-    cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
-    while (count < GROUPS_MAX && now_s(CLOCK_MONOTONIC) - start < seconds) {
-        double before = now_s(CLOCK_MONOTONIC);
+    start = measure_seconds(CLOCK_MONOTONIC);
+    cpu = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
+    while (count < GROUPS_MAX && measure_seconds(CLOCK_MONOTONIC) - start < seconds) {
+        double before = measure_seconds(CLOCK_MONOTONIC);
 
         must(pwrite(fd, data, group_bytes, at) == (ssize_t)group_bytes, "write");
         must(fdatasync(fd) == 0, "sync");
-        latencies[count++] = now_s(CLOCK_MONOTONIC) - before;
+        latencies[count++] = measure_seconds(CLOCK_MONOTONIC) - before;
         at += (off_t)group_bytes;
         at = (size_t)at + group_bytes > FILE_BYTES ? 0 : at;
     }
-    cpu = now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
-    qsort(latencies, count, sizeof(*latencies), compare);
+    cpu = measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    qsort(latencies, count, sizeof(*latencies), measure_compare);
     printf("{\"groups\":%zu,\"p50_us\":%.0f,\"p99_us\":%.0f,\"max_us\":%.0f,\"cpu_us\":%.1f}\n",
            count, latencies[count / 2] * 1e6, latencies[count * 99 / 100] * 1e6,
            latencies[count - 1] * 1e6, cpu * 1e6 / (double)count);

@@ -11,6 +11,7 @@
  */
 #include "base/mem.h"
 #include "collect/events.h"
+#include "support/measure.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -56,10 +57,7 @@ static void must(bool is_right, const char *what)
 
 static double now_s(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return measure_seconds(CLOCK_MONOTONIC);
 }
 
 static int connect_to(const char *port)
@@ -202,14 +200,6 @@ static void wait_for_answers(struct load *load, double until)
     }
 }
 
-static int compare(const void *a, const void *b)
-{
-    double first = *(const double *)a;
-    double second = *(const double *)b;
-
-    return (first > second) - (first < second);
-}
-
 static double quantile_us(const struct load *load, double q)
 {
     return load->latencies[(size_t)((double)(load->latency_count - 1) * q)] * 1e6;
@@ -276,7 +266,7 @@ static int run_rate(char **argv)
         wait_for_answers(&load, now_s() + 0.1);
     }
     must(load.latency_count > 0, "no answer");
-    qsort(load.latencies, load.latency_count, sizeof(*load.latencies), compare);
+    qsort(load.latencies, load.latency_count, sizeof(*load.latencies), measure_compare);
     printf("{\"requests\":%zu,\"failed\":%llu,\"rate\":%.0f,\"p50_us\":%.0f,\"p90_us\":%.0f,"
            "\"p99_us\":%.0f,\"max_us\":%.0f}\n",
            load.latency_count, (unsigned long long)load.failed, (double)total / (end - load.start),

@@ -9,6 +9,7 @@
  * yardstick gives.
  */
 #include "flag/flag.h"
+#include "support/measure.h"
 
 #include <inttypes.h>
 
@@ -38,10 +39,7 @@ static void must(bool is_right, const char *what)
 
 static double cpu_seconds(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static struct pt_json parse(struct pt_json_parser *parser, struct pt_buf *text)

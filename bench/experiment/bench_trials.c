@@ -8,6 +8,7 @@
  * again. Exit 1 where 5 looks cost more than 10 CPU seconds for 10,000 trials without an effect.
  */
 #include "experiment/trials.h"
+#include "support/measure.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -16,10 +17,7 @@
 
 static double cpu_seconds(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+    return measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void print(const struct trial_rule *rule, double effect, uint64_t seed,

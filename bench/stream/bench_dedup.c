@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "stream/idset.h"
+#include "support/measure.h"
 
 #include <dlfcn.h>
 #include <endian.h>
@@ -48,17 +49,9 @@ static void need_memory(const void *memory)
     }
 }
 
-static double seconds(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static double cpu(void)
 {
-    return seconds(CLOCK_PROCESS_CPUTIME_ID);
+    return measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static double resident_mib(void)
@@ -254,10 +247,10 @@ static double reopen(struct world *world, double *cpu_s)
     pt_idset_close(world->set);
     need(pt_json_parse(parser, pt_buf_span(&text), &runs, NULL, &err), &err);
     *cpu_s = cpu();
-    start = seconds(CLOCK_MONOTONIC);
+    start = measure_seconds(CLOCK_MONOTONIC);
     open_set(world);
     need(pt_idset_load(world->set, runs, &err), &err);
-    took = seconds(CLOCK_MONOTONIC) - start;
+    took = measure_seconds(CLOCK_MONOTONIC) - start;
     *cpu_s = cpu() - *cpu_s;
     pt_json_parser_destroy(parser);
     pt_buf_release(&text);

@@ -2,6 +2,7 @@
  * records.c - the log's records of the benchmarks' events
  */
 #include "stream/records.h"
+#include "support/measure.h"
 
 #include "collect/decode.h"
 #include "collect/events.h"
@@ -29,27 +30,19 @@ void bench_must_ok(enum pt_code code, const struct pt_error *err)
     }
 }
 
-static double seconds(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 double bench_cpu_seconds(void)
 {
-    return seconds(CLOCK_PROCESS_CPUTIME_ID);
+    return measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 double bench_thread_seconds(void)
 {
-    return seconds(CLOCK_THREAD_CPUTIME_ID);
+    return measure_seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
 double bench_wall_seconds(void)
 {
-    return seconds(CLOCK_MONOTONIC);
+    return measure_seconds(CLOCK_MONOTONIC);
 }
 
 static void append_batch(struct bench_records *records, struct pt_buf *all,
