@@ -15,22 +15,12 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { Server, environment, freshDir, patience, program, sql, until } from '../e2e/support/server.mjs';
+import { makeRandom, seed } from './random.mjs';
 
 const player = process.env.PT_PLAYER ?? path.join(path.dirname(program), 'tests', 'client_player');
 const kills = Number(process.env.PT_KILLS ?? 500);
-const seed = Number(process.env.PT_SEED ?? Date.now() % 2 ** 31);
 const lanes = 4; // queue directories that are worked on side by side
 const sweepEvents = 40;
-
-// Mulberry32: small, and the same everywhere.
-function makeRandom(state) {
-    return () => {
-        state = (state + 0x6d2b79f5) | 0;
-        let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-        mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-        return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    };
-}
 
 // One life of the game: { ids, delivered, signal }. `killAfterMs` counts from its start, or, where
 // `isKilledPlaying`, from the first sync point.

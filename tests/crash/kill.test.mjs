@@ -19,9 +19,9 @@ import { test } from 'node:test';
 import {
     Server, cli, cliOk, environment, events, freshDir, patience, program, sleep, sql,
 } from '../e2e/support/server.mjs';
+import { makeRandom, seed } from './random.mjs';
 
 const rounds = Number(process.env.ROUNDS ?? 100);
-const seed = Number(process.env.PT_SEED ?? Date.now() % 2 ** 31);
 const chapterRounds = 200;
 const senderCount = 4;
 const rememberedMax = 100;
@@ -34,16 +34,6 @@ const env = {
     PLAYTRACE_LAKE_SNAPSHOTS_KEPT: '5',
     PLAYTRACE_OBSERVE_LOG_LEVEL: 'error',
 };
-
-// Mulberry32: small, and the same everywhere.
-function makeRandom(state) {
-    return () => {
-        state = (state + 0x6d2b79f5) | 0;
-        let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-        mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-        return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-    };
-}
 
 // A process of ours that may be killed; `ended` gives { code, signal, stderr }.
 function launch(args) {
