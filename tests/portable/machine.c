@@ -505,7 +505,6 @@ struct playtrace_options machine_options(struct machine *m)
     struct playtrace_options options;
 
     playtrace_options_init(&options);
-    options.flags_enabled = false;
     options.url = "http://127.0.0.1:1/";
     options.queue_dir = "save";
     options.user_id = "player";

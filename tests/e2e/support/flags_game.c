@@ -1,13 +1,14 @@
 /*
- * flags_game.c - a game that does what it is told: one command a line in, one JSON object a line
- * out
+ * flags_game.c - a game that asks for flags when told: a command a line, one line of JSON back
  *
  *     open URL DIR USER [API_KEY]      a client with its worker; polls are an hour apart, so that a
  *                                      change that comes, came over the stream
  *     poll URL DIR USER                the same without a stream, with polls each 200 ms
- *     bool KEY 0|1, int KEY N, double KEY X, string KEY TEXT, json KEY TEXT
- *     details KEY, generation, refresh MS, context JSON, user ID, session, consent
- * none|given|withdrawn track NAME, flush MS, stats, close MS
+ *     bool KEY 0|1                     int KEY N               double KEY X
+ *     string KEY TEXT                  json KEY TEXT           details KEY
+ *     generation, session, stats       refresh MS              flush MS, close MS
+ *     context JSON                     user ID                 track NAME
+ *     consent none|given|withdrawn
  *
  * Ends with the end of its input.
  */
