@@ -553,3 +553,57 @@ void machine_destroy(struct machine *m)
     }
     free(m);
 }
+
+/* ---- what the tests do with it ---- */
+
+void machine_track(struct playtrace *p, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        MACHINE_CHECK(playtrace_track(p, "tick", "{\"n\":1,\"text\":\"\\u00e9 {\\\"\"}") ==
+                      PLAYTRACE_OK);
+    }
+}
+
+void machine_check_balance(struct playtrace *p)
+{
+    struct playtrace_stats s;
+
+    playtrace_stats(p, &s);
+    MACHINE_CHECK(s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
+                                                 s.dropped_budget + s.dropped_evicted +
+                                                 s.dropped_age + s.withdrawn);
+}
+
+void machine_deliver(struct machine *m, struct playtrace *p)
+{
+    for (unsigned i = 0; i < 100000; i++) {
+        if (playtrace_pump(p) == PLAYTRACE_OK) {
+            machine_check_balance(p);
+            return;
+        }
+        machine_advance_ms(m, 1000);
+    }
+    machine_check_failed("everything is delivered", __FILE__, __LINE__);
+}
+
+unsigned machine_count_taken(struct machine *m, const char *name, unsigned times_max)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < m->taken_count; i++) {
+        MACHINE_CHECK(m->taken[i].times <= times_max);
+        count += strcmp(m->taken[i].name, name) == 0;
+    }
+    return count;
+}
+
+void machine_run(const struct machine_test *tests, size_t count)
+{
+    printf("%u bits\n", (unsigned)sizeof(void *) * 8);
+    for (size_t i = 0; i < count; i++) {
+        printf("[ RUN      ] %s\n", tests[i].name);
+        fflush(stdout);
+        tests[i].run();
+        printf("[       OK ] %s\n", tests[i].name);
+    }
+}

@@ -90,4 +90,23 @@ struct machine_file *machine_find(struct machine *m, const char *name);
 unsigned machine_count_files(struct machine *m, const char *prefix);
 void machine_reply(struct playtrace_http_response *response, int status, const char *body);
 
+/* Track `count` events "tick". */
+void machine_track(struct playtrace *p, unsigned count);
+/* The double entry that playtrace.h promises. */
+void machine_check_balance(struct playtrace *p);
+/* Pump, second by second, until nothing is queued. */
+void machine_deliver(struct machine *m, struct playtrace *p);
+/* How many of the taken events are `name`; each of them came at most so often. */
+unsigned machine_count_taken(struct machine *m, const char *name, unsigned times_max);
+
+struct machine_test {
+    const char *name;
+    void (*run)(void);
+};
+#define MACHINE_TEST(name)                                                                         \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+void machine_run(const struct machine_test *tests, size_t count);
+
 #endif

@@ -153,13 +153,13 @@ static void seals_are_the_specifications(void)
 
 int main(void)
 {
-    hashes_are_the_standards();
-    printf("[       OK ] hashes_are_the_standards\n");
-    codes_are_rfc_4231s();
-    printf("[       OK ] codes_are_rfc_4231s\n");
-    cuts_do_not_matter();
-    printf("[       OK ] cuts_do_not_matter\n");
-    seals_are_the_specifications();
-    printf("[       OK ] seals_are_the_specifications\n");
+    static const struct machine_test tests[] = {
+        MACHINE_TEST(hashes_are_the_standards),
+        MACHINE_TEST(codes_are_rfc_4231s),
+        MACHINE_TEST(cuts_do_not_matter),
+        MACHINE_TEST(seals_are_the_specifications),
+    };
+
+    machine_run(tests, sizeof(tests) / sizeof(tests[0]));
     return 0;
 }

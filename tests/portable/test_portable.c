@@ -1,5 +1,5 @@
 /*
- * test_portable.c - the core keeps its promises where there are no threads and no POSIX
+ * test_portable.c - events: the core keeps its promises where there are no threads and no POSIX
  *
  * Method: a machine in memory (machine.h), one thread, the client pumped by hand. The same source
  * is built by gcc, clang, for 32 bits under ASan and UBSan, as WebAssembly for Node, and linked for
@@ -8,55 +8,8 @@
  */
 #include "machine.h"
 
-#include "platform/sha256.h"
-
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void track(struct playtrace *p, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        MACHINE_CHECK(playtrace_track(p, "tick", "{\"n\":1,\"text\":\"\\u00e9 {\\\"\"}") ==
-                      PLAYTRACE_OK);
-    }
-}
-
-/* The double entry that playtrace.h promises. */
-static void check_balance(struct playtrace *p)
-{
-    struct playtrace_stats s;
-
-    playtrace_stats(p, &s);
-    MACHINE_CHECK(s.tracked + s.recovered == s.queued + s.delivered + s.refused + s.unreadable +
-                                                 s.dropped_budget + s.dropped_evicted +
-                                                 s.dropped_age + s.withdrawn);
-}
-
-/* Pump, second by second, until nothing is queued. */
-static void deliver(struct machine *m, struct playtrace *p)
-{
-    for (unsigned i = 0; i < 100000; i++) {
-        if (playtrace_pump(p) == PLAYTRACE_OK) {
-            check_balance(p);
-            return;
-        }
-        machine_advance_ms(m, 1000);
-    }
-    machine_check_failed("everything is delivered", __FILE__, __LINE__);
-}
-
-/* How many of the taken events are `name`; each of them came once. */
-static unsigned count_taken(struct machine *m, const char *name, unsigned times_max)
-{
-    unsigned count = 0;
-
-    for (size_t i = 0; i < m->taken_count; i++) {
-        MACHINE_CHECK(m->taken[i].times <= times_max);
-        count += strcmp(m->taken[i].name, name) == 0;
-    }
-    return count;
-}
 
 static void every_event_arrives_once_and_in_order(void)
 {
@@ -65,10 +18,10 @@ static void every_event_arrives_once_and_in_order(void)
     long seq = -1;
 
     for (unsigned i = 0; i < 5; i++) { /* a burst of 210 fits in the ring */
-        track(p, 210);
-        deliver(m, p);
+        machine_track(p, 210);
+        machine_deliver(m, p);
     }
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 1050);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 1050);
     for (size_t i = 0; i < m->taken_count; i++) {
         MACHINE_CHECK(strcmp(m->taken[i].name, "tick") != 0 || m->taken[i].seq > seq);
         seq = m->taken[i].seq > seq ? m->taken[i].seq : seq;
@@ -85,19 +38,19 @@ static void what_was_written_outlives_a_kill(void)
     struct playtrace *p = machine_open(m);
     struct playtrace_stats stats;
 
-    track(p, 40);
+    machine_track(p, 40);
     MACHINE_CHECK(playtrace_flush(p, 0) == PLAYTRACE_QUEUED);
-    track(p, 7); /* still in memory: gone */
+    machine_track(p, 7); /* still in memory: gone */
     machine_kill(m);
     p = machine_open(m);
     playtrace_stats(p, &stats);
     MACHINE_CHECK(stats.recovered == 40 && stats.damaged == 0);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 40);
+    machine_deliver(m, p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 40);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     p = machine_open(m);
     playtrace_stats(p, &stats);
-    MACHINE_CHECK(stats.recovered == stats.queued && count_taken(m, "tick", 1) == 40);
+    MACHINE_CHECK(stats.recovered == stats.queued && machine_count_taken(m, "tick", 1) == 40);
     MACHINE_CHECK(playtrace_close(p, 0) <= PLAYTRACE_QUEUED);
     machine_destroy(m);
 }
@@ -111,7 +64,7 @@ static unsigned survivors(void (*change)(struct machine_file *file, size_t at), 
     struct machine_file *file = NULL;
     unsigned count = 0;
 
-    track(p, 3);
+    machine_track(p, 3);
     MACHINE_CHECK(playtrace_flush(p, 0) == PLAYTRACE_QUEUED);
     machine_kill(m);
     file = machine_find(m, "queue-00000001.log");
@@ -121,9 +74,9 @@ static unsigned survivors(void (*change)(struct machine_file *file, size_t at), 
         change(file, at);
     }
     p = machine_open(m);
-    track(p, 1);
-    deliver(m, p);
-    count = count_taken(m, "tick", 1);
+    machine_track(p, 1);
+    machine_deliver(m, p);
+    count = machine_count_taken(m, "tick", 1);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     machine_destroy(m);
     return count - 1;
@@ -220,9 +173,9 @@ static void nothing_but_a_receipt_takes_events_away(void)
 
     m->answer = answer_trouble;
     m->answer_arg = &trouble;
-    track(p, 250);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 250);
+    machine_track(p, 250);
+    machine_deliver(m, p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 250);
     playtrace_stats(p, &stats);
     MACHINE_CHECK(stats.retries >= 16 && stats.refused + stats.unreadable == 0);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
@@ -248,14 +201,14 @@ static void retry_after_is_the_least_wait(void)
     struct playtrace *p = machine_open(m);
 
     m->answer = answer_retry_after;
-    track(p, 100);
+    machine_track(p, 100);
     for (unsigned i = 0; i < 7190; i++) {
         MACHINE_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED);
         machine_advance_ms(m, 1000);
     }
     MACHINE_CHECK(m->requests == 1);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 100);
+    machine_deliver(m, p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 100);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     machine_destroy(m);
 }
@@ -279,12 +232,13 @@ static void a_batch_that_cannot_be_read_is_split(void)
     struct playtrace_stats stats;
 
     m->answer = answer_poison;
-    track(p, 33);
+    machine_track(p, 33);
     MACHINE_CHECK(playtrace_track(p, "poison", NULL) == PLAYTRACE_OK);
-    track(p, 50);
-    deliver(m, p);
+    machine_track(p, 50);
+    machine_deliver(m, p);
     playtrace_stats(p, &stats);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 83 && count_taken(m, "poison", 1) == 0);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 83 &&
+                  machine_count_taken(m, "poison", 1) == 0);
     MACHINE_CHECK(stats.unreadable == 1);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     machine_destroy(m);
@@ -301,28 +255,28 @@ static void a_transport_that_answers_later_is_waited_for(void)
     machine_be_asynchronous(m, 7);
     p = machine_open(m);
     for (unsigned i = 0; i < 200; i++) {
-        track(p, 20);
+        machine_track(p, 20);
         tracked += 20;
         (void)playtrace_pump(p);
         machine_advance_ms(m, 16);
     }
     MACHINE_CHECK(m->slept_ms == 0 && m->requests > 10);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == tracked);
+    machine_deliver(m, p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == tracked);
 
     m->polls_each = 1000000; /* never: the request has its time, and then again */
-    track(p, 100);
+    machine_track(p, 100);
     (void)playtrace_pump(p);
     MACHINE_CHECK(m->request != NULL);
     machine_advance_ms(m, 15001);
     (void)playtrace_pump(p);
     MACHINE_CHECK(!m->request && m->cancelled == 1);
     m->polls_each = 2;
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == tracked + 100);
+    machine_deliver(m, p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == tracked + 100);
 
     m->polls_each = 1000000;
-    track(p, 100);
+    machine_track(p, 100);
     (void)playtrace_pump(p);
     MACHINE_CHECK(m->request != NULL);
     slept_ms = m->slept_ms;
@@ -330,8 +284,8 @@ static void a_transport_that_answers_later_is_waited_for(void)
     MACHINE_CHECK(!m->request && m->slept_ms - slept_ms <= 310);
     m->polls_each = 0;
     p = machine_open(m);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == tracked + 200);
+    machine_deliver(m, p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == tracked + 200);
     MACHINE_CHECK(playtrace_close(p, 0) <= PLAYTRACE_QUEUED);
     machine_destroy(m);
 }
@@ -343,339 +297,21 @@ static void withdrawn_consent_stops_a_request_on_its_way(void)
 
     machine_be_asynchronous(m, 50);
     p = machine_open(m);
-    track(p, 100);
+    machine_track(p, 100);
     (void)playtrace_pump(p);
     MACHINE_CHECK(m->request != NULL);
     MACHINE_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
     (void)playtrace_pump(p);
-    MACHINE_CHECK(m->cancelled == 1 && count_taken(m, "tick", 1) == 0);
+    MACHINE_CHECK(m->cancelled == 1 && machine_count_taken(m, "tick", 1) == 0);
     m->polls_each = 1;
     for (unsigned i = 0; i < 200; i++) {
         (void)playtrace_pump(p);
         machine_advance_ms(m, 60000);
     }
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 0 && machine_count_files(m, "queue-") == 0);
-    MACHINE_CHECK(m->taken_count == 1 && count_taken(m, "playtrace_consent", 1) == 1);
-    check_balance(p);
+    MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 0 && machine_count_files(m, "queue-") == 0);
+    MACHINE_CHECK(m->taken_count == 1 && machine_count_taken(m, "playtrace_consent", 1) == 1);
+    machine_check_balance(p);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-/* ---- consent, budget, files that fail ---- */
-
-static void nothing_is_kept_without_consent(void)
-{
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-
-    options.consent = PLAYTRACE_CONSENT_NONE;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    MACHINE_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
-    MACHINE_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_NO_CONSENT);
-    machine_advance_ms(m, 60000);
-    MACHINE_CHECK(playtrace_pump(p) == PLAYTRACE_OK);
-    MACHINE_CHECK(m->requests == 0 && machine_count_files(m, "queue-") == 0);
-
-    MACHINE_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_GIVEN) == PLAYTRACE_OK);
-    track(p, 10);
-    MACHINE_CHECK(playtrace_flush(p, 0) == PLAYTRACE_QUEUED);
-    MACHINE_CHECK(machine_count_files(m, "queue-") == 1);
-    track(p, 5);
-    MACHINE_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
-    MACHINE_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
-    for (unsigned i = 0; i < 100; i++) {
-        (void)playtrace_pump(p);
-        machine_advance_ms(m, 60000);
-    }
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 0 && machine_count_files(m, "queue-") == 0);
-    check_balance(p);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-
-    p = NULL; /* the decision outlives the process, whatever the options say */
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    MACHINE_CHECK(playtrace_get_consent(p) == PLAYTRACE_CONSENT_WITHDRAWN);
-    MACHINE_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-static bool answer_nothing(struct machine *m, const char *body, unsigned events,
-                           struct playtrace_http_response *response)
-{
-    (void)m;
-    (void)body;
-    (void)events;
-    response->status = 0;
-    return true;
-}
-
-static void weeks_offline_fill_the_budget_and_no_more(void)
-{
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-    struct playtrace_stats stats;
-    unsigned kept = 0;
-
-    m->answer = answer_nothing;
-    options.queue_bytes_max = 2u << 20;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    for (unsigned i = 0; i < 200; i++) {
-        track(p, 50);
-        (void)playtrace_pump(p);
-        machine_advance_ms(m, 60000);
-        check_balance(p);
-    }
-    playtrace_stats(p, &stats);
-    MACHINE_CHECK(stats.queued_bytes <= options.queue_bytes_max && stats.dropped_budget > 0);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_QUEUED);
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    playtrace_stats(p, &stats);
-    kept = (unsigned)stats.recovered;
-    MACHINE_CHECK(kept > 4000);
-    m->answer = NULL;
-    deliver(m, p);
-    MACHINE_CHECK(m->taken_count >= kept);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-static void a_file_call_that_fails_loses_nothing(void)
-{
-    bool has_fired = true;
-
-    for (unsigned call = 1; has_fired; call++) {
-        struct machine *m = machine_create();
-        struct playtrace_options options = machine_options(m);
-        struct playtrace *p = NULL;
-        enum playtrace_status status = PLAYTRACE_OK;
-        unsigned tracked = 0;
-
-        m->fail_call = call;
-        status = playtrace_open(&p, &options);
-        if (status != PLAYTRACE_OK) { /* the failed call was of open: the next one works */
-            MACHINE_CHECK(status == PLAYTRACE_IO && !p);
-            MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-        }
-        for (unsigned i = 0; i < 4; i++) {
-            track(p, 30);
-            tracked += 30;
-            (void)playtrace_flush(p, 0);
-            machine_advance_ms(m, 5000);
-            (void)playtrace_pump(p);
-            check_balance(p);
-        }
-        deliver(m, p);
-        MACHINE_CHECK(count_taken(m, "tick", 2) == tracked);
-        MACHINE_CHECK(playtrace_close(p, 0) <= PLAYTRACE_QUEUED);
-        has_fired = m->file_calls >= call;
-        machine_destroy(m);
-    }
-}
-
-static void a_sealed_queue_opens_with_its_key_alone(void)
-{
-    static const uint8_t key[PLAYTRACE_KEY_BYTES] = {1, 2, 3};
-    static const uint8_t other[PLAYTRACE_KEY_BYTES] = {3, 2, 1};
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-    struct machine_file *file = NULL;
-
-    options.queue_key = key;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    track(p, 40);
-    MACHINE_CHECK(playtrace_flush(p, 0) == PLAYTRACE_QUEUED);
-    machine_kill(m);
-    file = machine_find(m, "queue-00000001.log");
-    MACHINE_CHECK(file != NULL);
-    for (size_t i = 0; i + 4 < file->bytes; i++) {
-        MACHINE_CHECK(memcmp(file->data + i, "tick", 4) != 0);
-    }
-    options.queue_key = other;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_KEY && !p);
-    options.queue_key = key;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 40);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-static void batches_are_signed_and_traced(void)
-{
-    static const char secret[] = "a secret of thirty-two characters";
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-    char *signed_text = malloc(MACHINE_BODY_BYTES_MAX + 32);
-    uint8_t code[PT_CLIENT_SHA256_BYTES];
-    char expected[160];
-    int used = 0;
-    int head = 0;
-
-    MACHINE_CHECK(signed_text != NULL);
-    options.signing_secret = secret;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    track(p, 100);
-    MACHINE_CHECK(playtrace_pump(p) == PLAYTRACE_OK);
-    head = snprintf(signed_text, 32, "%lld.", (long long)(m->wall_us / 1000000));
-    memcpy(signed_text + head, m->body, m->body_bytes);
-    (void)pt_client_hmac_sha256(NULL, secret, strlen(secret), signed_text,
-                                (size_t)head + m->body_bytes, code);
-    used = snprintf(expected, sizeof(expected), "X-Playtrace-Signature: t=%.*s,v1=", head - 1,
-                    signed_text);
-    for (size_t i = 0; i < sizeof(code); i++) {
-        used += snprintf(expected + used, sizeof(expected) - (size_t)used, "%02x", code[i]);
-    }
-    MACHINE_CHECK(strstr(m->headers, expected) != NULL);
-    MACHINE_CHECK(strstr(m->headers, "traceparent: 00-") != NULL);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    free(signed_text);
-    machine_destroy(m);
-}
-
-/* ---- priorities, purposes, health ---- */
-
-static void what_counts_outlives_what_does_not(void)
-{
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-
-    m->answer = answer_nothing;
-    options.queue_bytes_max = 1u << 20;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    for (unsigned i = 0; i < 100; i++) {
-        for (unsigned k = 0; k < 50; k++) {
-            MACHINE_CHECK(playtrace_track_with(p, "heartbeat", NULL, PLAYTRACE_PRIORITY_LOW,
-                                               NULL) == PLAYTRACE_OK);
-        }
-        MACHINE_CHECK(playtrace_track_with(p, "purchase", "{\"cents\":499}",
-                                           PLAYTRACE_PRIORITY_HIGH, NULL) == PLAYTRACE_OK);
-        (void)playtrace_pump(p);
-        machine_advance_ms(m, 1000);
-        check_balance(p);
-    }
-    MACHINE_CHECK(playtrace_sync(p, 0) == PLAYTRACE_OK);
-    machine_kill(m);
-    m->answer = NULL;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "purchase", 1) == 100);
-    MACHINE_CHECK(count_taken(m, "heartbeat", 1) < 5000 && m->taken[0].name[0] == 'p');
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-static void one_purpose_can_be_taken_back(void)
-{
-    struct machine *m = machine_create();
-    struct playtrace *p = machine_open(m);
-    struct playtrace_consent_record record;
-
-    track(p, 3);
-    MACHINE_CHECK(playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_EXPERIMENTS, "2026-11") ==
-                  PLAYTRACE_OK);
-    MACHINE_CHECK(playtrace_track(p, "tick", NULL) == PLAYTRACE_NO_CONSENT);
-    machine_kill(m);
-    p = machine_open(m);
-    playtrace_get_consent_record(p, &record);
-    MACHINE_CHECK(record.consent == PLAYTRACE_CONSENT_GIVEN &&
-                  record.purposes == PLAYTRACE_PURPOSE_EXPERIMENTS &&
-                  strcmp(record.policy_version, "2026-11") == 0 && record.decided_us >= m->wall_us);
-    deliver(m, p);
-    MACHINE_CHECK(m->taken_count == 1 && count_taken(m, "playtrace_consent", 1) == 1);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-/* The reports that the other tests switch off. */
-static void the_client_reports_its_health(void)
-{
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-
-    options.report_health = true;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    track(p, 1);
-    deliver(m, p);
-    machine_advance_ms(m, 60000);
-    deliver(m, p);
-    MACHINE_CHECK(count_taken(m, "playtrace_self_test", 1) == 1);
-    MACHINE_CHECK(strstr(m->body, "{\"ok\":true,\"files\":true,\"random\":true") != NULL);
-    MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    machine_destroy(m);
-}
-
-static bool answer_flags(struct machine *m, const char *body, unsigned events,
-                         struct playtrace_http_response *response)
-{
-    unsigned *asked = m->answer_arg;
-
-    (void)body;
-    (void)events;
-    if (strcmp(m->url, "http://127.0.0.1:1/ofrep/v1/evaluate/flags") != 0) {
-        return false;
-    }
-    if (++*asked > 1) {
-        response->status = 0;
-        return true;
-    }
-    machine_reply(
-        response, 200,
-        "{\"flags\":[{\"key\":\"on\",\"reason\":\"STATIC\",\"variant\":\"yes\",\"value\":true},"
-        "{\"key\":\"least\",\"reason\":\"STATIC\",\"variant\":\"v\","
-        "\"value\":-9223372036854775808},"
-        "{\"key\":\"tenth\",\"reason\":\"STATIC\",\"variant\":\"v\",\"value\":0.1},"
-        "{\"key\":\"text\",\"reason\":\"STATIC\",\"variant\":\"v\",\"value\":\"\\u00e9\"}]}");
-    memcpy(response->content_type, "application/json", 17);
-    return true;
-}
-
-static void check_flags(struct playtrace *p)
-{
-    volatile double tenth = playtrace_flag_double(p, "tenth", 0);
-    const volatile double expected = 0.1;
-    char text[8];
-
-    MACHINE_CHECK(playtrace_flag_bool(p, "on", false));
-    MACHINE_CHECK(playtrace_flag_int(p, "least", 0) == INT64_MIN);
-    MACHINE_CHECK(tenth == expected);
-    MACHINE_CHECK(playtrace_flag_string(p, "text", "", text, sizeof(text)) == 2 &&
-                  strcmp(text, "\xc3\xa9") == 0);
-    MACHINE_CHECK(playtrace_flag_int(p, "nowhere", 5) == 5);
-}
-
-static void flags_come_late_and_from_the_cache(void)
-{
-    struct machine *m = machine_create();
-    struct playtrace_options options = machine_options(m);
-    struct playtrace *p = NULL;
-    unsigned asked = 0;
-
-    machine_be_asynchronous(m, 3);
-    m->answer = answer_flags;
-    m->answer_arg = &asked;
-    options.flags_enabled = true;
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    MACHINE_CHECK(!playtrace_flag_bool(p, "on", false));
-    for (unsigned i = 0; i < 10; i++) {
-        (void)playtrace_pump(p);
-    }
-    check_flags(p);
-    track(p, 10);
-    deliver(m, p);
-    machine_kill(m);
-    MACHINE_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
-    check_flags(p); /* no request was made yet */
-    MACHINE_CHECK(playtrace_set_consent_for(p, PLAYTRACE_PURPOSE_ANALYTICS, NULL) == PLAYTRACE_OK);
-    MACHINE_CHECK(!playtrace_flag_bool(p, "on", false) && !machine_find(m, "flags"));
-    MACHINE_CHECK(count_taken(m, "tick", 1) == 10);
-    MACHINE_CHECK(playtrace_close(p, 0) <= PLAYTRACE_QUEUED);
     machine_destroy(m);
 }
 
@@ -704,7 +340,7 @@ static void numbers_read_back_as_they_were(void)
         MACHINE_CHECK(playtrace_event_add_string(&e, "s", "\xc3\xa9\"") == PLAYTRACE_OK);
         MACHINE_CHECK(playtrace_event_add_double(&e, "d", numbers[i]) == PLAYTRACE_OK);
         MACHINE_CHECK(playtrace_track_event(p, &e, NULL) == PLAYTRACE_OK && e.refused == 2);
-        deliver(m, p);
+        machine_deliver(m, p);
         text = strstr(m->body, "{\"i\":-9223372036854775808,\"u\":18446744073709551615,"
                                "\"b\":true,\"s\":\"\xc3\xa9\\\"\",\"d\":");
         MACHINE_CHECK(text != NULL);
@@ -740,7 +376,7 @@ static void what_is_too_long_is_refused_and_harms_nothing(void)
     MACHINE_CHECK(playtrace_track(p, "tick", "{\"a\":nan}") == PLAYTRACE_INVALID);
     MACHINE_CHECK(playtrace_track(p, "tick", "{\"a\":\"\xc3\"}") == PLAYTRACE_INVALID);
     MACHINE_CHECK(playtrace_track(NULL, "tick", NULL) == PLAYTRACE_INVALID);
-    deliver(m, p);
+    machine_deliver(m, p);
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     free(text);
     machine_destroy(m);
@@ -756,9 +392,9 @@ static void a_wall_clock_that_jumps_stops_nothing(void)
     for (size_t i = 0; i < sizeof(walls) / sizeof(walls[0]); i++) {
         m->wall_us = walls[i];
         m->mono_us += INT64_C(1) << 40;
-        track(p, 120);
-        deliver(m, p);
-        MACHINE_CHECK(count_taken(m, "tick", 1) == 120 * (unsigned)(i + 1));
+        machine_track(p, 120);
+        machine_deliver(m, p);
+        MACHINE_CHECK(machine_count_taken(m, "tick", 1) == 120 * (unsigned)(i + 1));
     }
     MACHINE_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
     machine_destroy(m);
@@ -786,8 +422,8 @@ static void the_memory_is_taken_at_open_and_bounded(void)
     size_t at_open = m->block_bytes;
 
     for (unsigned i = 0; i < 20; i++) {
-        track(p, 100);
-        deliver(m, p);
+        machine_track(p, 100);
+        machine_deliver(m, p);
     }
     MACHINE_CHECK(m->block_bytes == at_open);
     MACHINE_CHECK(at_open <= 2u << 20);
@@ -797,42 +433,23 @@ static void the_memory_is_taken_at_open_and_bounded(void)
 
 int main(void)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } tests[] = {
-#define TEST(name) {#name, name}
-        TEST(every_event_arrives_once_and_in_order),
-        TEST(what_was_written_outlives_a_kill),
-        TEST(a_tail_torn_anywhere_costs_only_the_torn_event),
-        TEST(a_flipped_byte_costs_only_its_event),
-        TEST(nothing_but_a_receipt_takes_events_away),
-        TEST(retry_after_is_the_least_wait),
-        TEST(a_batch_that_cannot_be_read_is_split),
-        TEST(a_transport_that_answers_later_is_waited_for),
-        TEST(withdrawn_consent_stops_a_request_on_its_way),
-        TEST(nothing_is_kept_without_consent),
-        TEST(weeks_offline_fill_the_budget_and_no_more),
-        TEST(a_file_call_that_fails_loses_nothing),
-        TEST(a_sealed_queue_opens_with_its_key_alone),
-        TEST(batches_are_signed_and_traced),
-        TEST(what_counts_outlives_what_does_not),
-        TEST(one_purpose_can_be_taken_back),
-        TEST(the_client_reports_its_health),
-        TEST(flags_come_late_and_from_the_cache),
-        TEST(numbers_read_back_as_they_were),
-        TEST(what_is_too_long_is_refused_and_harms_nothing),
-        TEST(a_wall_clock_that_jumps_stops_nothing),
-        TEST(one_client_a_directory_and_threads_only_where_there_are_some),
-        TEST(the_memory_is_taken_at_open_and_bounded),
+    static const struct machine_test tests[] = {
+        MACHINE_TEST(every_event_arrives_once_and_in_order),
+        MACHINE_TEST(what_was_written_outlives_a_kill),
+        MACHINE_TEST(a_tail_torn_anywhere_costs_only_the_torn_event),
+        MACHINE_TEST(a_flipped_byte_costs_only_its_event),
+        MACHINE_TEST(nothing_but_a_receipt_takes_events_away),
+        MACHINE_TEST(retry_after_is_the_least_wait),
+        MACHINE_TEST(a_batch_that_cannot_be_read_is_split),
+        MACHINE_TEST(a_transport_that_answers_later_is_waited_for),
+        MACHINE_TEST(withdrawn_consent_stops_a_request_on_its_way),
+        MACHINE_TEST(numbers_read_back_as_they_were),
+        MACHINE_TEST(what_is_too_long_is_refused_and_harms_nothing),
+        MACHINE_TEST(a_wall_clock_that_jumps_stops_nothing),
+        MACHINE_TEST(one_client_a_directory_and_threads_only_where_there_are_some),
+        MACHINE_TEST(the_memory_is_taken_at_open_and_bounded),
     };
 
-    printf("%u bits\n", (unsigned)sizeof(void *) * 8);
-    for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        printf("[ RUN      ] %s\n", tests[i].name);
-        fflush(stdout);
-        tests[i].run();
-        printf("[       OK ] %s\n", tests[i].name);
-    }
+    machine_run(tests, sizeof(tests) / sizeof(tests[0]));
     return 0;
 }
