@@ -427,6 +427,14 @@ static inline struct playtrace *fake_open(struct fake *fake, const char *dir)
     return p;
 }
 
+/* Close a client that has nothing to send any more, and put everything away. */
+static inline void fake_end(struct fake *fake, struct playtrace *p, char *dir)
+{
+    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+    fake_destroy(fake);
+    pt_test_dir_remove(dir);
+}
+
 static inline void fake_track(struct playtrace *p, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {

@@ -102,9 +102,7 @@ static void every_type_arrives(void **state)
     playtrace_event_set_priority(&e, (enum playtrace_priority)3);
     PT_CHECK(playtrace_track_event(p, &e, NULL) == PLAYTRACE_INVALID);
     playtrace_event_set_priority(NULL, PLAYTRACE_PRIORITY_HIGH);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void doubles_read_back_exactly(void **state)
@@ -238,9 +236,7 @@ static void wrong_attributes_are_left_out_and_said(void **state)
     memset(&e, 0, sizeof(e)); /* not initialised */
     PT_CHECK(playtrace_event_add_int(&e, "a", 1) == PLAYTRACE_INVALID);
     PT_CHECK(playtrace_track_event(p, &e, NULL) == PLAYTRACE_INVALID);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* A million attributes: as many stand as have room, the rest is counted, nothing is written past
@@ -275,9 +271,7 @@ static void a_million_attributes_end_at_the_bound(void **state)
         pt_free(buffer);
     }
     PT_CHECK(fake->taken_count == sizeof(sizes) / sizeof(sizes[0]));
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* Every text that track() refuses is named in the log by what, where and why. */

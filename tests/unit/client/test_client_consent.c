@@ -127,9 +127,7 @@ static void offline_the_notice_waits_over_restarts(void **state)
     PT_CHECK(strcmp(fake->taken[0].name, "playtrace_consent") == 0);
     fake_check_balance(p);
     check_nothing_but_the_decision(dir, fake->taken[0].install_id);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* Given, withdrawn, given … without a network: each end is told of, in order, before what follows.
@@ -162,9 +160,7 @@ static void every_withdrawal_is_told_even_if_consent_came_back(void **state)
         }
     }
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void notices_have_a_bound_and_the_newest_stay(void **state)
@@ -257,9 +253,7 @@ static void wrong_decisions_change_nothing(void **state)
     playtrace_get_consent_record(p, NULL);
     PT_CHECK(playtrace_get_consent(NULL) == PLAYTRACE_CONSENT_NONE);
     PT_CHECK(playtrace_get_consent(p) == PLAYTRACE_CONSENT_GIVEN);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* Killed at any file call of a withdrawal: either the old decision stands, whole, or the next open

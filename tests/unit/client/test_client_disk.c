@@ -72,9 +72,7 @@ static void a_full_disk_costs_nothing_that_memory_holds(void **state)
     playtrace_stats(p, &stats);
     PT_CHECK(stats.damaged == 0);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_disk_full_at_close_is_told(void **state)
@@ -91,9 +89,7 @@ static void a_disk_full_at_close_is_told(void **state)
     p = fake_open(fake, dir);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
     fake_check_all_in_order(fake, 10);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static bool is_read_only;

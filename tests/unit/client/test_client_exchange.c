@@ -32,9 +32,7 @@ static void pump_never_waits_for_an_answer(void **state)
     playtrace_stats(p, &stats);
     PT_CHECK(stats.delivered == 251 && stats.send_attempts == 3 && stats.retries == 0);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void flush_and_close_wait_within_their_limits(void **state)
@@ -69,9 +67,7 @@ static void flush_and_close_wait_within_their_limits(void **state)
     playtrace_stats(p, &stats);
     PT_CHECK(stats.recovered == 10 && stats.delivered == 10);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_transport_that_never_answers_is_given_up(void **state)
@@ -104,9 +100,7 @@ static void a_transport_that_never_answers_is_given_up(void **state)
         }
         PT_CHECK(fake->taken_count == 10 && fake->taken[0].times == 1);
         fake_check_balance(p);
-        PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-        fake_destroy(fake);
-        pt_test_dir_remove(dir);
+        fake_end(fake, p, dir);
     }
 }
 
@@ -131,9 +125,7 @@ static void withdrawn_consent_cancels_the_request(void **state)
     fake_track(p, 5);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK && fake->taken_count == 6);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void the_worker_polls(void **state)
@@ -214,9 +206,7 @@ static void an_answer_to_another_request_settles_nothing(void **state)
     PT_CHECK(fake->taken_count == 300 && fake->requests == 3);
     playtrace_stats(p, &stats);
     PT_CHECK(stats.send_attempts == 5 && stats.retries == 2);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_table_without_a_whole_transport_is_refused(void **state)

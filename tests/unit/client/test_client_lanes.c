@@ -63,9 +63,7 @@ static void high_goes_first_and_a_batch_is_of_one_lane(void **state)
     PT_CHECK(playtrace_track_with(p, "x", NULL, (enum playtrace_priority)7, id) ==
              PLAYTRACE_INVALID);
     PT_CHECK(id[0] == '\0');
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static unsigned appends;
@@ -101,9 +99,7 @@ static void a_mixed_burst_is_one_write_a_lane(void **state)
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
     PT_CHECK(fake_count_taken(fake, "tick") == 120);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* A hundred events before each of so many drains. */
@@ -156,9 +152,7 @@ static void a_full_budget_lets_the_lower_lane_give_way(void **state)
     PT_CHECK(fake_count_taken(fake, "buy") == 300); /* the purchases are all there */
     playtrace_stats(p, &stats);
     PT_CHECK(stats.delivered == fake->taken_count);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 struct on_its_way {
@@ -255,9 +249,7 @@ static void too_old_is_given_up_only_where_it_cannot_be_sent(void **state)
     fake_advance_ms(fake, 31 * DAY_MS);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
     PT_CHECK(fake_count_taken(fake, "tick") == 8);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* While the bad event of the low lane is looked for, purchases come in. */
@@ -439,9 +431,7 @@ static void a_key_needs_a_platform_that_seals(void **state)
     fake->platform.unseal = NULL;
     PT_CHECK(open_with_key(fake, dir, key_a, &p) == PLAYTRACE_INVALID);
     PT_CHECK(open_with_key(fake, dir, NULL, &p) == PLAYTRACE_OK);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static int no_random(void *ctx, void *buffer, size_t bytes)
@@ -469,9 +459,7 @@ static void without_randomness_nothing_is_sealed_and_nothing_lost(void **state)
     p->platform.random = fake->real.random;
     PT_CHECK(playtrace_flush(p, 10000) == PLAYTRACE_OK);
     PT_CHECK(fake_count_taken(fake, "tick") == 10);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_newer_queue_is_left_alone(void **state)

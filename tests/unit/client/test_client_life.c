@@ -122,9 +122,7 @@ static void ids_are_unique_and_version_7(void **state)
     playtrace_session_id(p, session);
     PT_CHECK(strcmp(session, fake->taken[0].session_id) == 0);
     PT_CHECK(pt_uuid_parse(session, strlen(session), uuid) && uuid[6] >> 4 == 7);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_session_counts_from_zero_and_users_change(void **state)
@@ -162,8 +160,8 @@ static void a_session_counts_from_zero_and_users_change(void **state)
 static void an_event_has_every_field(void **state)
 {
     static const char *const parts[] = {
-        "{\"sent_at\":\"2026-11-01T12:00:01.500000Z\",\"sent_mono_us\":2500000,\"boot\":1,"
-        "\"events\":[{\"event_id\":\"",
+        ("{\"sent_at\":\"2026-11-01T12:00:01.500000Z\",\"sent_mono_us\":2500000,\"boot\":1,"
+         "\"events\":[{\"event_id\":\""),
         "\"mono_us\":1000000,",
         "\"event_name\":\"level.end_2\"",
         "\"occurred_at\":\"2026-11-01T12:00:00.000000Z\"",
@@ -193,9 +191,7 @@ static void an_event_has_every_field(void **state)
             fail_msg("%s is not in %s", parts[i], fake->last_body);
         }
     }
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void wrong_events_are_refused_and_leave_no_trace(void **state)
@@ -397,9 +393,7 @@ static void memory_is_taken_at_open_only(void **state)
     PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
     PT_CHECK(counted.allocs == after_open);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* A machine without threads: mutexes and conditions do not exist. */
@@ -620,9 +614,7 @@ static void consent_may_change_while_threads_track(void **state)
     PT_CHECK(stats.queued == 0);
     fake_check_balance(p);
     PT_CHECK(!disk_holds(dir, "tick", &bytes) && bytes == 0);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 /* 30 s in the background keep the session; one millisecond more ends it. */
@@ -664,9 +656,7 @@ static void a_long_pause_ends_the_session(void **state)
     }
     PT_CHECK(playtrace_pause(NULL) == PLAYTRACE_INVALID);
     PT_CHECK(playtrace_resume(NULL) == PLAYTRACE_INVALID);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static bool answer_none(struct fake *fake, uint32_t events,

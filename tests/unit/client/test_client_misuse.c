@@ -235,9 +235,7 @@ static void a_wild_wall_clock_loses_nothing(void **state)
         PT_CHECK(strstr(fake->last_body, "\"sent_at\":\"0") == NULL);
     }
     PT_CHECK(fake->taken_count == sizeof(walls_us) / sizeof(walls_us[0]));
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 int main(void)

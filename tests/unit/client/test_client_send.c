@@ -59,9 +59,7 @@ static void batches_go_out_in_order_by_size_and_by_time(void **state)
     PT_CHECK(stats.tracked == 280 && stats.delivered == 280 && stats.queued == 0);
     PT_CHECK(stats.send_attempts == 4 && stats.retries == 0 && stats.queued_bytes == 0);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_batch_keeps_its_size_in_bytes(void **state)
@@ -135,9 +133,7 @@ static void nothing_but_a_receipt_settles(void **state)
         playtrace_stats(p, &stats);
         PT_CHECK(stats.send_attempts == 4 && stats.retries == 3 && stats.delivered == 10);
         fake_check_balance(p);
-        PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-        fake_destroy(fake);
-        pt_test_dir_remove(dir);
+        fake_end(fake, p, dir);
     }
 }
 
@@ -163,9 +159,7 @@ static int64_t wait_after_failures(const struct script *failure, unsigned failur
         fake_advance_ms(fake, 50);
         waited_ms += 50;
     }
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
     return waited_ms;
 }
 
@@ -233,9 +227,7 @@ static void a_wall_clock_that_jumps_changes_no_wait(void **state)
         fake_advance_ms(fake, 2100);
         PT_CHECK(playtrace_pump(p) == PLAYTRACE_OK && fake->requests == 2);
         fake_check_all_in_order(fake, 100);
-        PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-        fake_destroy(fake);
-        pt_test_dir_remove(dir);
+        fake_end(fake, p, dir);
     }
 }
 
@@ -334,9 +326,7 @@ static void splitting_isolates_what_the_server_cannot_read(void **state)
         PT_CHECK(stats.unreadable == bads && stats.delivered == 200 - bads);
         PT_CHECK(fake->requests < 40);
         fake_check_balance(p);
-        PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-        fake_destroy(fake);
-        pt_test_dir_remove(dir);
+        fake_end(fake, p, dir);
     }
 }
 
@@ -372,9 +362,7 @@ static void a_server_that_reads_nothing_costs_few_events(void **state)
     playtrace_stats(p, &stats);
     PT_CHECK(stats.delivered == 300 - stats.unreadable && fake->requests < requests + 20);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_proxys_413_splits_and_then_waits(void **state)
@@ -422,9 +410,7 @@ static void a_receipt_too_long_to_hold_halves_the_batch(void **state)
     fake_track(p, 100);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
     fake_check_all_in_order(fake, 100);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void refused_events_leave_by_their_receipt(void **state)
@@ -441,9 +427,7 @@ static void refused_events_leave_by_their_receipt(void **state)
     playtrace_stats(p, &stats);
     PT_CHECK(stats.refused == 33 && stats.delivered == 67 && fake->requests == 1);
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void what_was_not_sent_is_sent_by_the_next_open(void **state)
@@ -501,9 +485,7 @@ static void a_full_budget_drops_the_newest_and_counts(void **state)
     PT_CHECK(stats.dropped_budget > 0 && stats.queued + stats.dropped_budget == 1000);
     PT_CHECK(playtrace_flush(p, 1000) == PLAYTRACE_OK);
     fake_check_all_in_order(fake, (size_t)(1000 - stats.dropped_budget));
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 static void a_full_ring_drops_and_shows_it_in_the_sequence(void **state)
@@ -526,9 +508,7 @@ static void a_full_ring_drops_and_shows_it_in_the_sequence(void **state)
     PT_CHECK(stats.dropped_ring == 2 && stats.tracked == taken + 1);
     PT_CHECK(fake->taken[taken].seq == (int64_t)taken + 2); /* two are missing before it */
     fake_check_balance(p);
-    PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
-    fake_destroy(fake);
-    pt_test_dir_remove(dir);
+    fake_end(fake, p, dir);
 }
 
 #define KILL_EVENTS 200
