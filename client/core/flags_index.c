@@ -35,6 +35,12 @@ static const char *skip_string(const char *at)
     return at + 1;
 }
 
+/* Not strcspn(): the text ends in a brace, not in a NUL. */
+static bool ends_word(char c)
+{
+    return c == ',' || c == ']' || c == '}' || c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
 static const char *skip_value(const char *at)
 {
     unsigned depth = 0;
@@ -54,7 +60,9 @@ static const char *skip_value(const char *at)
             break;
         default:
             if (depth == 0) { /* a number or a word; the object around it ends it at last */
-                at += strcspn(at, ",]} \n\t\r");
+                while (!ends_word(*at)) {
+                    at++;
+                }
                 continue;
             }
             break;
