@@ -11,7 +11,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { Chromium, findChromium } from './support/chromium.mjs';
-import { Server, freshDir, patience, root, sleep, sql } from './support/server.mjs';
+import { Server, freshDir, patience, root, sql, until } from './support/server.mjs';
 
 const files = {
     '/': ['text/html', () => '<!doctype html><link rel="icon" href="data:,"><title>game</title><script src="sdk_web.js"></script>'],
@@ -41,18 +41,6 @@ after(async () => {
     host?.close();
     host?.closeAllConnections();
 });
-
-async function until(what, ask) {
-    const end = Date.now() + 30000 * patience;
-    for (;;) {
-        const answer = await ask();
-        if (answer) {
-            return answer;
-        }
-        assert.ok(Date.now() < end, `never: ${what}`);
-        await sleep(20);
-    }
-}
 
 // One tab with the game in it.
 class Game {

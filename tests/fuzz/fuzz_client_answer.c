@@ -234,7 +234,8 @@ static void post(void *http, const struct playtrace_http_request *request,
         read_as_stream(response);
     }
     if (has & HAS_OWN_TRACE) {
-        memcpy(response->traceresponse, own_trace(request), 56);
+        (void)snprintf(response->traceresponse, sizeof(response->traceresponse), "%s",
+                       own_trace(request));
     }
     if (is_batch) {
         game.allowed = judge(response, events);

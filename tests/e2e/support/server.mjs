@@ -24,11 +24,12 @@ export function sleep(ms) {
     return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-// Wait for what is going to be true; a machine that is slow only waits longer.
-export async function until(what, isTrue) {
+// Wait for what is going to be true, and give it; a machine that is slow only waits longer.
+export async function until(what, ask) {
     for (let tries = 0; tries < 600 * patience; tries++) {
-        if (isTrue()) {
-            return;
+        const answer = await ask();
+        if (answer) {
+            return answer;
         }
         await sleep(50);
     }

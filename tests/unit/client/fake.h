@@ -305,7 +305,9 @@ static inline int fake_file_append(void *ctx, void *file, const void *data, size
     if (!fake_is_alive(fake, &is_last)) {
         return -1;
     }
-    (void)fake->real.file_append(NULL, file, data, is_last ? bytes / 2 : bytes);
+    if (fake->real.file_append(NULL, file, data, is_last ? bytes / 2 : bytes) != 0) {
+        return -1;
+    }
     return is_last ? -1 : 0;
 }
 
@@ -361,6 +363,24 @@ static inline void fake_transport(struct playtrace_platform *platform, void *htt
     platform->http_destroy = NULL;
     platform->http_post = post;
     platform->compress = NULL;
+}
+
+/* Options for a client with its worker and the machine's clock, whose only way out is `post`. */
+static inline struct playtrace_options
+fake_worker_options(struct playtrace_platform *platform, const char *dir, void *http,
+                    void (*post)(void *http, const struct playtrace_http_request *request,
+                                 struct playtrace_http_response *response))
+{
+    struct playtrace_options options;
+
+    playtrace_platform_posix_init(platform);
+    fake_transport(platform, http, post);
+    playtrace_options_init(&options);
+    options.url = "http://127.0.0.1:1/";
+    options.queue_dir = dir;
+    options.consent = PLAYTRACE_CONSENT_GIVEN;
+    options.platform_table = platform;
+    return options;
 }
 
 static inline struct fake *fake_create(void)

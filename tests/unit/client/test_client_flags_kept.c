@@ -83,13 +83,13 @@ static void damage_of_any_byte_is_no_cache(void **state)
         PT_CHECK(!playtrace_flag_bool(set->p, "shop", false));
         PT_CHECK(stats_of(set).damaged == 1);
         set_close(set);
-        (void)damage_cache(set, at); /* as it was */
+        PT_CHECK(damage_cache(set, at)); /* as it was */
     }
     set_open(set);
     PT_CHECK(playtrace_flag_bool(set->p, "shop", false));
     /* A damaged one is replaced by the next answer. */
     set_close(set);
-    (void)damage_cache(set, 20);
+    PT_CHECK(damage_cache(set, 20));
     set->desk.status = 200;
     set_open(set);
     (void)playtrace_pump(set->p);

@@ -186,22 +186,15 @@ static void *look_and_change(void *arg)
 static struct playtrace *open_client(struct server *server, const char *dir)
 {
     struct playtrace_platform platform;
-    struct playtrace_options options;
+    struct playtrace_options options = fake_worker_options(&platform, dir, server, post);
     struct playtrace *p = NULL;
 
-    playtrace_platform_posix_init(&platform);
-    fake_transport(&platform, server, post);
-    playtrace_options_init(&options);
-    options.url = "http://127.0.0.1:1/";
-    options.queue_dir = dir;
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
     options.flags_enabled = false;
     options.flush_interval_ms = 2;
     options.batch_events_max = 50;
     options.retry_base_ms = 1;
     options.retry_cap_ms = 5;
     options.sync_at_close = false;
-    options.platform_table = &platform;
     PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);
     return p;
 }

@@ -35,17 +35,10 @@ static void post_hanging(void *http, const struct playtrace_http_request *reques
 
 static struct playtrace *open_hanging(struct hanging *h, const char *dir)
 {
-    struct playtrace_options options;
     struct playtrace_platform platform;
+    struct playtrace_options options = fake_worker_options(&platform, dir, h, post_hanging);
     struct playtrace *p = NULL;
 
-    playtrace_platform_posix_init(&platform);
-    fake_transport(&platform, h, post_hanging);
-    playtrace_options_init(&options);
-    options.url = "http://127.0.0.1:1/";
-    options.queue_dir = dir;
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
-    options.platform_table = &platform;
     options.report_health = false;
     options.batch_events_max = 1;
     PT_CHECK(playtrace_open(&p, &options) == PLAYTRACE_OK);

@@ -292,23 +292,16 @@ static void play_round(uint64_t seed)
     uint64_t state = seed * 2654435761u + 1;
     struct network network = {.round = &round, .state = seed + 1};
     struct playtrace_platform platform;
-    struct playtrace_options options;
+    struct playtrace_options options = fake_worker_options(&platform, dir, &network, network_post);
     struct playtrace_stats stats;
     enum playtrace_status status = PLAYTRACE_OK;
     pthread_t threads[TRACKERS + OTHERS];
 
-    playtrace_platform_posix_init(&platform);
-    fake_transport(&platform, &network, network_post);
     if (seed % 2 == 1) {
         platform.http_start = network_start;
         platform.http_is_done = network_is_done;
         platform.http_cancel = network_cancel;
     }
-    playtrace_options_init(&options);
-    options.url = "http://127.0.0.1:1";
-    options.queue_dir = dir;
-    options.consent = PLAYTRACE_CONSENT_GIVEN;
-    options.platform_table = &platform;
     options.without_worker = seed % 5 == 4;
     options.sync_at_close = false;
     options.queue_key = seed % 3 == 2 ? key : NULL;
