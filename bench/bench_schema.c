@@ -28,9 +28,17 @@
     X("quest_taken")                                                                               \
     SEP()                                                                                          \
     X("quest_dropped")                                                                             \
-    SEP() X("fight_over") SEP() X("item_made") SEP() X("skill_used") SEP() X("player_fell") SEP()  \
-        X("zone_reached") SEP() X("choice_made") SEP() X("coins_spent") SEP() X("match_joined")    \
-            SEP() X("lesson_done")
+    SEP()                                                                                          \
+    X("fight_over")                                                                                \
+    SEP()                                                                                          \
+    X("item_made")                                                                                 \
+    SEP()                                                                                          \
+    X("skill_used")                                                                                \
+    SEP()                                                                                          \
+    X("player_fell")                                                                               \
+    SEP()                                                                                          \
+    X("zone_reached")                                                                              \
+    SEP() X("choice_made") SEP() X("coins_spent") SEP() X("match_joined") SEP() X("lesson_done")
 #define AS_JSON(name) "\"" name "\""
 #define AS_C(name) name
 #define COMMA_TEXT() ","
