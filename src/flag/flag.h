@@ -79,7 +79,7 @@ struct pt_flag_evaluation {
     bool is_targeting_key_missing;
     struct pt_span value;   /* JSON */
     struct pt_span variant; /* its name; size 0 where there is none */
-    /* A JSON object: the set's, overridden by the flag's, with the epoch, the gate or "override". */
+    /* A JSON object: the set's, overridden by the flag's, with epoch, gate or "override". */
     struct pt_span metadata;
     enum pt_flag_gate gate;  /* a unit with one takes no part in the flag's experiment */
     struct pt_span gated_by; /* the holdout or the prerequisite; the flag set's, do not read it */
