@@ -407,6 +407,7 @@ static void say(const struct playtrace_options *options, const char *what, const
 
     if (options->log) {
         (void)snprintf(text, sizeof(text), "%.160s: %s", what, why);
+        pt_client_log_tidy(text);
         options->log(options->log_ctx, PLAYTRACE_LOG_ERROR, text);
     }
 }

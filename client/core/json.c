@@ -51,9 +51,10 @@ static bool take_word(struct scan *s, const char *word, size_t bytes)
     return true;
 }
 
-/* Bytes of the UTF-8 sequence at `text`, 0 where it is not valid (Unicode 15, table 3-7). */
-static size_t utf8_sequence(const unsigned char *text, size_t bytes)
+/* Unicode 15, table 3-7. */
+size_t pt_client_utf8_sequence(const char *at, size_t bytes)
 {
+    const unsigned char *text = (const unsigned char *)at;
     unsigned char low = 0x80;
     unsigned char high = 0xbf;
     size_t need = 0;
@@ -90,7 +91,7 @@ bool pt_client_utf8_is_valid(const char *text, size_t bytes)
     size_t at = 0;
 
     while (at < bytes) {
-        size_t step = utf8_sequence((const unsigned char *)text + at, bytes - at);
+        size_t step = pt_client_utf8_sequence(text + at, bytes - at);
 
         if (step == 0) {
             return false;
@@ -186,7 +187,7 @@ static bool scan_string(struct scan *s)
         } else if (c < 0x80) {
             s->at++;
         } else {
-            size_t step = utf8_sequence((const unsigned char *)s->at, (size_t)(s->end - s->at));
+            size_t step = pt_client_utf8_sequence(s->at, (size_t)(s->end - s->at));
 
             if (step == 0) {
                 return fail(s, "bytes that are not UTF-8");

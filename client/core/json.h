@@ -28,6 +28,9 @@ struct pt_client_json_fault {
 bool pt_client_json_check(const char *text, size_t bytes, unsigned depth_max, bool is_object,
                           struct pt_client_json_fault *fault_out);
 
+/* Bytes of the UTF-8 sequence at `text`, of which there are `bytes` > 0; 0: it is none. */
+size_t pt_client_utf8_sequence(const char *text, size_t bytes);
+
 /* Is `text` valid UTF-8 (no surrogates, no overlong forms)? */
 bool pt_client_utf8_is_valid(const char *text, size_t bytes);
 

@@ -3,6 +3,7 @@
  */
 #include "core/log.h"
 #include "core/client.h"
+#include "core/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,21 @@
 
 /* Each of the first ones is said, then the 16th, the 32nd, … */
 #define SAID_ALL 8
+
+void pt_client_log_tidy(char *text)
+{
+    size_t bytes = strlen(text);
+
+    for (size_t at = 0; at < bytes;) {
+        size_t step = pt_client_utf8_sequence(text + at, bytes - at);
+
+        if (step == 0 || (unsigned char)text[at] < ' ' || text[at] == 0x7f) {
+            text[at] = '?';
+            step = 1;
+        }
+        at += step;
+    }
+}
 
 void pt_client_log(struct playtrace *p, enum playtrace_log_level level,
                    enum pt_client_log_kind kind, const char *format, ...)
@@ -36,6 +52,7 @@ void pt_client_log(struct playtrace *p, enum playtrace_log_level level,
         } else {
             memcpy(log->texts[at], text, sizeof(text));
         }
+        pt_client_log_tidy(log->texts[at]);
         log->levels[at] = level;
         log->count++;
     }

@@ -44,6 +44,9 @@ struct pt_client_log {
 void pt_client_log(struct playtrace *p, enum playtrace_log_level level,
                    enum pt_client_log_kind kind, const char *format, ...) PT_CLIENT_PRINTF(4, 5);
 
+/* Make `text` one line of UTF-8: '?' for each other byte, as where a character was cut. */
+void pt_client_log_tidy(char *text);
+
 /* Hand over what waits. The caller holds no lock. */
 void pt_client_log_deliver(struct playtrace *p);
 

@@ -421,6 +421,53 @@ static void an_open_that_fails_says_why(void **state)
     pt_test_dir_remove(dir);
 }
 
+static bool refuse_at_length(struct fake *fake, uint32_t events,
+                             struct playtrace_http_response *response)
+{
+    (void)fake;
+    (void)events;
+    fake_reply(response, 503,
+               "{\"code\":\"busy\",\"detail\":\"x"
+               "ääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääää\"}");
+    return true;
+}
+
+/* Where a text is cut to fit into the line, no half of a character stays, and no line ends in it:
+ * of a path, of a flag's key, of what the server says. */
+static void a_line_of_the_log_is_utf8(void **state)
+{
+    char *dir = pt_test_dir_create();
+    struct fake *fake = fake_create();
+    struct playtrace_options options = fake_options(fake, dir);
+    struct said said;
+    char path[256] = "/proc/a\nb\xff";
+
+    (void)state;
+    memset(&said, 0, sizeof(said));
+    options.log = say;
+    options.log_ctx = &said;
+    for (size_t at = strlen(path); at + 2 < sizeof(path); at += 2) {
+        memcpy(path + at, "ä", 3);
+    }
+    options.queue_dir = path;
+    PT_CHECK(playtrace_open(&said.p, &options) == PLAYTRACE_IO);
+    check_said(&said, "/proc/a?b?ä");
+    check_said(&said, "ä: cannot be made");
+    memmove(path + 6, path + 7, strlen(path + 6));
+    PT_CHECK(playtrace_open(&said.p, &options) == PLAYTRACE_IO);
+    check_said(&said, "ä?: cannot be made");
+    options.queue_dir = dir;
+    fake->answer = refuse_at_length;
+    PT_CHECK(playtrace_open(&said.p, &options) == PLAYTRACE_OK);
+    fake_track(said.p, 1);
+    PT_CHECK(playtrace_flush(said.p, 1) == PLAYTRACE_QUEUED);
+    check_said(&said, "busy: xää");
+    check_said(&said, "ä?; the events wait");
+    PT_CHECK(playtrace_close(said.p, 0) == PLAYTRACE_QUEUED);
+    fake_destroy(fake);
+    pt_test_dir_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -433,6 +480,7 @@ int main(void)
         cmocka_unit_test(too_much_json_is_said),
         cmocka_unit_test(a_storm_of_one_kind_is_thinned_out),
         cmocka_unit_test(an_open_that_fails_says_why),
+        cmocka_unit_test(a_line_of_the_log_is_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
