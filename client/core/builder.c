@@ -265,6 +265,23 @@ static size_t put_short(double value, char *out)
     return 0;
 }
 
+/* The decimal point is the locale's, of one byte or more; JSON's is the full stop. */
+static size_t put_full_stop(char *digits)
+{
+    size_t kept = 0;
+
+    for (const char *at = digits; *at != '\0'; at++) {
+        bool is_ours = *at == '-' || *at == '+' || *at == 'e' || (*at >= '0' && *at <= '9');
+
+        if (is_ours) {
+            digits[kept++] = *at;
+        } else if (kept == 0 || digits[kept - 1] != '.') {
+            digits[kept++] = '.';
+        }
+    }
+    return kept;
+}
+
 enum playtrace_status playtrace_event_add_double(struct playtrace_event *e, const char *key,
                                                  double value)
 {
@@ -279,15 +296,8 @@ enum playtrace_status playtrace_event_add_double(struct playtrace_event *e, cons
     }
     bytes = put_short(value, digits);
     if (bytes == 0) {
-        bytes = (size_t)snprintf(digits, sizeof(digits), "%.17g", value);
-        /* The decimal point is the locale's; JSON's is the full stop. */
-        for (size_t i = 0; i < bytes; i++) {
-            char c = digits[i];
-
-            if (c != '-' && c != '+' && c != 'e' && (c < '0' || c > '9')) {
-                digits[i] = '.';
-            }
-        }
+        (void)snprintf(digits, sizeof(digits), "%.17g", value);
+        bytes = put_full_stop(digits);
     }
     return add(e, key, digits, bytes);
 }
