@@ -173,6 +173,9 @@ enum playtrace_status playtrace_event_add_string(struct playtrace_event *e, cons
         return refuse(e, key, "the text is NULL");
     }
     bytes = pt_client_text_bytes(value, PLAYTRACE_EVENT_BYTES_MAX);
+    if (bytes == PLAYTRACE_EVENT_BYTES_MAX) {
+        return refuse(e, key, WHY_ROOM);
+    }
     if (!pt_client_utf8_is_valid(value, bytes)) {
         return refuse(e, key, "the text is not UTF-8");
     }
@@ -321,6 +324,9 @@ enum playtrace_status playtrace_event_add_json(struct playtrace_event *e, const 
         return refuse(e, key, "the JSON text is NULL");
     }
     bytes = pt_client_text_bytes(json, PLAYTRACE_EVENT_BYTES_MAX);
+    if (bytes == PLAYTRACE_EVENT_BYTES_MAX) {
+        return refuse(e, key, WHY_ROOM);
+    }
     if (!pt_client_json_check(json, bytes, PLAYTRACE_ATTRIBUTE_DEPTH_MAX - 1, false, &fault)) {
         return refuse(e, key, fault.why);
     }

@@ -288,6 +288,29 @@ static void a_million_attributes_end_at_the_bound(void **state)
     fake_end(fake, p, dir);
 }
 
+/* A text that is longer than any event is said to be that, wherever the bound falls into it. */
+static void a_text_longer_than_an_event_has_no_room(void **state)
+{
+    const size_t bytes = PLAYTRACE_EVENT_BYTES_MAX + 100;
+    char *text = pt_alloc(bytes + 1);
+    struct playtrace_event e;
+
+    (void)state;
+    for (size_t start = 1; start <= 2; start++) {
+        memset(text, '"', start);
+        for (size_t at = start; at + 2 <= bytes; at += 2) {
+            memcpy(text + at, "ä", 3);
+        }
+        playtrace_event_init(&e, "x");
+        PT_CHECK(playtrace_event_add_string(&e, "a", text) == PLAYTRACE_INVALID);
+        PT_CHECK(strstr(e.refused_why, "no room") != NULL);
+        playtrace_event_init(&e, "x");
+        PT_CHECK(playtrace_event_add_json(&e, "a", text) == PLAYTRACE_INVALID);
+        PT_CHECK(strstr(e.refused_why, "no room") != NULL);
+    }
+    pt_free(text);
+}
+
 /* Every text that track() refuses is named in the log by what, where and why. */
 static void wrong_json_is_said_with_its_place(void **state)
 {
@@ -490,6 +513,7 @@ int main(void)
         cmocka_unit_test(the_locale_changes_nothing),
         cmocka_unit_test(wrong_attributes_are_left_out_and_said),
         cmocka_unit_test(a_million_attributes_end_at_the_bound),
+        cmocka_unit_test(a_text_longer_than_an_event_has_no_room),
         cmocka_unit_test(wrong_json_is_said_with_its_place),
         cmocka_unit_test(too_much_json_is_said),
         cmocka_unit_test(a_storm_of_one_kind_is_thinned_out),
