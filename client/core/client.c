@@ -36,9 +36,6 @@ void pt_client_work_unlock(struct playtrace *p)
     pt_client_log_deliver(p);
 }
 
-/* The end of the year 9999, which RFC 3339 can say. */
-#define WALL_US_MAX INT64_C(253402300799999999)
-
 int64_t pt_client_now_us(struct playtrace *p)
 {
     return p->platform.mono_us(p->platform.clock_ctx);
@@ -51,7 +48,7 @@ int64_t pt_client_wall_us(struct playtrace *p)
     if (wall_us < 0) {
         return 0;
     }
-    return wall_us < WALL_US_MAX ? wall_us : WALL_US_MAX;
+    return wall_us < PT_CLIENT_WALL_US_MAX ? wall_us : PT_CLIENT_WALL_US_MAX;
 }
 
 uint64_t pt_client_mono_us(struct playtrace *p)
@@ -330,7 +327,7 @@ static bool start_state(struct playtrace *p, bool is_loaded)
 
     if (!is_loaded && p->options.consent != PLAYTRACE_CONSENT_NONE) {
         p->state.consent = p->options.consent;
-        p->state.decided_us = p->platform.wall_us(p->platform.clock_ctx);
+        p->state.decided_us = pt_client_wall_us(p);
         p->state.purposes =
             p->options.consent == PLAYTRACE_CONSENT_GIVEN ? PLAYTRACE_PURPOSES_ALL : 0;
     }

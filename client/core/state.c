@@ -63,6 +63,9 @@ static bool take_v2(const uint8_t *payload, struct pt_client_state *state)
     }
     state->purposes = payload[3];
     state->decided_us = (int64_t)pt_get_u64(payload + 28);
+    if (state->decided_us < 0 || state->decided_us > PT_CLIENT_WALL_US_MAX) {
+        state->decided_us = state->decided_us < 0 ? 0 : PT_CLIENT_WALL_US_MAX;
+    }
     memcpy(state->policy_version, payload + 37, policy_bytes);
     return take_common(payload, state);
 }

@@ -9,10 +9,14 @@
 #include "core/lastframe.h"
 #include "playtrace.h"
 
+/* The end of the year 9999, which RFC 3339 can say. */
+#define PT_CLIENT_WALL_US_MAX INT64_C(253402300799999999)
+
 struct pt_client_state {
     enum playtrace_consent consent;
     unsigned purposes;  /* bits of enum playtrace_purpose; 0 unless consent is given */
-    int64_t decided_us; /* wall clock, but never before the decision it follows; 0: unknown */
+    int64_t decided_us; /* wall clock from 1970 to 9999, but never before the decision that it
+                           follows; 0: unknown */
     char policy_version[PLAYTRACE_POLICY_BYTES_MAX + 1]; /* "": none was named */
     char install_id[PLAYTRACE_ID_TEXT_BYTES];            /* "" where there is none */
     uint64_t boot;                                       /* opens of this install, from 1 */

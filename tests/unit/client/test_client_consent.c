@@ -444,6 +444,47 @@ static void a_clock_that_goes_back_keeps_the_newest_decision(void **state)
     pt_test_dir_remove(dir);
 }
 
+/* A time beyond all clocks in the file: the next decision is later still, and is told. */
+static void a_time_beyond_all_clocks_is_brought_back(void **state)
+{
+    static const int64_t times[] = {INT64_MAX, INT64_MIN};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        char *dir = pt_test_dir_create();
+        struct fake *fake = fake_create();
+        struct playtrace_consent_record before;
+        struct playtrace_consent_record after;
+        struct playtrace *p = NULL;
+        uint8_t frame[PT_FRAME_HEADER_BYTES + 104] = {0};
+        uint8_t *payload = frame + PT_FRAME_HEADER_BYTES;
+        char *path = pt_strf("%s/state", dir);
+        int file = open(path, O_WRONLY | O_CREAT, 0600);
+
+        payload[0] = 2;
+        payload[1] = PLAYTRACE_CONSENT_GIVEN;
+        payload[2] = 1;
+        payload[3] = PLAYTRACE_PURPOSES_ALL;
+        memset(payload + 12, 0xab, 16);
+        pt_put_u64(payload + 28, (uint64_t)times[i]);
+        pt_frame_header(payload, 104, frame);
+        PT_CHECK(file >= 0 && write(file, frame, sizeof(frame)) == (ssize_t)sizeof(frame));
+        PT_CHECK(close(file) == 0);
+        p = fake_open(fake, dir);
+        playtrace_get_consent_record(p, &before);
+        PT_CHECK(before.consent == PLAYTRACE_CONSENT_GIVEN);
+        PT_CHECK(before.decided_us == (times[i] < 0 ? 0 : INT64_C(253402300799999999)));
+        PT_CHECK(playtrace_set_consent(p, PLAYTRACE_CONSENT_WITHDRAWN) == PLAYTRACE_OK);
+        playtrace_get_consent_record(p, &after);
+        PT_CHECK(after.decided_us > before.decided_us);
+        PT_CHECK(playtrace_flush(p, 100) == PLAYTRACE_OK && fake->taken_count == 1);
+        PT_CHECK(playtrace_close(p, 0) == PLAYTRACE_OK);
+        pt_free(path);
+        fake_destroy(fake);
+        pt_test_dir_remove(dir);
+    }
+}
+
 /* A file that cannot be removed holds up neither the decision nor its notice. */
 static void a_notice_leaves_though_a_file_stays(void **state)
 {
@@ -516,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_kill_after_the_receipt_repeats_the_notice_at_most),
         cmocka_unit_test(a_state_of_version_1_is_read),
         cmocka_unit_test(a_clock_that_goes_back_keeps_the_newest_decision),
+        cmocka_unit_test(a_time_beyond_all_clocks_is_brought_back),
         cmocka_unit_test(a_notice_leaves_though_a_file_stays),
         cmocka_unit_test(with_a_key_the_notice_is_sealed),
     };
