@@ -521,7 +521,8 @@ class Client
     /*
      * ---- flags: with a default, or nothing where there is no value of that type ----
      *
-     * Without a default the getter is asked with two: what it gives back both times is the value.
+     * Without a default a getter of numbers is asked with two: what it gives both times is the
+     * value.
      */
 
     bool flag_bool(std::string_view key, bool default_value) noexcept
@@ -560,7 +561,7 @@ class Client
 
     std::string flag_string(std::string_view key, std::string_view default_value)
     {
-        return text_of(::playtrace_flag_string, key, default_value);
+        return flag_string(key).value_or(std::string(default_value));
     }
     std::optional<std::string> flag_string(std::string_view key)
     {
@@ -570,7 +571,7 @@ class Client
     /* The text of an object or an array. */
     std::string flag_json(std::string_view key, std::string_view default_value)
     {
-        return text_of(::playtrace_flag_json, key, default_value);
+        return flag_json(key).value_or(std::string(default_value));
     }
     std::optional<std::string> flag_json(std::string_view key)
     {
@@ -623,30 +624,20 @@ class Client
     using Key = detail::Text<512>; /* no flag's key is that long */
     using TextGetter = decltype(&::playtrace_flag_string);
 
-    std::string text_of(TextGetter getter, std::string_view key, std::string_view default_value)
+    /* Nothing where the getter gives its default: a byte that no flag's text holds. */
+    std::optional<std::string> value_of(TextGetter getter, std::string_view key)
     {
         const Key name(key);
         std::string text(255, '\0');
+        const std::size_t bytes = getter(p_, name.get(), "\xff", text.data(), text.size() + 1);
 
-        detail::with_terminated(default_value, [&](const char *otherwise) {
-            std::size_t bytes = getter(p_, name.get(), otherwise, text.data(), text.size() + 1);
-
-            /* Again with room for all of it; it may have grown meanwhile, and then is cut. */
-            if (bytes > text.size()) {
-                text.resize(bytes);
-                bytes = getter(p_, name.get(), otherwise, text.data(), text.size() + 1);
-            }
-            text.resize(std::strlen(text.c_str()));
-        });
-        return text;
-    }
-
-    std::optional<std::string> value_of(TextGetter getter, std::string_view key)
-    {
-        std::string text = text_of(getter, key, "a");
-
-        return text == text_of(getter, key, "b") ? std::optional<std::string>(std::move(text))
-                                                 : std::nullopt;
+        /* Again with room for all of it; it may have grown meanwhile, and then is cut. */
+        if (bytes > text.size()) {
+            text.resize(bytes);
+            (void)getter(p_, name.get(), "\xff", text.data(), text.size() + 1);
+        }
+        text.resize(std::strlen(text.c_str()));
+        return text == "\xff" ? std::nullopt : std::optional<std::string>(std::move(text));
     }
 
     struct ::playtrace *p_ = nullptr;

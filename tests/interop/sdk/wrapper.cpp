@@ -189,6 +189,8 @@ void flags_with_and_without_a_default(const char *url, const std::string &dir)
     }
     CHECK(!client.flag_string("missing") && client.flag_string("missing", "hi") == "hi");
     CHECK(!client.flag_string(std::string(600, 'k')));
+    CHECK(client.flag_string("missing", std::string_view("a\0b", 3)) == std::string("a\0b", 3));
+    CHECK(client.flag_json("missing", std::string(600, 'd')) == std::string(600, 'd'));
     CHECK(client.flag_details("missing").is_default);
     CHECK(client.pause() == PLAYTRACE_OK);
     CHECK(client.resume() == PLAYTRACE_OK);
