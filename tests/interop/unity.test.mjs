@@ -302,7 +302,7 @@ test('the life of the component: start, frames, pause, quit, again, reload, brow
     // With the library of the package, which has no network of its own.
     const facts = JSON.parse(await underStress(() => monoWith(path.join(libraryDir, 'engine'), 'Playtrace.Lifecycle.exe', 'life', server.url, data)));
     t.diagnostic(`${facts.requests} requests`);
-    const wanted = ['after_reload', 'before_focus', 'before_pause', 'before_quit', 'early', 'early', 'in_browser', 'in_game', 'second_play'];
+    const wanted = ['after_reload', 'before_focus', 'before_pause', 'before_quit', 'early', 'early', 'early', 'in_browser', 'in_game', 'second_play'];
     await server.settle(wanted.length);
     const rows = await sql(dir, `select event_name, platform, build_id from events where event_name not like 'playtrace%' order by 1`);
     assert.deepEqual(rows.map((row) => row.event_name), wanted);

@@ -184,7 +184,9 @@ namespace PlaytraceSdk.Tests
             Check(Playtrace.Event("early").Set("n", 1).Send() == PlaytraceStatus.Queued, "kept");
             Check(Playtrace.TrackJson("early", "{\"n\":2}") == PlaytraceStatus.Queued, "kept");
             Check(Playtrace.SetUser("browser-user") == PlaytraceStatus.Queued, "kept");
+            PlaytraceEvent begun = Playtrace.Event("early").Set("n", 3);
             Frames("it starts in one of the next frames", () => Playtrace.IsRunning);
+            Check(begun.Send() == PlaytraceStatus.Ok, "begun before the start, sent after it");
             Playtrace.Event("in_browser").Send();
             Frames("delivered by frames alone", () => Playtrace.Stats.Queued == 0 && Playtrace.Stats.Delivered >= 3);
             PlaytraceClient.Load = null;

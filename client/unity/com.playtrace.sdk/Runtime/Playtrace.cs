@@ -103,6 +103,10 @@ namespace PlaytraceSdk
         {
             lock (gate)
             {
+                if (client != null) // it has started since the caller looked
+                {
+                    return Track(client, one);
+                }
                 if (starting == null)
                 {
                     return PlaytraceStatus.Invalid;
@@ -126,16 +130,15 @@ namespace PlaytraceSdk
         {
             foreach (Kept one in kept)
             {
-                if (one.Block != null)
-                {
-                    opened.TrackEvent(one.Block);
-                }
-                else
-                {
-                    opened.TrackJson(one.Name, one.Json, one.Priority);
-                }
+                Track(opened, one);
             }
             kept.Clear();
+        }
+
+        private static PlaytraceStatus Track(PlaytraceClient running, Kept one)
+        {
+            return one.Block != null ? running.TrackEvent(one.Block)
+                                     : running.TrackJson(one.Name, one.Json, one.Priority);
         }
 
         private static PlaytraceStatus Missing(Exception error)
