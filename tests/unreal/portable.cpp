@@ -10,6 +10,7 @@
 #include "Portable/Exchange.h"
 #include "Portable/Provider.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
@@ -360,7 +361,7 @@ void SharesAndThreads(const char *Url, const std::string &Dir)
             while (!bIsOver) {
                 const Playtrace::Status Status = Client.Use([](Playtrace::Client &P) {
                     return TrackAttributes(P, "threaded", {FAttribute::MakeInteger("a", 1)}, {},
-                                           PLAYTRACE_PRIORITY_NORMAL, nullptr);
+                                           PLAYTRACE_PRIORITY_NORMAL);
                 });
 
                 CHECK(Status == PLAYTRACE_OK || Status == PLAYTRACE_INVALID ||

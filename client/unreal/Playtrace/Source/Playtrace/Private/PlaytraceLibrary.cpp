@@ -39,7 +39,7 @@ bool UPlaytraceLibrary::TrackWithAttributes(const FString &EventName,
 
     return Shared().Use([&](Client &P) {
         return PlaytracePortable::TrackAttributes(P, ToUtf8(EventName), Ours, {},
-                                                  ToPriority(Priority), nullptr);
+                                                  ToPriority(Priority));
     }) == PLAYTRACE_OK;
 }
 

@@ -7,7 +7,7 @@ namespace PlaytraceText
 using PlaytracePortable::FAttribute;
 using PlaytracePortable::FAttributes;
 
-FAttribute ToAttribute(const FPlaytraceAttribute &Attribute)
+static FAttribute ToAttribute(const FPlaytraceAttribute &Attribute)
 {
     switch (Attribute.Type) {
     case EPlaytraceValue::Integer:

@@ -23,7 +23,6 @@ inline FString FromUtf8(const std::string &Text)
     return FString(UTF8_TO_TCHAR(Text.c_str()));
 }
 
-PlaytracePortable::FAttribute ToAttribute(const FPlaytraceAttribute &Attribute);
 PlaytracePortable::FAttributes ToAttributes(const TArray<FPlaytraceAttribute> &Attributes);
 
 } // namespace PlaytraceText

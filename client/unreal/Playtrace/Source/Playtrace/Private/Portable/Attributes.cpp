@@ -178,7 +178,7 @@ static std::size_t BytesMax(const FAttributes &Attributes)
 
 static Playtrace::Status Track(Playtrace::Client &Client, Playtrace::Event &Event,
                                const FAttributes &Attributes, const FAttributes &Defaults,
-                               Playtrace::Priority Priority, unsigned *OutRefused)
+                               Playtrace::Priority Priority)
 {
     Event.priority(Priority);
     for (const FAttribute &Attribute : Attributes) {
@@ -189,27 +189,24 @@ static Playtrace::Status Track(Playtrace::Client &Client, Playtrace::Event &Even
             Add(Event, Attribute);
         }
     }
-    if (OutRefused) {
-        *OutRefused = Event.refused();
-    }
     return Client.track(Event);
 }
 
 Playtrace::Status TrackAttributes(Playtrace::Client &Client, std::string_view Name,
                                   const FAttributes &Attributes, const FAttributes &Defaults,
-                                  Playtrace::Priority Priority, unsigned *OutRefused)
+                                  Playtrace::Priority Priority)
 {
     const std::string OurName = EventName(Name);
 
     if (BytesMax(Attributes) + BytesMax(Defaults) < PLAYTRACE_EVENT_OWN_BYTES) {
         Playtrace::Event Event(OurName);
 
-        return Track(Client, Event, Attributes, Defaults, Priority, OutRefused);
+        return Track(Client, Event, Attributes, Defaults, Priority);
     }
     std::unique_ptr<char[]> Buffer(new char[PLAYTRACE_EVENT_BYTES_MAX]);
     Playtrace::Event Event(OurName, Buffer.get(), PLAYTRACE_EVENT_BYTES_MAX);
 
-    return Track(Client, Event, Attributes, Defaults, Priority, OutRefused);
+    return Track(Client, Event, Attributes, Defaults, Priority);
 }
 
 } // namespace PlaytracePortable

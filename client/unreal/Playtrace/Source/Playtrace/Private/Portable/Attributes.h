@@ -48,11 +48,11 @@ bool ParseKey(std::string_view Hex, std::uint8_t (&OutKey)[PLAYTRACE_KEY_BYTES])
 
 /*
  * Send one event: `Attributes`, then those of `Defaults` whose keys are not there yet. The whole of
- * them may take PLAYTRACE_EVENT_BYTES_MAX. What cannot be sent is left out, and counted in
- * `*OutRefused` where that is not null.
+ * them may take PLAYTRACE_EVENT_BYTES_MAX. What cannot be sent is left out, and said in
+ * the log.
  */
 Playtrace::Status TrackAttributes(Playtrace::Client &Client, std::string_view Name,
                                   const FAttributes &Attributes, const FAttributes &Defaults,
-                                  Playtrace::Priority Priority, unsigned *OutRefused);
+                                  Playtrace::Priority Priority);
 
 } // namespace PlaytracePortable

@@ -70,7 +70,6 @@ int FTransport::Start(const struct playtrace_http_request *Request,
         const std::uint8_t *Body = static_cast<const std::uint8_t *>(Request->body);
         Copy.Body.assign(Body, Body + Request->body_bytes);
     }
-    Copy.ConnectTimeoutSeconds = static_cast<float>(Request->connect_timeout_ms) / 1000.0f;
     Copy.bWantsNewConnection = Request->wants_new_connection;
     Copy.TimeoutSeconds = static_cast<float>(Request->timeout_ms) / 1000.0f;
 

@@ -13,7 +13,6 @@
 
 #include "playtrace.h"
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -30,7 +29,6 @@ struct FRequest {
     std::string Url;
     std::vector<std::pair<std::string, std::string>> Headers;
     std::vector<std::uint8_t> Body;
-    float ConnectTimeoutSeconds = 0;
     float TimeoutSeconds = 0;         /* 0: none */
     bool bWantsNewConnection = false; /* an answer came that was to another request */
 };

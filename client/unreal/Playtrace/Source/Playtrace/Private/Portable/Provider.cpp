@@ -110,8 +110,7 @@ Playtrace::Status FProvider::Record(std::string_view Name, const FAttributes &At
         return PLAYTRACE_INVALID;
     }
     return Client.Use([&](Playtrace::Client &P) {
-        return TrackAttributes(P, Name, Attributes, DefaultsNow, PLAYTRACE_PRIORITY_NORMAL,
-                               nullptr);
+        return TrackAttributes(P, Name, Attributes, DefaultsNow, PLAYTRACE_PRIORITY_NORMAL);
     });
 }
 
