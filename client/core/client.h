@@ -136,6 +136,9 @@ uint64_t pt_client_mono_us(struct playtrace *p);
 
 /* ---- track.c: an event's text ---- */
 
+/* Of the lane of exposures, whoever makes it. */
+#define PT_CLIENT_EXPOSURE_NAME "experiment_exposure"
+
 /* An event as the game gave it; what it points to is borrowed for the call. */
 struct pt_client_event {
     const char *name;

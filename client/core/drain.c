@@ -33,7 +33,6 @@ static bool purge(struct playtrace *p)
 {
     uint64_t events = 0;
     bool is_clean = false;
-
     unsigned lanes = 0;
     uint32_t dropped = 0;
     bool is_silent = false;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EXPOSURE_NAME "experiment_exposure"
 /* Five members of at most 600 bytes, and their names. */
 #define EXPOSURE_BYTES 3200u
 
@@ -333,7 +332,7 @@ static void expose(struct playtrace *p, struct pt_client_flag *flag)
     }
     put(&w, "}", 1);
     *w.to = '\0';
-    (void)pt_client_put(p, EXPOSURE_NAME, attributes, PT_CLIENT_LANE_EXPOSURES);
+    (void)pt_client_put(p, PT_CLIENT_EXPOSURE_NAME, attributes, PT_CLIENT_LANE_EXPOSURES);
 }
 
 /* ---- getters ---- */

@@ -303,7 +303,6 @@ uint32_t pt_client_frames_drop(char *frames, size_t *bytes, unsigned lane_mask)
     for (size_t at = 0; at < *bytes;) {
         const uint8_t *frame = (const uint8_t *)frames + at;
         size_t frame_bytes = PT_FRAME_HEADER_BYTES + (size_t)pt_get_u32(frame);
-
         uint32_t lane = pt_get_u32(frame + 4);
 
         if (lane < PT_CLIENT_LANES && (lane_mask & (1u << lane))) {

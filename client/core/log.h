@@ -17,7 +17,6 @@
 enum pt_client_log_kind {
     PT_CLIENT_LOG_CALL,   /* a wrong argument, a wrong event */
     PT_CLIENT_LOG_DROP,   /* ring or queue is full */
-    PT_CLIENT_LOG_FILES,  /* the queue directory fails */
     PT_CLIENT_LOG_SERVER, /* an answer other than a receipt, events refused in a receipt */
     PT_CLIENT_LOG_FLAGS,
     PT_CLIENT_LOG_KINDS,

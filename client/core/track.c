@@ -27,8 +27,6 @@
 #define PART_ATTRIBUTES ",\"attributes\":"
 #define TEXT_BYTES(literal) (sizeof(literal) - 1)
 
-#define EXPOSURE_NAME "experiment_exposure"
-
 bool pt_client_name_is_valid(const char *name, size_t *bytes_out)
 {
     size_t bytes = 0;
@@ -135,8 +133,8 @@ static enum playtrace_status put_in_ring(struct playtrace *p, struct pt_client_e
     bool has_worker = !p->options.without_worker; /* `worker` is not for the worker's eyes */
     char *frame = p->active + p->active_bytes;
 
-    if (event->name_bytes == TEXT_BYTES(EXPOSURE_NAME) &&
-        memcmp(event->name, EXPOSURE_NAME, TEXT_BYTES(EXPOSURE_NAME)) == 0) {
+    if (event->name_bytes == TEXT_BYTES(PT_CLIENT_EXPOSURE_NAME) &&
+        memcmp(event->name, PT_CLIENT_EXPOSURE_NAME, TEXT_BYTES(PT_CLIENT_EXPOSURE_NAME)) == 0) {
         event->lane = PT_CLIENT_LANE_EXPOSURES; /* also one that the game makes itself */
     }
     if (!pt_client_may(p, event->lane == PT_CLIENT_LANE_EXPOSURES ? PLAYTRACE_PURPOSE_EXPERIMENTS
@@ -298,6 +296,7 @@ bool pt_client_track_has_room(const struct playtrace *p, size_t attributes_bytes
     event.attributes = "";
     event.attributes_bytes = attributes_bytes;
     event.seq_bytes = sizeof(event.seq);
+    event.mono_bytes = sizeof(event.mono);
     return p->half_bytes - p->active_bytes >= PT_FRAME_HEADER_BYTES + event_bytes(p, &event);
 }
 

@@ -22,9 +22,9 @@
  * is sent without consent. No function ends the game: failures are statuses, and every event that
  * could not be kept is counted in struct playtrace_stats.
  *
- * Threads. playtrace_track(), _track_id(), _set_user(), _session_start(), _session_id() and
- * _stats() may be called from any thread at any time between open and close. flush, pump, sync and
- * set_consent too, but they may wait for files (and flush and pump for the network). close is
+ * Threads. Between open and close every call may be made from any thread at any time. flush, pump,
+ * sync, pause, flags_refresh and both set_consent may wait for files (and flush, pump and
+ * flags_refresh for the network); the others wait for nothing but each other. close is
  * called once, when no other call is running. Not from a signal handler; not after fork(). A
  * struct playtrace_event belongs to one thread at a time.
  *
@@ -143,7 +143,7 @@ struct playtrace_options {
     uint32_t batch_events_max;   /* events a request, 1..PLAYTRACE_BATCH_EVENTS_MAX; default 100 */
     uint64_t queue_bytes_max;    /* budget on disk of all priorities together; where it is reached,
                                     the oldest events of lower priorities give way, and else the
-                                    newest are refused; default 64 MiB, some 150,000 events */
+                                    newest are refused; default 64 MiB, some 170,000 events */
     uint64_t queue_age_max_ms;   /* older events are given up where they cannot be sent: after a
                                     failed request, and only where a server's Date confirms the
                                     clock, so that a wrong clock loses nothing; default 30 days;
