@@ -74,6 +74,7 @@ struct playtrace {
     bool is_repeat;          /* the next request holds events that were sent before */
     uint32_t suspects;       /* events at a lane's head among which one is unreadable */
     unsigned suspect_lane;
+    unsigned round_lane;  /* whose turn it is in an interval's round of lanes; 0: no round */
     uint32_t batch_limit; /* events of the next request while there are suspects */
     bool is_sending_notice;
 

@@ -197,6 +197,7 @@ static int64_t back_off(struct playtrace *p, bool is_long,
     p->failures++;
     p->is_repeat = true;
     p->has_learned_time = false;
+    p->round_lane = 0; /* the highest lane first again */
     pt_client_lock(p);
     if (is_long) {
         int64_t cap_us = (int64_t)options->retry_cap_ms * 1000;
@@ -242,6 +243,23 @@ static void settle_notice(struct playtrace *p, uint64_t accepted, uint64_t rejec
     }
 }
 
+/*
+ * An interval sends what all lanes hold, a batch a lane: what waits below an emptied lane goes out
+ * at once, and what comes in above it meanwhile is the next interval's. 0: the round is over.
+ */
+static unsigned next_of_round(const struct playtrace *p, unsigned lane)
+{
+    const struct pt_client_queue *queues = p->lanes.queues;
+
+    if (queues[lane].events > 0) {
+        return 0;
+    }
+    do {
+        lane++;
+    } while (lane < PT_CLIENT_LANES && queues[lane].events == 0);
+    return lane < PT_CLIENT_LANES ? lane : 0;
+}
+
 /* The events of `batch` have left the queue. */
 static void settle(struct playtrace *p, const struct pt_client_batch *batch, uint64_t accepted,
                    uint64_t rejected, uint64_t unreadable)
@@ -257,13 +275,14 @@ static void settle(struct playtrace *p, const struct pt_client_batch *batch, uin
     p->is_repeat = false;
     p->has_learned_time = false;
     p->unreadable_run = unreadable > 0 ? p->unreadable_run + 1 : 0;
+    p->round_lane = next_of_round(p, batch->lane);
     pt_client_lock(p);
     p->stats.delivered += accepted;
     p->stats.refused += rejected;
     p->stats.unreadable += unreadable;
     p->is_backing_off = false;
     p->send_due_us = pt_client_now_us(p);
-    if (p->suspects == 0) {
+    if (p->suspects == 0 && p->round_lane == 0) {
         p->send_due_us += (int64_t)p->options.flush_interval_ms * 1000;
     }
     pt_client_unlock(p);
@@ -344,10 +363,10 @@ static bool peek(struct playtrace *p, struct pt_client_batch *batch_out)
         clock_is_confirmed(p, now_us)) {
         oldest_ms = now_ms - (int64_t)age_ms;
     }
-    return pt_client_lanes_peek(
-        &p->lanes, p->suspects > 0 ? p->suspect_lane : (unsigned)PT_CLIENT_LANES,
-        p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
-        p->suspects > 0 ? p->batch_limit : p->options.batch_events_max, oldest_ms, batch_out);
+    return pt_client_lanes_peek(&p->lanes, p->suspects > 0 ? p->suspect_lane : p->round_lane,
+                                p->body + PT_CLIENT_BODY_HEAD_BYTES, PLAYTRACE_BATCH_BYTES_MAX,
+                                p->suspects > 0 ? p->batch_limit : p->options.batch_events_max,
+                                oldest_ms, batch_out);
 }
 
 /* The answer to the batch in p->sending. */

@@ -66,6 +66,38 @@ static void high_goes_first_and_a_batch_is_of_one_lane(void **state)
     fake_end(fake, p, dir);
 }
 
+/* One that waits in each lane: all go out when the interval is over, the lowest too. */
+static void an_interval_sends_what_all_lanes_hold(void **state)
+{
+    char *dir = pt_test_dir_create();
+    struct fake *fake = fake_create();
+    struct playtrace *p = fake_open(fake, dir);
+
+    (void)state;
+    for (unsigned interval = 1; interval <= 3; interval++) {
+        track_with(p, "beat", PLAYTRACE_PRIORITY_LOW);
+        track_with(p, "level", PLAYTRACE_PRIORITY_NORMAL);
+        track_with(p, "purchase", PLAYTRACE_PRIORITY_HIGH);
+        track_with(p, "experiment_exposure", PLAYTRACE_PRIORITY_NORMAL);
+        (void)playtrace_flush(p, 0);
+        PT_CHECK(playtrace_pump(p) == PLAYTRACE_QUEUED);
+        PT_CHECK(fake->requests == (interval - 1) * 4);
+        fake_advance_ms(fake, 10001);
+        for (unsigned i = 1; i <= 4; i++) {
+            /* One that comes meanwhile waits for the next interval: no request for it alone. */
+            if (interval == 2 && i == 2) {
+                track_with(p, "purchase", PLAYTRACE_PRIORITY_HIGH);
+            }
+            (void)playtrace_pump(p);
+        }
+        PT_CHECK(fake->requests == interval * 4);
+        PT_CHECK(playtrace_pump(p) == (interval == 2 ? PLAYTRACE_QUEUED : PLAYTRACE_OK));
+        PT_CHECK(fake->requests == interval * 4);
+    }
+    PT_CHECK(fake_count_taken(fake, "beat") == 3 && fake_count_taken(fake, "purchase") == 4);
+    fake_end(fake, p, dir);
+}
+
 static unsigned appends;
 
 static int count_append(void *ctx, void *file, const void *data, size_t bytes)
@@ -604,6 +636,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(high_goes_first_and_a_batch_is_of_one_lane),
+        cmocka_unit_test(an_interval_sends_what_all_lanes_hold),
         cmocka_unit_test(a_mixed_burst_is_one_write_a_lane),
         cmocka_unit_test(a_full_budget_lets_the_lower_lane_give_way),
         cmocka_unit_test(what_is_on_its_way_does_not_give_way),
